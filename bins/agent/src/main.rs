@@ -1,0 +1,2 @@
+//! The Tidelock node agent.
+fn main() {}

@@ -1,0 +1,2 @@
+//! The Tidelock control plane.
+fn main() {}

@@ -1,0 +1,2 @@
+//! The Tidelock command line.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Who may have which SVID, and the bytes to be signed.

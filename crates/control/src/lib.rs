@@ -1,0 +1,1 @@
+//! The control plane as a library: store, attestation, issuance, streams.

@@ -1,0 +1,1 @@
+//! The versioned gRPC contracts of the control plane and the agent.

@@ -1,0 +1,3 @@
+//! SPIFFE names, SVID rules and bundles, without I/O.
+#![no_std]
+#![forbid(unsafe_code)]

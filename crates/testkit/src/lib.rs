@@ -1,0 +1,1 @@
+//! Virtual clock, test CA and two-ended simulation for Tidelock tests.

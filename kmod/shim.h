@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0 */
+/*
+ * The contract between the C half and the Rust half of tidelock.ko.
+ *
+ * kmod/src/ffi.rs mirrors every struct here; both sides assert sizes. Rules:
+ *  - fixed-width integers and (pointer, length) pairs; 0 or -errno comes back;
+ *  - C owns all memory; Rust borrows it for the length of one call, except that
+ *    an arena keeps what Rust built in it until C frees the arena;
+ *  - every export states its context:
+ *      [lane]  on a lane (private stack, current arena set), process context,
+ *              must not sleep, may allocate from the current arena, may panic;
+ *      [any]   anywhere but NMI, also with preemption off; never sleeps, never
+ *              allocates, never panics.
+ *  - Rust never runs under a spinlock.
+ */
+#ifndef TIDELOCK_SHIM_H
+#define TIDELOCK_SHIM_H
+
+#ifdef __KERNEL__
+#include <linux/types.h>
+#else
+#include <stdbool.h>
+#include <stdint.h>
+typedef uint8_t u8; typedef uint16_t u16; typedef uint32_t u32; typedef uint64_t u64;
+typedef int32_t s32; typedef int64_t s64;
+#endif
+
+struct tl_str { const u8 *ptr; u64 len; };
+
+/* An IP endpoint. IPv4 is held v4-mapped, so that one comparison serves both. */
+struct tl_addr {
+	u8  ip[16];
+	u16 port;		/* host byte order */
+	u16 pad;
+	u32 netns;		/* inode number of the network namespace */
+};
+
+/* What a process is: gathered in its own context before its first instruction. */
+struct tl_evidence {
+	u64 subject;		/* never reused while the module is loaded */
+	u64 start_ns;		/* CLOCK_BOOTTIME at exec */
+	u32 pid;		/* thread group, in the initial pid namespace */
+	u32 uid, gid;		/* real... effective ids, in the initial user namespace */
+	u32 flags;		/* TL_EV_* */
+	u32 mnt_ns;		/* inode number */
+	u32 net_ns;		/* inode number */
+	u64 exe_dev, exe_ino, exe_size;
+	s64 exe_ctime_ns;
+	u64 script_dev, script_ino;	/* 0 without a #! script */
+	struct tl_str exe;	/* path of the executed file */
+	struct tl_str script;	/* path of the #! script, or empty */
+	struct tl_str cwd;
+	struct tl_str argv;	/* NUL-separated, cut at TL_ARGV_MAX */
+};
+#define TL_EV_ADOPTED		(1u << 0)	/* older than the module or the policy */
+#define TL_EV_HOST_MNT		(1u << 1)	/* in the initial mount namespace */
+#define TL_EV_ARGV_CUT		(1u << 2)
+#define TL_EV_EXE_UNHASHABLE	(1u << 3)	/* memfd, deleted, FUSE, network file */
+#define TL_EV_CREDS_CHANGED	(1u << 4)	/* re-appraised after setuid and the like */
+#define TL_EV_FORKED		(1u << 5)	/* replayed to a new agent session */
+#define TL_ARGV_MAX 1024
+#define TL_PATH_MAX 1024
+
+enum tl_role { TL_CLIENT = 0, TL_SERVER = 1 };
+
+/* ---- memory that Rust uses ------------------------------------------------- */
+
+/* C → arena. Prepares `size` zeroed bytes as an arena. [any] */
+int  tl_rs_arena_init(void *mem, u64 size);
+/* High-water mark in bytes. [any] */
+u64  tl_rs_arena_used(const void *mem);
+
+/* Rust → C. The arena of the lane that runs us, or NULL off a lane. [any] */
+void *tl_c_arena(void);
+/* Rust → C. Cryptographic randomness; the pool is known to be ready. [any] */
+void tl_c_random(u8 *buf, u64 len);
+/* Rust → C. A panic on a lane: ends the worker, fails its job; never returns. */
+void tl_c_panic(const u8 *msg, u64 len) __attribute__((noreturn));
+
+/* ---- the device session ---------------------------------------------------- */
+
+enum tl_cmd_kind {
+	TL_CMD_HELLO = 1, TL_CMD_CONFIG, TL_CMD_IDENTITY, TL_CMD_SVID, TL_CMD_GRANT,
+	TL_CMD_REFUSE, TL_CMD_FORGET, TL_CMD_DRAIN,
+};
+
+/* A record from the agent, parsed and in order. Strings point into the record. */
+struct tl_cmd {
+	u32 kind;
+	u32 identity;		/* IDENTITY, SVID, GRANT, FORGET */
+	u64 seq;
+	u64 generation;		/* CONFIG, GRANT, REFUSE */
+	u64 subject;		/* GRANT, REFUSE */
+	u64 key;		/* SVID */
+	u32 reason;		/* REFUSE */
+	u32 pad;
+	struct tl_str spiffe_id;	/* IDENTITY */
+	struct tl_str body;	/* CONFIG, SVID: what tl_rs_config_build / tl_rs_svid_install read */
+};
+
+#define TL_SESSION_BYTES 64
+/* Resets the session state, one per open device. [any] */
+void tl_rs_session_init(u8 *session);
+/* Parses one record. Changes nothing: call tl_rs_session_accept when it has taken effect.
+ * On refusal returns -errno and sets *why (tidelock_kabi::RefusedReason) and *at (byte offset). [any] */
+int  tl_rs_session_parse(const u8 *session, const u8 *rec, u64 len, struct tl_cmd *out, u32 *why, u32 *at);
+void tl_rs_session_accept(u8 *session, const struct tl_cmd *cmd);
+
+/* Records to the agent. One struct for all kinds; `kind` says which fields count. */
+enum tl_rec_kind {
+	TL_REC_HELLO = 1, TL_REC_EXEC, TL_REC_EXIT, TL_REC_CSR, TL_REC_INSTALLED, TL_REC_APPLIED,
+	TL_REC_FLOW_OPENED, TL_REC_FLOW_CLOSED, TL_REC_DENIED, TL_REC_REFUSED, TL_REC_LOST,
+};
+struct tl_rec {
+	u32 kind;
+	u32 reason;		/* DENIED, FLOW_CLOSED, REFUSED, EXIT: tidelock_kabi reasons */
+	u64 time_ns;		/* wall clock, nanoseconds since 1970 */
+	u64 subject;
+	u64 flow;
+	u64 generation;
+	u64 key;
+	u64 seq;		/* REFUSED: the record refused */
+	u64 count;		/* LOST: records; APPLIED: flows cut */
+	u32 at;			/* REFUSED: byte offset */
+	u32 identity;
+	u32 pid;
+	u32 uid;
+	u32 role;
+	u32 suite;		/* TLS cipher suite number */
+	struct tl_addr local, remote;
+	struct tl_str service, local_id, peer_id, detail, body;
+	u8  serial[20]; u32 serial_len;
+	u8  peer_serial[20]; u32 peer_serial_len;
+	const struct tl_evidence *evidence;	/* EXEC */
+};
+/* Encodes into buf; the length, or -ENOSPC. [any] */
+s64  tl_rs_encode(const struct tl_rec *rec, u8 *buf, u64 cap);
+/* Writes the sequence number into an encoded record. [any] */
+void tl_rs_stamp(u8 *rec, u64 len, u64 seq);
+
+/* ---- configuration: prefilter, services, bundles, policy, limits ----------- */
+
+/* Builds a configuration in the current arena from tl_cmd.body. [lane] */
+int  tl_rs_config_build(const u8 *body, u64 len, u32 *why, u32 *at);
+/* The arena size that tl_rs_config_build needs for a body of `len` bytes. [any] */
+u64  tl_rs_config_bytes(u64 len);
+/* What C must know of a configuration. Durations in milliseconds. [any] */
+struct tl_limits { u32 grant_wait_ms, handshake_ms, max_handshakes, max_handshakes_per_listener; u32 n_prefilter, n_services; };
+void tl_rs_config_limits(const void *cfg, struct tl_limits *out);
+/* Is a process with this evidence governed? [any] */
+bool tl_rs_prefilter(const void *cfg, const struct tl_evidence *ev);
+/* The Service that an address belongs to (wildcard local addresses match by port), or -1. [any] */
+s32  tl_rs_service(const void *cfg, const struct tl_addr *addr);
+struct tl_str tl_rs_service_name(const void *cfg, s32 service);
+
+/* May this flow be? Both ends ask the same question. [any] */
+struct tl_question {
+	const void *cfg;
+	s32 service;		/* or -1: no permit can match */
+	u32 role;		/* who asks */
+	struct tl_str client_id;	/* empty: not known yet */
+	struct tl_str server_id;	/* empty: not known yet */
+	struct tl_addr addr;	/* the server's end */
+};
+struct tl_decision {
+	u32 allow;		/* 1 or 0 */
+	u32 reason;		/* tidelock_kabi::DenyReason when 0 */
+	u32 detail_len;
+	u8  detail[256];	/* determining policies, or `no permit matched` */
+};
+void tl_rs_decide(const struct tl_question *q, struct tl_decision *out);
+
+/* ---- identities: keys are born here and never leave ------------------------- */
+
+#define TL_IDENTITY_ARENA (64 * 1024)
+/* Makes a key pair for spiffe_id in the current arena; writes a PKCS#10 CSR (DER) to csr. [lane] */
+int  tl_rs_key_new(struct tl_str spiffe_id, u8 *csr, u64 cap, u64 *csr_len);
+/* Gives the key in the current arena its certificate chain; checks that they belong together.
+ * The arena is then immutable and may be shared by handshakes. [lane] */
+struct tl_svid { s64 not_before, not_after; u8 serial[20]; u32 serial_len; };
+int  tl_rs_svid_install(const u8 *body, u64 len, struct tl_svid *out, u32 *why, u32 *at);
+/* The SPIFFE ID of an identity arena. [any] */
+struct tl_str tl_rs_identity_id(const void *identity);
+
+/* ---- the handshake of one flow ---------------------------------------------- */
+
+#define TL_FLOW_ARENA (128 * 1024)
+#define TL_RECORD_MAX (5 + 16384 + 256)
+struct tl_flow_new {
+	const void *cfg;	/* both stay alive until the flow's arena is freed */
+	const void *identity;
+	s32 service;
+	u32 role;
+	struct tl_addr addr;	/* the server's end */
+	s64 now;		/* unix seconds */
+};
+enum tl_verdict { TL_WANT_RECORD = 1, TL_ESTABLISHED = 2, TL_FAILED = 3 };
+struct tl_step {
+	u32 verdict;
+	u32 reason;		/* TL_FAILED: tidelock_kabi::DenyReason */
+	s32 err;		/* TL_FAILED: what the program sees, positive errno */
+	u32 suite;		/* TL_ESTABLISHED */
+	const u8 *tx; u64 tx_len;	/* send this first, whatever the verdict; lives in the arena until the next step */
+	struct tl_str peer_id;	/* when known */
+	u8  peer_serial[20]; u32 peer_serial_len;
+	u32 detail_len;
+	u8  detail[256];	/* why it failed: for people; or determining policies */
+	/* TL_ESTABLISHED: struct tls12_crypto_info_* ready for setsockopt(SOL_TLS). Wiped by C after use. */
+	u8  tx_info[64]; u32 tx_info_len;
+	u8  rx_info[64]; u32 rx_info_len;
+};
+/* Starts the engine in the current arena and does its first step (a client has bytes to send). [lane] */
+void tl_rs_flow_start(const struct tl_flow_new *p, struct tl_step *out);
+/* Feeds one whole record (header and body), decrypted in place. [lane] */
+void tl_rs_flow_record(void *arena, s64 now, u8 *rec, u64 len, struct tl_step *out);
+/* Drops what the engine shares with other arenas. Call before freeing, unless it panicked. [lane] */
+void tl_rs_flow_end(void *arena);
+/* Body length that a 5-byte record header announces, or -EPROTO. [any] */
+s32  tl_rs_record_len(const u8 *header);
+
+/* ---- after the handshake ------------------------------------------------------ */
+
+enum tl_after { TL_AFTER_DATA = 0, TL_AFTER_SKIP, TL_AFTER_EOF, TL_AFTER_CUT };
+/* What a non-data record means to the reader (RFC 8446 §6). [any] */
+u32  tl_rs_control_record(u8 type, const u8 *body, u64 len);
+/* The two bytes of a close_notify alert. [any] */
+void tl_rs_close_notify(u8 out[2]);
+
+/* ---- what a program may ask of a governed socket ------------------------------ */
+
+enum tl_phase { TL_PHASE_PENDING = 0, TL_PHASE_ESTABLISHED = 1, TL_PHASE_LISTENER = 2 };
+/* 0, or the errno (positive) that setsockopt/getsockopt answers. [any] */
+s32  tl_rs_sockopt(u32 phase, u32 set, s32 level, s32 name);
+/* May a governed process make this socket? 0 or positive errno. [any] */
+s32  tl_rs_socket(s32 family, s32 type, s32 protocol);
+/* The errno (positive) a program sees for a reason. [any] */
+s32  tl_rs_errno(u32 reason);
+/* One line of /proc/tidelock/flows for a FLOW_OPENED record; the length. [any] */
+u64  tl_rs_flow_line(const struct tl_rec *rec, u8 *buf, u64 cap);
+
+#endif

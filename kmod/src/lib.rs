@@ -1,0 +1,2 @@
+//! The Rust half of the Tidelock kernel module.
+#![no_std]
