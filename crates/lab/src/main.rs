@@ -1,2 +1,87 @@
-//! Lab.
-fn main() {}
+//! `cargo lab`: builds the kernel module for Debian's kernels, boots them in QEMU, and runs things in them.
+
+mod apt;
+mod cache;
+mod cmd;
+mod debian_root;
+mod disk;
+mod failure;
+mod guest_image;
+mod host;
+mod kernel;
+mod peer;
+mod places;
+mod say;
+mod vm;
+
+use failure::{Failure, Result};
+use kernel::{Kernel, Line};
+use places::Places;
+use std::process::ExitCode;
+
+/// What `cargo lab help` prints.
+const USAGE: &str = "\
+cargo lab setup [--refresh]       download and make what the other commands need
+cargo lab vm [OPTION]... -- SCRIPT.sh [ARG]...
+    boot a kernel, run a bash script as root in it, exit with its status
+    --kernel V        6.1, 6.12 (default) or newest
+    --bare            without the module, the control plane and the agent
+    --pair[=V]        a second machine as `peer`; `on-peer CMD` runs there
+    --copy PATH       copy a file or folder to /lab in the guest (repeatable)
+    --cpus N          virtual CPUs (default 2)
+    --memory MIB      memory (default 1024)
+    --icount          one instruction per nanosecond, one CPU: every figure repeats
+    --timeout SECS    give up after this long (default 900)
+    --append ARGS     more kernel arguments
+    --sabotage NAME   break one mechanism of the module";
+
+fn main() -> ExitCode {
+    let mut args = std::env::args();
+    let name = args.next().unwrap_or_default();
+    let args: Vec<String> = args.collect();
+    let result = if name.ends_with("on-peer") {
+        peer::main(&args)
+    } else {
+        dispatch(&args)
+    };
+    match result {
+        Ok(status) => ExitCode::from(u8::try_from(status).unwrap_or(1)),
+        Err(failure) => {
+            eprintln!("lab: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch(args: &[String]) -> Result<i32> {
+    let Some((command, rest)) = args.split_first() else {
+        println!("{USAGE}");
+        return Ok(2);
+    };
+    if matches!(command.as_str(), "help" | "--help" | "-h") {
+        println!("{USAGE}");
+        return Ok(0);
+    }
+    let places = Places::find()?;
+    match command.as_str() {
+        "setup" => setup(&places, rest),
+        "vm" => {
+            let options = vm::Options::parse(rest)?;
+            host::ensure_tools(&places)?;
+            vm::command(&places, &options, |_| Ok(vm::Software::default()))
+        }
+        _ => Err(Failure::new(format!("there is no `cargo lab {command}`")).fix(USAGE)),
+    }
+}
+
+fn setup(places: &Places, args: &[String]) -> Result<i32> {
+    let refresh = args.iter().any(|arg| arg == "--refresh");
+    host::ensure_tools(places)?;
+    guest_image::root_disk(places)?;
+    for line in Line::ALL {
+        let kernel = Kernel::ensure(places, line, refresh)?;
+        guest_image::initramfs(places, &kernel)?;
+        say::say(format!("{:<7} {}", line.label(), kernel.release));
+    }
+    Ok(0)
+}
