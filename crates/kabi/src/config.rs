@@ -1,0 +1,314 @@
+//! The configuration: what is governed, which Services there are, whom to trust, and the policy.
+
+mod decode;
+mod encode;
+
+use crate::bounds::{MAX_DEADLINE_MS, MAX_HANDSHAKES, MAX_SPIFFE_ID_BYTES, MAX_TRUST_DOMAIN_BYTES};
+use crate::list::{List, Rows, sealed};
+use crate::net::{Cidr, Endpoint};
+use crate::read::Reader;
+use crate::refused::{EncodeError, Fault, RefusedReason};
+use crate::write::Writer;
+
+/// Everything that the kernel decides by, as one record that takes effect at once.
+///
+/// Decoded, it is a view over the record's body: keep both together, and no field is checked again.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Config<'a> {
+    /// Only grows, over the life of the module.
+    pub generation: u64,
+    /// Deadlines and bounds on what waits.
+    pub limits: Limits,
+    /// Which processes are governed.
+    pub prefilter: List<'a, PrefilterEntry<'a>>,
+    /// Which addresses belong to a Service.
+    pub services: List<'a, Service<'a>>,
+    /// Which authorities may vouch for which trust domain.
+    pub bundles: List<'a, Bundle<'a>>,
+    /// The policy image, as `tidelock-policy` made it; empty: nothing is permitted.
+    pub policy: &'a [u8],
+}
+
+/// Deadlines and bounds.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Limits {
+    /// How long a governed process waits for a grant and an SVID, in milliseconds.
+    pub grant_wait_ms: u32,
+    /// How long a handshake may take, in milliseconds.
+    pub handshake_ms: u32,
+    /// Most handshakes that wait at once on this node.
+    pub max_handshakes: u32,
+    /// Most handshakes that wait at once on one listener.
+    pub max_handshakes_per_listener: u32,
+}
+
+impl Default for Limits {
+    /// Ten seconds for each wait; 4096 handshakes, 1024 on one listener.
+    fn default() -> Self {
+        Self {
+            grant_wait_ms: 10_000,
+            handshake_ms: 10_000,
+            max_handshakes: 4096,
+            max_handshakes_per_listener: 1024,
+        }
+    }
+}
+
+impl Limits {
+    /// The fields, each with its bound.
+    const fn fields(&self) -> [(u32, u32); 4] {
+        [
+            (self.grant_wait_ms, MAX_DEADLINE_MS),
+            (self.handshake_ms, MAX_DEADLINE_MS),
+            (self.max_handshakes, MAX_HANDSHAKES),
+            (self.max_handshakes_per_listener, MAX_HANDSHAKES),
+        ]
+    }
+
+    fn read(r: &mut Reader<'_>) -> Result<Self, Fault> {
+        let mut field = |max| r.number(|n| Some(n).filter(|n| (1..=max).contains(n)));
+        Ok(Self {
+            grant_wait_ms: field(MAX_DEADLINE_MS)?,
+            handshake_ms: field(MAX_DEADLINE_MS)?,
+            max_handshakes: field(MAX_HANDSHAKES)?,
+            max_handshakes_per_listener: field(MAX_HANDSHAKES)?,
+        })
+    }
+
+    fn write(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+        for (n, max) in self.fields() {
+            if n > max {
+                return Err(w.fault(RefusedReason::OutOfRange));
+            }
+            w.id32(n)?;
+        }
+        Ok(())
+    }
+}
+
+/// A process that matches every given field is governed. At least one field is given.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct PrefilterEntry<'a> {
+    /// Path of the executable, compared byte for byte; `None`: any.
+    pub exe: Option<&'a str>,
+    /// Uid in the initial user namespace; `None`: any.
+    pub uid: Option<u32>,
+}
+
+impl PrefilterEntry<'_> {
+    /// Is a process of this executable and uid governed?
+    #[must_use]
+    pub fn matches(&self, exe: &[u8], uid: u32) -> bool {
+        self.exe.is_none_or(|own| own.as_bytes() == exe) && self.uid.is_none_or(|own| own == uid)
+    }
+}
+
+/// A range of addresses and a port that belong to a Service. A Service with several ranges is several of these.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Service<'a> {
+    /// Its name, as policies call it.
+    pub name: &'a str,
+    /// The addresses.
+    pub cidr: Cidr,
+    /// The port, from 1.
+    pub port: u16,
+    /// Inode number of the network namespace that the addresses are of; `None`: the initial one.
+    pub netns: Option<u32>,
+    /// The SPIFFE IDs that may serve it; none: nobody may.
+    pub servers: List<'a, &'a str>,
+}
+
+impl Service<'_> {
+    /// Does this address belong to the Service? `init_netns`: the initial namespace's inode number.
+    #[must_use]
+    pub fn covers(&self, address: &Endpoint, init_netns: u32) -> bool {
+        self.covers_port(address, init_netns) && self.cidr.contains(address.ip)
+    }
+
+    /// As [`Service::covers`], whatever the address: for listeners on every address of the host.
+    #[must_use]
+    pub fn covers_port(&self, address: &Endpoint, init_netns: u32) -> bool {
+        self.port == address.port && self.netns.unwrap_or(init_netns) == address.netns
+    }
+
+    /// May this SPIFFE ID serve it? Compares byte for byte.
+    #[must_use]
+    pub fn is_server(&self, spiffe_id: &str) -> bool {
+        self.servers.iter().any(|server| server == spiffe_id)
+    }
+}
+
+/// The authorities of a trust domain.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Bundle<'a> {
+    /// The trust domain's name, without a scheme.
+    pub trust_domain: &'a str,
+    /// CA certificates in DER; none: nobody of the domain is trusted.
+    pub authorities: List<'a, &'a [u8]>,
+}
+
+impl<'a> Config<'a> {
+    /// Reads the body of a configuration record: what follows its header.
+    ///
+    /// # Errors
+    /// The first rule broken; `at` counts from the start of the record.
+    pub fn parse(body: &'a [u8]) -> Result<Self, Fault> {
+        decode::config(body)
+    }
+
+    pub(crate) fn write(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+        encode::config(self, w)
+    }
+
+    /// Is a process of this executable and uid governed?
+    #[must_use]
+    pub fn governs(&self, exe: &[u8], uid: u32) -> bool {
+        self.prefilter.iter().any(|entry| entry.matches(exe, uid))
+    }
+
+    /// The Service that an address belongs to, and its index. A wildcard address matches by port alone:
+    /// it listens on every address, so on the Service's too.
+    #[must_use]
+    pub fn service_at(&self, address: &Endpoint, init_netns: u32) -> Option<(usize, Service<'a>)> {
+        let wildcard = address.is_wildcard();
+        self.services.iter().enumerate().find(|(_, service)| {
+            if wildcard {
+                service.covers_port(address, init_netns)
+            } else {
+                service.covers(address, init_netns)
+            }
+        })
+    }
+
+    /// The bundle of a trust domain.
+    #[must_use]
+    pub fn bundle(&self, trust_domain: &str) -> Option<Bundle<'a>> {
+        self.bundles
+            .iter()
+            .find(|bundle| bundle.trust_domain == trust_domain)
+    }
+}
+
+const SPAN_BYTES: usize = 8;
+const PREFILTER_BYTES: usize = 16;
+const SERVICE_BYTES: usize = 40;
+const BUNDLE_BYTES: usize = 16;
+/// In a prefilter row: a uid is given.
+const HAS_UID: u32 = 1;
+
+/// Refuses what cannot be a SPIFFE ID.
+pub(crate) fn check_spiffe_id(id: &str) -> Result<(), RefusedReason> {
+    let Some(rest) = id.strip_prefix("spiffe://") else {
+        return Err(RefusedReason::BadSpiffeId);
+    };
+    if id.len() > MAX_SPIFFE_ID_BYTES {
+        return Err(RefusedReason::FieldTooLong);
+    }
+    let graphic = rest.bytes().all(|byte| byte.is_ascii_graphic());
+    if graphic && !rest.is_empty() {
+        Ok(())
+    } else {
+        Err(RefusedReason::BadSpiffeId)
+    }
+}
+
+/// Refuses what cannot be the name of a trust domain.
+fn check_trust_domain(name: &str) -> Result<(), RefusedReason> {
+    if name.len() > MAX_TRUST_DOMAIN_BYTES {
+        return Err(RefusedReason::FieldTooLong);
+    }
+    let allowed = |b: u8| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'-' | b'_');
+    if !name.is_empty() && name.bytes().all(allowed) {
+        Ok(())
+    } else {
+        Err(RefusedReason::BadSpiffeId)
+    }
+}
+
+/// Where something lies in a section: (offset, length), or (first, count) of rows.
+fn span(r: &mut Reader<'_>) -> Result<(usize, usize), Fault> {
+    let fault = r.fault(RefusedReason::OutOfRange);
+    let size = |n: u32| usize::try_from(n).map_err(|_| fault);
+    Ok((size(r.u32()?)?, size(r.u32()?)?))
+}
+
+fn text_at<'a>(r: &mut Reader<'a>, rows: &Rows<'a>) -> Option<&'a str> {
+    let (at, len) = span(r).ok()?;
+    rows.text.get(at..at.checked_add(len)?)
+}
+
+/// The rows of a list inside a row.
+fn inner<'a, T>(r: &mut Reader<'a>, rows: &Rows<'a>) -> Option<List<'a, T>> {
+    let (first, count) = span(r).ok()?;
+    let start = first.checked_mul(SPAN_BYTES)?;
+    let end = start.checked_add(count.checked_mul(SPAN_BYTES)?)?;
+    Some(List::over(
+        Rows {
+            rows: rows.inner.get(start..end)?,
+            inner: &[],
+            ..*rows
+        },
+        count,
+    ))
+}
+
+#[expect(private_interfaces, reason = "the trait is sealed")]
+impl<'a> sealed::Row<'a> for &'a str {
+    const BYTES: usize = SPAN_BYTES;
+    fn read(row: &mut Reader<'a>, rows: &Rows<'a>) -> Option<Self> {
+        text_at(row, rows)
+    }
+}
+
+#[expect(private_interfaces, reason = "the trait is sealed")]
+impl<'a> sealed::Row<'a> for &'a [u8] {
+    const BYTES: usize = SPAN_BYTES;
+    fn read(row: &mut Reader<'a>, rows: &Rows<'a>) -> Option<Self> {
+        let (at, len) = span(row).ok()?;
+        rows.bytes.get(at..at.checked_add(len)?)
+    }
+}
+
+#[expect(private_interfaces, reason = "the trait is sealed")]
+impl<'a> sealed::Row<'a> for PrefilterEntry<'a> {
+    const BYTES: usize = PREFILTER_BYTES;
+    fn read(row: &mut Reader<'a>, rows: &Rows<'a>) -> Option<Self> {
+        let exe = crate::read::some_text(text_at(row, rows)?);
+        let (uid, flags) = (row.u32().ok()?, row.u32().ok()?);
+        Some(Self {
+            exe,
+            uid: Some(uid).filter(|_| flags == HAS_UID),
+        })
+    }
+}
+
+#[expect(private_interfaces, reason = "the trait is sealed")]
+impl<'a> sealed::Row<'a> for Service<'a> {
+    const BYTES: usize = SERVICE_BYTES;
+    fn read(row: &mut Reader<'a>, rows: &Rows<'a>) -> Option<Self> {
+        let name = text_at(row, rows)?;
+        let ip = row.array().ok()?;
+        let [prefix_len, _] = row.array().ok()?;
+        let cidr = Cidr::from_mapped(ip, prefix_len).ok()?;
+        let port = row.u16().ok()?;
+        let netns = row.u32().ok().map(|n| Some(n).filter(|&n| n != 0))?;
+        Some(Self {
+            name,
+            cidr,
+            port,
+            netns,
+            servers: inner(row, rows)?,
+        })
+    }
+}
+
+#[expect(private_interfaces, reason = "the trait is sealed")]
+impl<'a> sealed::Row<'a> for Bundle<'a> {
+    const BYTES: usize = BUNDLE_BYTES;
+    fn read(row: &mut Reader<'a>, rows: &Rows<'a>) -> Option<Self> {
+        Some(Self {
+            trust_domain: text_at(row, rows)?,
+            authorities: inner(row, rows)?,
+        })
+    }
+}

@@ -1,0 +1,59 @@
+//! Why a flow was refused, closed or cut.
+
+numbered! {
+    /// Why the kernel refused, closed or cut a flow, or refused a process an identity.
+    pub enum DenyReason: u32 {
+        /// The grant deadline passed before the agent answered.
+        NoGrant = 1 => "no grant came before the deadline: is the agent running and connected?",
+        /// The agent appraised the process and no WorkloadIdentity matches it.
+        NotGranted = 2 => "no workload identity matches the process",
+        /// A process that nothing governs used an address of a Service.
+        NoIdentity = 3 => "an ungoverned process used the address of a service",
+        /// The identity is granted, but no SVID was issued before the deadline.
+        NoSvid = 4 => "the identity has no svid yet: is the control plane reachable from this node?",
+        /// No permit policy matched the request.
+        NoPermit = 5 => "no permit matched",
+        /// A forbid policy matched, or could not be evaluated.
+        Forbidden = 6 => "a forbid policy matched",
+        /// The peer, or this process, is not one of the SPIFFE IDs that may serve the Service.
+        NotAServer = 7 => "not one of the service's servers",
+        /// The peer's certificate, chain or signature did not verify.
+        PeerUnauthenticated = 8 => "the peer did not prove a spiffe id of a trusted domain",
+        /// The peer refused us with a TLS alert.
+        PeerRefused = 9 => "the peer refused this identity",
+        /// The handshake did not finish in time.
+        HandshakeDeadline = 10 => "the handshake did not finish before its deadline",
+        /// The peer's bytes are not the TLS that was expected.
+        Protocol = 11 => "the peer does not speak the expected tls: is it governed too?",
+        /// A bound on pending handshakes, flows or memory was reached.
+        ResourceLimit = 12 => "too many handshakes or flows at once",
+        /// The socket uses something that cannot be kept safe: Fast Open, MPTCP, an own ULP.
+        UnsupportedSocket = 13 => "the socket uses a feature that a governed process may not use",
+        /// The process changed its credentials and must be appraised again.
+        CredentialsChanged = 14 => "the process changed its credentials",
+        /// This process' SVID expired and no newer one came.
+        SvidExpired = 15 => "the svid expired and was not renewed",
+        /// No policy was ever applied.
+        NoPolicy = 16 => "no policy is loaded",
+        /// The module is being drained for unloading.
+        Drained = 17 => "the module was drained",
+        /// The agent withdrew the grant.
+        GrantWithdrawn = 18 => "the grant was withdrawn",
+        /// A new policy no longer permits the flow.
+        PolicyChanged = 19 => "a newer policy does not permit the flow",
+        /// The process that owned the flow ended.
+        Exited = 20 => "the process ended",
+        /// The peer closed the flow in order.
+        PeerClosed = 21 => "closed by the peer",
+        /// The process closed the flow in order.
+        LocalClosed = 22 => "closed by the process",
+        /// The connection ended without the peer's `close_notify`.
+        Truncated = 23 => "the connection ended without a close_notify: data may be missing",
+        /// A fault of our own; the flow was refused.
+        Internal = 24 => "internal fault: see the kernel log",
+        /// The agent is gone and the process has no grant.
+        AgentGone = 25 => "the agent is not running",
+        /// A socket option that is refused on governed sockets.
+        SocketOption = 26 => "the socket option is refused on governed sockets",
+    }
+}
