@@ -1,0 +1,256 @@
+//! `apply` and `delete`: what changes documents.
+
+use std::fmt::Write as _;
+use std::io::{Read as _, Write as _};
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::{Context, bail};
+use serde_json::json;
+use tidelock_proto::MAX_MESSAGE_BYTES;
+use tidelock_proto::v1::{
+    ApplyRequest, DeleteRequest, DocumentError, DocumentKind, SourceFile, SourceFormat,
+    apply_response,
+};
+
+use crate::args::{Kind, Output};
+use crate::connect::{Admin, refusal};
+use crate::view::documents::{change_name, kind_name};
+
+/// The name under which standard input appears in errors.
+const STDIN: &str = "<stdin>";
+
+/// Sends all files in one request. Errors go to standard error, each as `file:line:column: reason`.
+pub(crate) async fn apply(
+    admin: &mut Admin,
+    files: &[impl AsRef<Path>],
+    output: Output,
+) -> anyhow::Result<ExitCode> {
+    let files = read_all(files)?;
+    let answer = admin
+        .apply(ApplyRequest { files })
+        .await
+        .map_err(refusal)?
+        .into_inner();
+    let mut out = std::io::stdout().lock();
+    match answer.result {
+        Some(apply_response::Result::Applied(applied)) => {
+            match output {
+                Output::Table => write!(out, "{}", applied_text(&applied))?,
+                Output::Json => writeln!(out, "{}", applied_json(&applied))?,
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+        Some(apply_response::Result::Refused(refused)) => {
+            match output {
+                Output::Table => eprint!("{}", refused_text(&refused.errors)),
+                Output::Json => writeln!(out, "{}", refused_json(&refused.errors))?,
+            }
+            Ok(ExitCode::FAILURE)
+        }
+        None => bail!(
+            "the control plane answered neither yes nor no: is it newer than this `tidelock`?"
+        ),
+    }
+}
+
+/// Removes one document.
+pub(crate) async fn delete(
+    admin: &mut Admin,
+    kind: Kind,
+    name: String,
+    output: Output,
+) -> anyhow::Result<()> {
+    let kind = DocumentKind::from(kind);
+    let request = DeleteRequest {
+        kind: kind.into(),
+        name: name.clone(),
+    };
+    let generation = admin
+        .delete(request)
+        .await
+        .map_err(refusal)?
+        .into_inner()
+        .generation;
+    let mut out = std::io::stdout().lock();
+    let kind = kind_name(kind.into());
+    match output {
+        Output::Table => writeln!(out, "{kind} {name} deleted\ngeneration {generation}")?,
+        Output::Json => writeln!(
+            out,
+            "{}",
+            json!({"generation": generation, "documents": [{"kind": kind, "name": name, "change": "deleted"}]})
+        )?,
+    }
+    Ok(())
+}
+
+fn read_all(files: &[impl AsRef<Path>]) -> anyhow::Result<Vec<SourceFile>> {
+    let mut total_bytes = 0;
+    files
+        .iter()
+        .map(|file| {
+            let file = read(file.as_ref())?;
+            total_bytes += file.text.len();
+            if total_bytes > MAX_MESSAGE_BYTES {
+                bail!("more than {MAX_MESSAGE_BYTES} bytes in one apply");
+            }
+            Ok(file)
+        })
+        .collect()
+}
+
+fn read(path: &Path) -> anyhow::Result<SourceFile> {
+    let (name, text) = if path == Path::new("-") {
+        let mut text = String::new();
+        std::io::stdin().read_to_string(&mut text).context(STDIN)?;
+        (STDIN.to_owned(), text)
+    } else {
+        let name = path.display().to_string();
+        let text = std::fs::read_to_string(path).with_context(|| name.clone())?;
+        (name, text)
+    };
+    let format = match path.extension().and_then(|ending| ending.to_str()) {
+        Some("cedar") => SourceFormat::Cedar,
+        _ => SourceFormat::Yaml,
+    };
+    Ok(SourceFile {
+        name,
+        text,
+        format: format.into(),
+    })
+}
+
+fn applied_text(applied: &apply_response::Applied) -> String {
+    let mut text = String::new();
+    for document in &applied.documents {
+        let (kind, change) = (kind_name(document.kind), change_name(document.change));
+        let _ = writeln!(text, "{kind} {} {change}", document.name);
+    }
+    let _ = writeln!(text, "generation {}", applied.generation);
+    text
+}
+
+fn applied_json(applied: &apply_response::Applied) -> serde_json::Value {
+    let documents: Vec<_> = applied
+        .documents
+        .iter()
+        .map(|document| {
+            json!({
+                "kind": kind_name(document.kind),
+                "name": document.name,
+                "change": change_name(document.change),
+            })
+        })
+        .collect();
+    json!({"generation": applied.generation, "documents": documents})
+}
+
+/// `file:line:column: field: reason`, a line each; parts that are not known are left out.
+fn refused_text(errors: &[DocumentError]) -> String {
+    let mut text = String::new();
+    for error in errors {
+        text.push_str(&error.file);
+        for position in [error.line, error.column] {
+            if position == 0 {
+                break;
+            }
+            let _ = write!(text, ":{position}");
+        }
+        if !error.field.is_empty() {
+            let _ = write!(text, ": {}", error.field);
+        }
+        let reason = error.reason.replace('\n', " ");
+        let _ = writeln!(text, ": {reason}");
+    }
+    text
+}
+
+fn refused_json(errors: &[DocumentError]) -> serde_json::Value {
+    let errors: Vec<_> = errors
+        .iter()
+        .map(|error| {
+            json!({
+                "file": error.file,
+                "line": (error.line > 0).then_some(error.line),
+                "column": (error.column > 0).then_some(error.column),
+                "field": error.field,
+                "reason": error.reason,
+            })
+        })
+        .collect();
+    json!({"errors": errors})
+}
+
+#[cfg(test)]
+mod tests {
+    use tidelock_proto::v1::{Change, DocumentChange};
+
+    use super::*;
+
+    fn error(line: u32, column: u32, field: &str) -> DocumentError {
+        DocumentError {
+            file: "a.yaml".into(),
+            line,
+            column,
+            field: field.into(),
+            reason: "unknown\nselector".into(),
+        }
+    }
+
+    #[test]
+    fn errors_are_a_line_each_with_position_and_reason() {
+        let errors = [
+            error(3, 7, "spec.selectors[0]"),
+            error(3, 7, ""),
+            error(3, 0, ""),
+            error(0, 0, ""),
+        ];
+        assert_eq!(
+            refused_text(&errors),
+            "a.yaml:3:7: spec.selectors[0]: unknown selector\n\
+             a.yaml:3:7: unknown selector\n\
+             a.yaml:3: unknown selector\n\
+             a.yaml: unknown selector\n"
+        );
+    }
+
+    #[test]
+    fn json_errors_have_null_for_positions_not_known() {
+        let value = refused_json(&[error(3, 0, "f")]);
+        assert_eq!(value["errors"][0]["line"], 3);
+        assert!(value["errors"][0]["column"].is_null());
+    }
+
+    #[test]
+    fn every_document_is_named_with_what_became_of_it() {
+        let applied = apply_response::Applied {
+            generation: 4,
+            documents: vec![DocumentChange {
+                kind: DocumentKind::WorkloadIdentity.into(),
+                name: "web".into(),
+                change: Change::Updated.into(),
+            }],
+        };
+        assert_eq!(
+            applied_text(&applied),
+            "WorkloadIdentity web updated\ngeneration 4\n"
+        );
+        assert_eq!(applied_json(&applied)["documents"][0]["change"], "updated");
+    }
+
+    #[test]
+    fn the_ending_tells_cedar_from_yaml() {
+        let dir = std::env::temp_dir().join(format!("tidelock-apply-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).unwrap();
+        for (name, format) in [
+            ("a.cedar", SourceFormat::Cedar),
+            ("a.yml", SourceFormat::Yaml),
+        ] {
+            let path = dir.join(name);
+            std::fs::write(&path, "x").unwrap();
+            assert_eq!(read(&path).unwrap().format, i32::from(format));
+        }
+        std::fs::remove_dir_all(&dir).unwrap();
+    }
+}

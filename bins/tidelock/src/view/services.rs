@@ -1,0 +1,70 @@
+//! `get services`.
+
+use serde::Serialize;
+use tidelock_proto::v1::{GetServicesResponse, Netns};
+
+use crate::table::Table;
+
+/// A Service: where it is and who may serve it.
+#[derive(Debug, Serialize)]
+pub(crate) struct ServiceRow {
+    name: String,
+    addresses: Vec<String>,
+    servers: Vec<String>,
+    netns: &'static str,
+}
+
+/// Rows in the order the control plane gave them.
+pub(crate) fn rows(answer: GetServicesResponse) -> Vec<ServiceRow> {
+    answer
+        .services
+        .into_iter()
+        .map(|service| ServiceRow {
+            netns: match service.netns() {
+                Netns::Host => "host",
+                Netns::Unspecified => "unknown",
+            },
+            name: service.name,
+            addresses: service.addresses,
+            servers: service.servers,
+        })
+        .collect()
+}
+
+/// Name, addresses, servers.
+pub(crate) fn table(rows: &[ServiceRow]) -> Table {
+    let mut table = Table::new(&["NAME", "ADDRESSES", "NETNS", "SERVERS"]);
+    for row in rows {
+        table.row([
+            row.name.clone(),
+            row.addresses.join(" "),
+            row.netns.into(),
+            row.servers.join(" "),
+        ]);
+    }
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use tidelock_proto::v1::ServiceView;
+
+    use super::*;
+
+    #[test]
+    fn the_table_shows_addresses_and_servers() {
+        let answer = GetServicesResponse {
+            services: vec![ServiceView {
+                name: "web".into(),
+                addresses: vec!["10.0.0.0/24:80".into(), "[::1]:80".into()],
+                servers: vec!["spiffe://td/web".into()],
+                netns: Netns::Host.into(),
+            }],
+        };
+        assert_eq!(
+            table(&rows(answer)).to_string(),
+            "NAME  ADDRESSES                NETNS  SERVERS\n\
+             web   10.0.0.0/24:80 [::1]:80  host   spiffe://td/web\n"
+        );
+    }
+}
