@@ -1,0 +1,35 @@
+//! Every bound of the crate, and where it comes from.
+
+/// Longest entity kind, entity id, action, attribute name, attribute value or policy name, in bytes (SPIFFE-ID §2.3: the longest SPIFFE ID).
+pub const MAX_STRING_BYTES: usize = 2048;
+
+/// Most ancestors a request may give for one entity. A SPIFFE ID's path prefixes and its trust domain are its ancestors.
+pub const MAX_ANCESTORS: usize = 64;
+
+/// Most attributes a request's context may have.
+pub const MAX_CONTEXT_ATTRIBUTES: usize = 32;
+
+/// Most distinct context attributes the conditions of one image may read.
+pub const MAX_IMAGE_ATTRIBUTES: usize = 32;
+
+/// Most distinct actions one image may name: an action set is 64 bits, of which one is kept back.
+pub const MAX_ACTIONS: usize = 63;
+
+/// Longest image, in bytes. What carries an image may allow less.
+pub const MAX_IMAGE_BYTES: usize = 32 * 1024 * 1024;
+
+/// The cost above which [`Image::check`](crate::Image::check) refuses an image, in steps (see [`Image::cost`](crate::Image::cost)).
+/// A step is a few instructions, so the dearest decision of an accepted image takes in the order of a millisecond.
+pub const MAX_COST: u32 = 1 << 20;
+
+/// Most instructions in one condition, its `Begin` and `Return` included.
+pub const MAX_PROGRAM_INSTRUCTIONS: u16 = 1024;
+
+/// Registers of the condition machine. On a kernel stack they take 24 bytes each.
+pub const REGISTERS: usize = 16;
+
+/// Most slots of the scope table that one look-up may read.
+pub const MAX_PROBES: u32 = 64;
+
+/// Most determining policies a decision names; it counts all.
+pub const MAX_DETERMINING: usize = 16;

@@ -1,0 +1,243 @@
+//! A checked policy image.
+
+pub(crate) mod check;
+pub(crate) mod cost;
+mod error;
+pub(crate) mod layout;
+pub(crate) mod nodes;
+pub(crate) mod read;
+
+pub use error::ImageError;
+
+use crate::bounds::{MAX_COST, MAX_IMAGE_BYTES};
+use crate::eval::instruction::Instruction;
+use layout::{ENTRY_BYTES, HEADER_BYTES, MAGIC, SECTIONS, VERSION};
+use nodes::Nodes;
+
+/// A policy image whose bytes were checked: deciding by it ends within [`Image::cost`] steps. It borrows the bytes and is
+/// cheap to copy.
+#[derive(Clone, Copy, Debug)]
+pub struct Image<'a> {
+    pub(crate) strings: &'a [u8],
+    pub(crate) policies: &'a [u8],
+    pub(crate) nodes: Option<Nodes<'a>>,
+    pub(crate) actions: &'a [u8],
+    pub(crate) action_sets: &'a [u8],
+    pub(crate) code: &'a [u8],
+    pub(crate) longs: &'a [u8],
+    pub(crate) sets: &'a [u8],
+    pub(crate) attributes: &'a [u8],
+    cost: u32,
+}
+
+/// A policy as stored.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct PolicyRecord {
+    pub(crate) name: u32,
+    pub(crate) resource: u32,
+    pub(crate) program: u32,
+    pub(crate) actions: u16,
+    pub(crate) effect: u16,
+}
+
+impl<'a> Image<'a> {
+    /// Checks an image made by this version of the crate, up to a cost of [`MAX_COST`]. Takes time linear in its length.
+    ///
+    /// # Errors
+    /// Names the first thing found wrong. No byte of a refused image has any effect.
+    pub fn check(bytes: &'a [u8]) -> Result<Self, ImageError> {
+        Self::check_within(bytes, MAX_COST)
+    }
+
+    /// Checks an image as [`Image::check`] does, but with another limit to its cost, in steps.
+    ///
+    /// # Errors
+    /// Names the first thing found wrong; [`ImageError::TooCostly`] before all that is linear in the length.
+    pub fn check_within(bytes: &'a [u8], max_cost: u32) -> Result<Self, ImageError> {
+        let image = Self::reopen(bytes)?;
+        check::check(&image, max_cost)?;
+        Ok(image)
+    }
+
+    /// Opens an image that was checked before and has not changed since; takes constant time. With other bytes a decision
+    /// still ends and never panics, but may cost more than [`Image::cost`], and means nothing.
+    ///
+    /// # Errors
+    /// If the header or the directory is not that of an image.
+    pub fn reopen(bytes: &'a [u8]) -> Result<Self, ImageError> {
+        if bytes.len() > MAX_IMAGE_BYTES {
+            return Err(ImageError::TooLong { len: bytes.len() });
+        }
+        let (header, rest) =
+            bytes
+                .split_first_chunk::<HEADER_BYTES>()
+                .ok_or(ImageError::Truncated {
+                    len: bytes.len(),
+                    want: HEADER_BYTES,
+                })?;
+        let [
+            m0,
+            m1,
+            m2,
+            m3,
+            v0,
+            v1,
+            s0,
+            s1,
+            l0,
+            l1,
+            l2,
+            l3,
+            c0,
+            c1,
+            c2,
+            c3,
+        ] = *header;
+        if [m0, m1, m2, m3] != MAGIC {
+            return Err(ImageError::BadMagic);
+        }
+        let version = u16::from_le_bytes([v0, v1]);
+        if version != VERSION {
+            return Err(ImageError::Version { version });
+        }
+        let want = usize::try_from(u32::from_le_bytes([l0, l1, l2, l3])).unwrap_or(usize::MAX);
+        match bytes.len().checked_sub(want) {
+            None => {
+                return Err(ImageError::Truncated {
+                    len: bytes.len(),
+                    want,
+                });
+            }
+            Some(0) => {}
+            Some(count) => return Err(ImageError::TrailingBytes { count }),
+        }
+        let sections = sections(rest, u16::from_le_bytes([s0, s1]))?;
+        Self::assemble(sections, u32::from_le_bytes([c0, c1, c2, c3]))
+    }
+
+    fn assemble(sections: [&'a [u8]; SECTIONS], cost: u32) -> Result<Self, ImageError> {
+        let [
+            strings,
+            policies,
+            nodes,
+            actions,
+            action_sets,
+            code,
+            longs,
+            sets,
+            attributes,
+        ] = sections;
+        let nodes = match nodes {
+            [] => None,
+            section => {
+                let bad = ImageError::SectionBytes {
+                    tag: layout::NODES,
+                    len: section.len(),
+                };
+                Some(Nodes::read(section).ok_or(bad)?)
+            }
+        };
+        Ok(Self {
+            strings,
+            policies,
+            nodes,
+            actions,
+            action_sets,
+            code,
+            longs,
+            sets,
+            attributes,
+            cost,
+        })
+    }
+
+    /// The proven cost of the dearest decision, in steps: a slot, record or instruction read, or up to 16 bytes hashed or
+    /// compared. It holds for any request within the crate's bounds.
+    #[must_use]
+    pub fn cost(&self) -> u32 {
+        self.cost
+    }
+
+    /// How many policies the image holds.
+    #[must_use]
+    pub fn policy_count(&self) -> usize {
+        self.policies
+            .len()
+            .checked_div(layout::POLICY_BYTES)
+            .unwrap_or_default()
+    }
+
+    /// The names of all policies, in the order of the image, which is not that of the source.
+    pub fn policy_names(&self) -> impl Iterator<Item = &'a str> + use<'a> {
+        let image = *self;
+        (0..u32::try_from(image.policy_count()).unwrap_or(u32::MAX))
+            .filter_map(move |policy| image.policy_name(policy))
+    }
+
+    pub(crate) fn policy_name(&self, policy: u32) -> Option<&'a str> {
+        core::str::from_utf8(read::string(self.strings, self.policy(policy)?.name)?).ok()
+    }
+
+    #[inline]
+    pub(crate) fn policy(&self, policy: u32) -> Option<PolicyRecord> {
+        let [name, resource, program, last] = read::words(
+            read::record::<{ layout::POLICY_BYTES }>(self.policies, policy)?,
+        )?;
+        let [a0, a1, e0, e1] = last.to_le_bytes();
+        let (actions, effect) = (u16::from_le_bytes([a0, a1]), u16::from_le_bytes([e0, e1]));
+        Some(PolicyRecord {
+            name,
+            resource,
+            program,
+            actions,
+            effect,
+        })
+    }
+
+    #[inline]
+    pub(crate) fn instruction(&self, at: u32) -> Option<Instruction> {
+        Instruction::decode(*read::record(self.code, at)?)
+    }
+
+    pub(crate) fn long(&self, at: u32) -> Option<i64> {
+        read::quad(self.longs, at).map(u64::cast_signed)
+    }
+
+    /// The first number and the count of a set.
+    pub(crate) fn set(&self, at: u32) -> Option<(u32, u32)> {
+        let [first, count] = read::words(read::record::<{ layout::QUAD_BYTES }>(self.sets, at)?)?;
+        Some((first, count))
+    }
+}
+
+/// Splits what follows the header into sections by the directory. An absent section is empty.
+fn sections(rest: &[u8], count: u16) -> Result<[&[u8]; SECTIONS], ImageError> {
+    let directory = usize::from(count).saturating_mul(ENTRY_BYTES);
+    let short = ImageError::Truncated {
+        len: rest.len().saturating_add(HEADER_BYTES),
+        want: directory.saturating_add(HEADER_BYTES),
+    };
+    let (entries, mut rest) = rest.split_at_checked(directory).ok_or(short)?;
+    let mut sections = [[].as_slice(); SECTIONS];
+    let mut places = (1..).zip(sections.iter_mut());
+    let (entries, _) = entries.as_chunks::<ENTRY_BYTES>();
+    for &[t0, t1, z0, z1, l0, l1, l2, l3] in entries {
+        let tag = u16::from_le_bytes([t0, t1]);
+        let place = places
+            .find(|&(place, _)| place == tag)
+            .ok_or(ImageError::Section { tag })?;
+        let len = usize::try_from(u32::from_le_bytes([l0, l1, l2, l3])).unwrap_or(usize::MAX);
+        let (section, after) = rest
+            .split_at_checked(len)
+            .ok_or(ImageError::SectionBytes { tag, len })?;
+        if len == 0 || [z0, z1] != [0, 0] {
+            return Err(ImageError::Section { tag });
+        }
+        *place.1 = section;
+        rest = after;
+    }
+    match rest.len() {
+        0 => Ok(sections),
+        count => Err(ImageError::TrailingBytes { count }),
+    }
+}
