@@ -1,3 +1,66 @@
 //! The sans-IO TLS 1.3 engine of a governed connection.
+//!
+//! One [`Engine`] does the mutual TLS 1.3 handshake of one connection and ends with the traffic secrets in the form
+//! that Linux kernel TLS takes ([`KtlsInfo`]). It owns no socket, clock, thread or random source: records and time go
+//! in, records and a verdict come out. The same code runs in the kernel module, in tests on a virtual clock and in
+//! fuzzers.
+//!
+//! # Parts
+//! - [`Identity`]: a P-256 key born in place ([`Identity::generate`]), its certificate request ([`Identity::csr`]) and
+//!   its X509-SVID ([`Identity::install`]). The key cannot be read out or printed and is wiped on drop.
+//! - [`TrustStore`]: the authorities of each trust domain, never merged.
+//! - [`Authorize`]: asked once per handshake, when the peer has proved its SPIFFE ID, whether it is welcome.
+//! - [`Entropy`]: randomness, as an associated function, so that rustls can hold it in statics.
+//! - [`Engine`]: STYLE's four verbs, [`handle`](Engine::handle), [`handle_timeout`](Engine::handle_timeout),
+//!   [`poll`](Engine::poll), [`next_deadline`](Engine::next_deadline).
+//!
+//! # Running one
+//! 1. Make it with [`Engine::client`] or [`Engine::server`]. Nothing is returned but the engine: a client's first bytes,
+//!    or an early failure such as [`Failure::NoSvid`], are its first outputs.
+//! 2. Call [`Engine::poll`] until `None`. [`Output::Send`] comes before the verdict; send it whatever the verdict: it
+//!    may hold an alert. [`Output::Established`] or [`Output::Failed`] is the last output.
+//! 3. Without a verdict, read five bytes, ask [`record_body_len`] for the length of the body, read it, give both in one
+//!    slice to [`Engine::handle`], which decrypts in place; go to 2. **Read nothing beyond that record**: what follows
+//!    the last record of the handshake belongs to kernel TLS, whose sequence numbers begin there.
+//! 4. Dropping an engine at any time ends the handshake and gives back its references to identity, trust and
+//!    authoriser.
+//!
+//! # What is promised
+//! TLS 1.3 only; no SNI, no resumption, no early data; nothing that names either end is sent in clear. A client
+//! authorises the server before it shows its own certificate. A server authorises the client before it sends its
+//! first record after the handshake, a NewSessionTicket that opens nothing; between Tidelock ends (ALPN [`ALPN`]) the
+//! client is established only when that record has arrived, so that a refusal by the server is
+//! [`Failure::PeerRefused`] and never a surprise later. Input cannot panic the engine, nor make it hold more than
+//! [`MAX_HANDSHAKE_BYTES`] of what it was sent.
+//!
+//! # Context
+//! Everything allocates, and nothing blocks. [`record_body_len`] alone is fit for a program's own context.
 #![no_std]
 #![forbid(unsafe_code)]
+
+extern crate alloc;
+
+mod authorize;
+mod engine;
+mod entropy;
+mod identity;
+mod ktls;
+mod peer;
+mod provider;
+mod record;
+mod time;
+mod trust;
+mod verifier;
+
+pub use authorize::{Answer, Authorize, Role};
+pub use engine::{ALPN, Engine, Established, Failure, Output, Params, Reason, Refused};
+pub use entropy::{Entropy, EntropyUnavailable};
+pub use identity::{Identity, InstallError, SigningFailed, Svid};
+pub use ktls::{KtlsInfo, MAX_KTLS_INFO_BYTES};
+pub use peer::{Peer, PeerError};
+pub use record::{
+    MAX_CERT_BYTES, MAX_CHAIN_CERTS, MAX_HANDSHAKE_BYTES, MAX_HANDSHAKE_RECORDS,
+    MAX_RECORD_BODY_BYTES, MAX_RECORD_BYTES, RECORD_HEADER_BYTES, RecordError, record_body_len,
+};
+pub use time::{Mono, Now};
+pub use trust::{AuthorityError, MAX_AUTHORITIES, TrustStore};

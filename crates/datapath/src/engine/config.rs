@@ -1,0 +1,139 @@
+//! The rustls configuration of one connection.
+
+use alloc::borrow::ToOwned;
+use alloc::sync::Arc;
+use alloc::vec;
+use alloc::vec::Vec;
+use core::sync::atomic::{AtomicU64, Ordering};
+use core::time::Duration;
+
+use rustls::client::{ResolvesClientCert, Resumption, UnbufferedClientConnection};
+use rustls::crypto::CryptoProvider;
+use rustls::server::{
+    ClientHello, ProducesTickets, ResolvesServerCert, UnbufferedServerConnection,
+};
+use rustls::sign::CertifiedKey;
+use rustls::time_provider::TimeProvider;
+use rustls::version::TLS13;
+use rustls::{ClientConfig, Error, ServerConfig, SignatureScheme};
+use rustls_pki_types::{IpAddr, Ipv4Addr, ServerName, UnixTime};
+
+use crate::verifier::PeerVerifier;
+
+/// The ALPN protocol that two Tidelock ends agree on: the server's first record after the handshake, a
+/// NewSessionTicket, confirms that it has authorised the client.
+pub const ALPN: &[u8] = b"tidelock/1";
+
+/// The ticket inside that record. It opens nothing: the receiver is told to discard it at once.
+const CONFIRMATION: &[u8] = b"tidelock/1";
+
+/// The wall clock as the caller last told it, in seconds since 1970.
+#[derive(Debug)]
+pub(super) struct Clock(AtomicU64);
+
+impl Clock {
+    pub(super) fn new(unix: i64) -> Self {
+        Self(AtomicU64::new(to_unsigned(unix)))
+    }
+
+    pub(super) fn set(&self, unix: i64) {
+        self.0.store(to_unsigned(unix), Ordering::Relaxed);
+    }
+}
+
+/// Before 1970 counts as 1970: no certificate is valid then either.
+fn to_unsigned(unix: i64) -> u64 {
+    u64::try_from(unix).unwrap_or(0)
+}
+
+impl TimeProvider for Clock {
+    fn current_time(&self) -> Option<UnixTime> {
+        Some(UnixTime::since_unix_epoch(Duration::from_secs(
+            self.0.load(Ordering::Relaxed),
+        )))
+    }
+}
+
+/// Our one certificate, whatever the peer hints at.
+#[derive(Debug)]
+struct Own(Arc<CertifiedKey>);
+
+impl ResolvesClientCert for Own {
+    fn resolve(&self, _hints: &[&[u8]], _schemes: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        Some(Arc::clone(&self.0))
+    }
+
+    fn has_certs(&self) -> bool {
+        true
+    }
+}
+
+impl ResolvesServerCert for Own {
+    fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(Arc::clone(&self.0))
+    }
+}
+
+/// Makes the confirmation. A ticket of lifetime zero is to be discarded immediately (RFC 8446 §4.6.1), and none is
+/// ever accepted: there is no resumption.
+#[derive(Debug)]
+struct Confirm;
+
+impl ProducesTickets for Confirm {
+    fn enabled(&self) -> bool {
+        true
+    }
+
+    fn lifetime(&self) -> u32 {
+        0
+    }
+
+    fn encrypt(&self, _plain: &[u8]) -> Option<Vec<u8>> {
+        Some(CONFIRMATION.to_owned())
+    }
+
+    fn decrypt(&self, _cipher: &[u8]) -> Option<Vec<u8>> {
+        None
+    }
+}
+
+/// A client connection: no SNI, no resumption, no early data.
+pub(super) fn client(
+    provider: CryptoProvider,
+    clock: Arc<Clock>,
+    own: Arc<CertifiedKey>,
+    verifier: PeerVerifier,
+) -> Result<UnbufferedClientConnection, Error> {
+    let mut config = ClientConfig::builder_with_details(Arc::new(provider), clock)
+        .with_protocol_versions(&[&TLS13])?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(verifier))
+        .with_client_cert_resolver(Arc::new(Own(own)));
+    config.alpn_protocols = vec![ALPN.to_owned()];
+    config.enable_sni = false;
+    config.resumption = Resumption::disabled();
+    config.enable_secret_extraction = true;
+    // The verifier goes by SPIFFE ID alone; an address is what rustls never puts on the wire.
+    let nobody = ServerName::IpAddress(IpAddr::V4(Ipv4Addr::from([0; 4])));
+    UnbufferedClientConnection::new(Arc::new(config), nobody)
+}
+
+/// A server connection: client certificate required, one confirmation, no early data.
+pub(super) fn server(
+    provider: CryptoProvider,
+    clock: Arc<Clock>,
+    own: Arc<CertifiedKey>,
+    verifier: PeerVerifier,
+) -> Result<UnbufferedServerConnection, Error> {
+    let mut config = ServerConfig::builder_with_details(Arc::new(provider), clock)
+        .with_protocol_versions(&[&TLS13])?
+        .with_client_cert_verifier(Arc::new(verifier))
+        .with_cert_resolver(Arc::new(Own(own)));
+    config.alpn_protocols = vec![ALPN.to_owned()];
+    config.ticketer = Arc::new(Confirm);
+    config.send_tls13_tickets = 1;
+    config.send_half_rtt_data = false;
+    config.max_early_data_size = 0;
+    config.enable_secret_extraction = true;
+    UnbufferedServerConnection::new(Arc::new(config))
+}

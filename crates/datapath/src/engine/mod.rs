@@ -1,0 +1,407 @@
+//! The engine: records, time and one decision in; records, and a verdict with traffic secrets, out.
+
+mod config;
+mod drive;
+mod failure;
+
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::mem;
+
+use rustls::client::UnbufferedClientConnection;
+use rustls::server::UnbufferedServerConnection;
+use rustls::{Error, ExtractedSecrets};
+
+pub use config::ALPN;
+pub use failure::{Failure, Reason};
+
+use crate::authorize::{Answer, Authorize, Role};
+use crate::entropy::Entropy;
+use crate::identity::Identity;
+use crate::ktls::KtlsInfo;
+use crate::peer::Peer;
+use crate::provider::provider;
+use crate::record::{
+    MAX_HANDSHAKE_BYTES, MAX_HANDSHAKE_RECORDS, RECORD_HEADER_BYTES, RecordError, record_body_len,
+};
+use crate::time::{Mono, Now};
+use crate::trust::TrustStore;
+use crate::verifier::{Findings, PeerVerifier};
+use config::Clock;
+use drive::{Stop, drive};
+
+/// What an engine is made of. The engine keeps the references it needs; dropping it gives them back.
+pub struct Params<'a> {
+    /// Who we are. Must have an SVID installed.
+    pub identity: &'a Identity,
+    /// Whom we believe.
+    pub trust: Arc<TrustStore>,
+    /// Decides whether the peer, once believed, is welcome.
+    pub authorize: Arc<dyn Authorize>,
+    /// When to give up, if the handshake is not over.
+    pub deadline: Option<Mono>,
+}
+
+/// What an engine wants done, oldest first.
+#[derive(Debug)]
+pub enum Output {
+    /// Send these bytes to the peer: one or more whole records.
+    Send(Vec<u8>),
+    /// The handshake is over and the peer is who it must be. The last output.
+    Established(Box<Established>),
+    /// There will be no connection. The last output.
+    Failed(Failure),
+}
+
+/// A finished handshake.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Established {
+    /// Who the peer is.
+    pub peer: Peer,
+    /// The cipher suite's number (RFC 8446 §B.4).
+    pub suite: u16,
+    /// The peer is another Tidelock end: ALPN [`ALPN`] was agreed on.
+    pub confirmed: bool,
+    /// What [`Authorize`] gave as the reason for its yes.
+    pub detail: Box<str>,
+    /// For records we send.
+    pub tx: KtlsInfo,
+    /// For records we receive.
+    pub rx: KtlsInfo,
+}
+
+/// The handshake of one connection. See the [crate's documentation](crate) for how to run one.
+pub struct Engine {
+    conn: Conn,
+    clock: Arc<Clock>,
+    findings: Arc<Findings>,
+    /// Records not done with: a handshake message that continues in the next record.
+    pending: Vec<u8>,
+    outputs: VecDeque<Output>,
+    deadline: Option<Mono>,
+    records: usize,
+    bytes: usize,
+}
+
+/// rustls' side of it.
+enum Conn {
+    Client(Box<UnbufferedClientConnection>),
+    Server(Box<UnbufferedServerConnection>),
+    /// Established or failed.
+    Over,
+}
+
+/// Input an engine did not take; nothing has changed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Refused {
+    /// The handshake is over.
+    Over,
+    /// The input is not exactly one record.
+    NotOneRecord {
+        /// Bytes given.
+        len: usize,
+        /// Bytes that the record's header announces, the header included.
+        announced: usize,
+    },
+}
+
+impl core::fmt::Display for Refused {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::Over => f.write_str("the handshake is over"),
+            Self::NotOneRecord { len, announced } => {
+                write!(f, "{len} bytes for a record of {announced}")
+            }
+        }
+    }
+}
+
+impl core::error::Error for Refused {}
+
+impl Engine {
+    /// An engine for a connection we make. Its first output is ready: the bytes of the ClientHello, or a failure.
+    pub fn client<E: Entropy>(now: Now, params: Params<'_>) -> Self {
+        Self::start(Role::Client, now, params, |clock, own, verifier| {
+            config::client(provider::<E>(), clock, own, verifier)
+                .map(|conn| Conn::Client(Box::new(conn)))
+        })
+    }
+
+    /// An engine for a connection we accept. It waits for a record, unless it has failed already.
+    pub fn server<E: Entropy>(now: Now, params: Params<'_>) -> Self {
+        Self::start(Role::Server, now, params, |clock, own, verifier| {
+            config::server(provider::<E>(), clock, own, verifier)
+                .map(|conn| Conn::Server(Box::new(conn)))
+        })
+    }
+
+    /// Takes one whole record, header included, and decrypts it in place.
+    ///
+    /// # Errors
+    /// [`Refused`] if this cannot be an input now. What the peer did wrong is not an error but an
+    /// [`Output::Failed`].
+    pub fn handle(&mut self, now: Now, record: &mut [u8]) -> Result<(), Refused> {
+        if matches!(self.conn, Conn::Over) {
+            return Err(Refused::Over);
+        }
+        let body = record
+            .first_chunk::<RECORD_HEADER_BYTES>()
+            .map(|header| record_body_len(*header));
+        match body {
+            Some(Err(why)) => self.fail(Failure::Record(why)),
+            Some(Ok(body)) if record.len() == body.saturating_add(RECORD_HEADER_BYTES) => {
+                self.take(now, record)
+            }
+            other => {
+                let body = other.and_then(Result::ok).unwrap_or(0);
+                let announced = body.saturating_add(RECORD_HEADER_BYTES);
+                return Err(Refused::NotOneRecord {
+                    len: record.len(),
+                    announced,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Fires the deadline if it is at or before `now`. Idempotent.
+    pub fn handle_timeout(&mut self, now: Mono) {
+        if self.next_deadline().is_some_and(|deadline| deadline <= now) {
+            self.fail(Failure::Deadline);
+        }
+    }
+
+    /// The next thing to do, oldest first. Call until `None` after every other call.
+    pub fn poll(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// When to call [`Self::handle_timeout`]; `None` if the handshake is over or has no deadline.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Mono> {
+        match self.conn {
+            Conn::Over => None,
+            _ => self.deadline,
+        }
+    }
+
+    /// The peer, once it has proved who it is; also when it was then not authorised.
+    #[must_use]
+    pub fn peer(&self) -> Option<&Peer> {
+        self.findings.peer()
+    }
+
+    fn start(
+        role: Role,
+        now: Now,
+        params: Params<'_>,
+        connect: impl FnOnce(
+            Arc<Clock>,
+            Arc<rustls::sign::CertifiedKey>,
+            PeerVerifier,
+        ) -> Result<Conn, Error>,
+    ) -> Self {
+        let clock = Arc::new(Clock::new(now.unix));
+        let findings = Arc::new(Findings::default());
+        let mut engine = Self {
+            conn: Conn::Over,
+            clock: Arc::clone(&clock),
+            findings: Arc::clone(&findings),
+            pending: Vec::new(),
+            outputs: VecDeque::new(),
+            deadline: params.deadline,
+            records: 0,
+            bytes: 0,
+        };
+        let svid = match params.identity.svid() {
+            None => return engine.failed(Failure::NoSvid),
+            Some(svid) => svid,
+        };
+        let (not_before, not_after) = (svid.not_before(), svid.not_after());
+        if !(not_before..=not_after).contains(&now.unix) {
+            return engine.failed(Failure::SvidNotCurrent {
+                not_before,
+                not_after,
+                now: now.unix,
+            });
+        }
+        let verifier = PeerVerifier::new(role, params.trust, params.authorize, findings);
+        match connect(clock, svid.certified(), verifier) {
+            Ok(conn) => {
+                engine.conn = conn;
+                engine.handle_timeout(now.mono);
+                engine.step(&mut []);
+                engine
+            }
+            Err(error) => {
+                let failure = Failure::sort(error, &engine.findings);
+                engine.failed(failure)
+            }
+        }
+    }
+
+    /// Counts a record against the bounds and the deadline, then lets rustls have it.
+    fn take(&mut self, now: Now, record: &mut [u8]) {
+        self.handle_timeout(now.mono);
+        if matches!(self.conn, Conn::Over) {
+            return;
+        }
+        self.clock.set(now.unix);
+        self.records = self.records.saturating_add(1);
+        self.bytes = self.bytes.saturating_add(record.len());
+        if self.records > MAX_HANDSHAKE_RECORDS {
+            return self.fail(Failure::TooManyRecords);
+        }
+        if self.bytes > MAX_HANDSHAKE_BYTES {
+            return self.fail(Failure::TooManyBytes);
+        }
+        if self.pending.is_empty() {
+            let done = self.step(record);
+            self.keep(record.get(done..).unwrap_or_default());
+        } else {
+            let mut joined = mem::take(&mut self.pending);
+            joined.extend_from_slice(record);
+            let done = self.step(&mut joined);
+            self.keep(joined.get(done..).unwrap_or_default());
+        }
+    }
+
+    /// Keeps what rustls is not done with, if there is still a handshake that could go on.
+    fn keep(&mut self, rest: &[u8]) {
+        if !matches!(self.conn, Conn::Over) {
+            self.pending.extend_from_slice(rest);
+        }
+    }
+
+    /// One turn of rustls over `records`; queues what comes of it and gives how many bytes are done with.
+    fn step(&mut self, records: &mut [u8]) -> usize {
+        let mut tx = Vec::new();
+        let (stop, done) = match &mut self.conn {
+            Conn::Client(conn) => drive(&mut ***conn, records, &mut tx),
+            Conn::Server(conn) => drive(&mut ***conn, records, &mut tx),
+            Conn::Over => return records.len(),
+        };
+        if !tx.is_empty() {
+            self.outputs.push_back(Output::Send(tx));
+        }
+        match stop {
+            Stop::Blocked => {}
+            Stop::Traffic if self.awaits_confirmation() => {}
+            Stop::Traffic if done < records.len() => self.fail(Failure::Unconfirmed),
+            Stop::Traffic => self.establish(),
+            Stop::Data => self.fail(Failure::Unconfirmed),
+            Stop::Closed => self.fail(Failure::PeerClosed),
+            Stop::Failed(error) => {
+                let failure = Failure::sort(error, &self.findings);
+                self.fail(failure);
+            }
+        }
+        done
+    }
+
+    /// A client of a Tidelock server is not done before the server's first record after the handshake.
+    fn awaits_confirmation(&self) -> bool {
+        match &self.conn {
+            Conn::Client(conn) => {
+                conn.alpn_protocol() == Some(ALPN) && conn.tls13_tickets_received() == 0
+            }
+            Conn::Server(_) | Conn::Over => false,
+        }
+    }
+
+    /// Takes the secrets out of rustls and hands them over.
+    fn establish(&mut self) {
+        let finished = match mem::replace(&mut self.conn, Conn::Over) {
+            Conn::Client(conn) => finish(&conn).and_then(|end| {
+                conn.dangerous_into_kernel_connection()
+                    .map(|(secrets, _)| (end, secrets))
+            }),
+            Conn::Server(conn) => finish(&conn).and_then(|end| {
+                conn.dangerous_into_kernel_connection()
+                    .map(|(secrets, _)| (end, secrets))
+            }),
+            Conn::Over => return,
+        };
+        let output = match finished {
+            Ok((end, secrets)) => self.established(&end, &secrets),
+            Err(error) => Err(Failure::Internal(error)),
+        };
+        self.outputs.push_back(
+            output.map_or_else(Output::Failed, |end| Output::Established(Box::new(end))),
+        );
+    }
+
+    /// Nothing is established without a peer that proved itself and was answered for.
+    fn established(&self, end: &End, secrets: &ExtractedSecrets) -> Result<Established, Failure> {
+        let unverified =
+            || Failure::Internal(Error::General("finished without a verified peer".into()));
+        let unsupported =
+            || Failure::Internal(Error::General("cipher not known to the kernel".into()));
+        let peer = self.findings.peer().ok_or_else(unverified)?;
+        let Some(Answer::Allow { detail }) = self.findings.answer() else {
+            return Err(unverified());
+        };
+        Ok(Established {
+            peer: peer.clone(),
+            suite: end.suite,
+            confirmed: end.confirmed,
+            detail: detail.clone(),
+            tx: KtlsInfo::new(secrets.tx.0, &secrets.tx.1).ok_or_else(unsupported)?,
+            rx: KtlsInfo::new(secrets.rx.0, &secrets.rx.1).ok_or_else(unsupported)?,
+        })
+    }
+
+    fn failed(mut self, failure: Failure) -> Self {
+        self.fail(failure);
+        self
+    }
+
+    /// Ends the handshake; drops rustls' state and with it every secret.
+    fn fail(&mut self, failure: Failure) {
+        self.conn = Conn::Over;
+        self.pending = Vec::new();
+        self.outputs.push_back(Output::Failed(failure));
+    }
+}
+
+/// What rustls agreed on with the peer.
+struct End {
+    suite: u16,
+    confirmed: bool,
+}
+
+fn finish(conn: &rustls::CommonState) -> Result<End, Error> {
+    if conn.is_handshaking() {
+        return Err(Error::HandshakeNotComplete);
+    }
+    let suite = conn
+        .negotiated_cipher_suite()
+        .ok_or(Error::HandshakeNotComplete)?;
+    Ok(End {
+        suite: suite.suite().into(),
+        confirmed: conn.alpn_protocol() == Some(ALPN),
+    })
+}
+
+impl From<RecordError> for Failure {
+    fn from(why: RecordError) -> Self {
+        Self::Record(why)
+    }
+}
+
+impl core::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let state = match self.conn {
+            Conn::Client(_) => "client",
+            Conn::Server(_) => "server",
+            Conn::Over => "over",
+        };
+        f.debug_struct("Engine")
+            .field("state", &state)
+            .finish_non_exhaustive()
+    }
+}
