@@ -2,6 +2,8 @@
 
 /// Longest record: what the device copies in one call (the device's own choice).
 pub const MAX_RECORD_BYTES: usize = 1024 * 1024;
+/// A buffer of this size holds every record from the kernel: the longest is a denial.
+pub const MAX_TO_AGENT_BYTES: usize = 5120;
 /// Longest version text in a hello.
 pub const MAX_VERSION_BYTES: usize = 64;
 /// Longest SPIFFE ID (SPIFFE-ID §2.3).
@@ -42,3 +44,9 @@ pub const MAX_POLICY_BYTES: usize = 512 * 1024;
 pub const MAX_DEADLINE_MS: u32 = 300_000;
 /// Most handshakes that a configuration may allow at once: 64 Ki arenas are 8 GiB of kernel memory.
 pub const MAX_HANDSHAKES: u32 = 65_536;
+
+/// What both crates bound must be bounded alike.
+const _: () = assert!(
+    MAX_SPIFFE_ID_BYTES == tidelock_spiffe_core::MAX_SPIFFE_ID_BYTES
+        && MAX_TRUST_DOMAIN_BYTES == tidelock_spiffe_core::MAX_TRUST_DOMAIN_BYTES
+);

@@ -3,7 +3,9 @@
 mod decode;
 mod encode;
 
-use crate::bounds::{MAX_DEADLINE_MS, MAX_HANDSHAKES, MAX_SPIFFE_ID_BYTES, MAX_TRUST_DOMAIN_BYTES};
+use tidelock_spiffe_core::{SpiffeId, SpiffeIdError, TrustDomain, TrustDomainError};
+
+use crate::bounds::{MAX_DEADLINE_MS, MAX_HANDSHAKES};
 use crate::list::{List, Rows, sealed};
 use crate::net::{Cidr, Endpoint};
 use crate::read::Reader;
@@ -23,7 +25,7 @@ pub struct Config<'a> {
     pub prefilter: List<'a, PrefilterEntry<'a>>,
     /// Which addresses belong to a Service.
     pub services: List<'a, Service<'a>>,
-    /// Which authorities may vouch for which trust domain.
+    /// Which authorities may vouch for which trust domain; one bundle for each.
     pub bundles: List<'a, Bundle<'a>>,
     /// The policy image, as `tidelock-policy` made it; empty: nothing is permitted.
     pub policy: &'a [u8],
@@ -119,16 +121,16 @@ pub struct Service<'a> {
 }
 
 impl Service<'_> {
-    /// Does this address belong to the Service? `init_netns`: the initial namespace's inode number.
+    /// Does this address belong to the Service? A wildcard address matches by port alone: whoever
+    /// listens on every address listens on the Service's too.
     #[must_use]
-    pub fn covers(&self, address: &Endpoint, init_netns: u32) -> bool {
-        self.covers_port(address, init_netns) && self.cidr.contains(address.ip)
-    }
-
-    /// As [`Service::covers`], whatever the address: for listeners on every address of the host.
-    #[must_use]
-    pub fn covers_port(&self, address: &Endpoint, init_netns: u32) -> bool {
-        self.port == address.port && self.netns.unwrap_or(init_netns) == address.netns
+    pub const fn covers(&self, address: &Endpoint) -> bool {
+        let netns = match self.netns {
+            Some(netns) => netns,
+            None => 0,
+        };
+        let near = self.port == address.port && netns == address.netns;
+        near && (self.cidr.contains(address.ip) || address.is_wildcard())
     }
 
     /// May this SPIFFE ID serve it? Compares byte for byte.
@@ -166,18 +168,13 @@ impl<'a> Config<'a> {
         self.prefilter.iter().any(|entry| entry.matches(exe, uid))
     }
 
-    /// The Service that an address belongs to, and its index. A wildcard address matches by port alone:
-    /// it listens on every address, so on the Service's too.
+    /// The Service that an address belongs to, and its index: see [`Service::covers`].
     #[must_use]
-    pub fn service_at(&self, address: &Endpoint, init_netns: u32) -> Option<(usize, Service<'a>)> {
-        let wildcard = address.is_wildcard();
-        self.services.iter().enumerate().find(|(_, service)| {
-            if wildcard {
-                service.covers_port(address, init_netns)
-            } else {
-                service.covers(address, init_netns)
-            }
-        })
+    pub fn service_at(&self, address: &Endpoint) -> Option<(usize, Service<'a>)> {
+        self.services
+            .iter()
+            .enumerate()
+            .find(|(_, service)| service.covers(address))
     }
 
     /// The bundle of a trust domain.
@@ -196,33 +193,34 @@ const BUNDLE_BYTES: usize = 16;
 /// In a prefilter row: a uid is given.
 const HAS_UID: u32 = 1;
 
-/// Refuses what cannot be a SPIFFE ID.
+/// Refuses what cannot be the SPIFFE ID of a workload (SPIFFE-ID §2, X509-SVID §3.1).
 pub(crate) fn check_spiffe_id(id: &str) -> Result<(), RefusedReason> {
-    let Some(rest) = id.strip_prefix("spiffe://") else {
-        return Err(RefusedReason::BadSpiffeId);
-    };
-    if id.len() > MAX_SPIFFE_ID_BYTES {
-        return Err(RefusedReason::FieldTooLong);
-    }
-    let graphic = rest.bytes().all(|byte| byte.is_ascii_graphic());
-    if graphic && !rest.is_empty() {
-        Ok(())
-    } else {
-        Err(RefusedReason::BadSpiffeId)
+    match SpiffeId::parse(id) {
+        Ok(id) if !id.is_pathless() => Ok(()),
+        Err(SpiffeIdError::TooLong { .. }) => Err(RefusedReason::FieldTooLong),
+        _ => Err(RefusedReason::BadSpiffeId),
     }
 }
 
-/// Refuses what cannot be the name of a trust domain.
+/// Refuses what cannot be the name of a trust domain (SPIFFE-ID §2.1).
 fn check_trust_domain(name: &str) -> Result<(), RefusedReason> {
-    if name.len() > MAX_TRUST_DOMAIN_BYTES {
-        return Err(RefusedReason::FieldTooLong);
+    match TrustDomain::parse(name) {
+        Ok(_) => Ok(()),
+        Err(TrustDomainError::TooLong { .. }) => Err(RefusedReason::FieldTooLong),
+        Err(_) => Err(RefusedReason::BadSpiffeId),
     }
-    let allowed = |b: u8| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'-' | b'_');
-    if !name.is_empty() && name.bytes().all(allowed) {
-        Ok(())
-    } else {
-        Err(RefusedReason::BadSpiffeId)
+}
+
+/// Refuses two bundles for one trust domain: which of them counts would be a guess.
+fn check_distinct(bundles: List<'_, Bundle<'_>>) -> Result<(), RefusedReason> {
+    let mut later = bundles.iter();
+    while let Some(bundle) = later.next() {
+        let (name, mut rest) = (bundle.trust_domain, later);
+        if rest.any(|other| other.trust_domain == name) {
+            return Err(RefusedReason::Duplicate);
+        }
     }
+    Ok(())
 }
 
 /// Where something lies in a section: (offset, length), or (first, count) of rows.

@@ -44,7 +44,7 @@ pub struct Endpoint {
     pub ip: [u8; 16],
     /// The port; 0 if none.
     pub port: u16,
-    /// Inode number of the network namespace; 0 if not known.
+    /// The network namespace: 0 for the initial one, else its inode number.
     pub netns: u32,
 }
 

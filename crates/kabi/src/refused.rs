@@ -61,6 +61,8 @@ numbered! {
         NoMemory = 27 => "the kernel is out of memory",
         /// A fault of the kernel's own.
         Internal = 28 => "internal fault: see the kernel log",
+        /// Two bundles for one trust domain.
+        Duplicate = 29 => "a trust domain has two bundles",
     }
 }
 

@@ -145,6 +145,7 @@ fn bundle_rows(
     bytes: &mut Section,
 ) -> Done {
     let mut authorities = Section { next: 0 };
+    super::check_distinct(config.bundles).map_err(|why| w.fault(why))?;
     for bundle in config.bundles {
         super::check_trust_domain(bundle.trust_domain).map_err(|why| w.fault(why))?;
         text.field(w, bundle.trust_domain.len(), MAX_TRUST_DOMAIN_BYTES)?;
