@@ -32,7 +32,7 @@ struct tl_addr {
 	u8  ip[16];
 	u16 port;		/* host byte order */
 	u16 pad;
-	u32 netns;		/* inode number of the network namespace */
+	u32 netns;		/* 0: the initial network namespace; else its inode number */
 };
 
 /* What a process is: gathered in its own context before its first instruction. */
@@ -40,7 +40,7 @@ struct tl_evidence {
 	u64 subject;		/* never reused while the module is loaded */
 	u64 start_ns;		/* CLOCK_BOOTTIME at exec */
 	u32 pid;		/* thread group, in the initial pid namespace */
-	u32 uid, gid;		/* real... effective ids, in the initial user namespace */
+	u32 uid, gid;		/* effective ids, in the initial user namespace */
 	u32 flags;		/* TL_EV_* */
 	u32 mnt_ns;		/* inode number */
 	u32 net_ns;		/* inode number */
@@ -105,6 +105,8 @@ void tl_rs_session_init(u8 *session);
  * On refusal returns -errno and sets *why (tidelock_kabi::RefusedReason) and *at (byte offset). [any] */
 int  tl_rs_session_parse(const u8 *session, const u8 *rec, u64 len, struct tl_cmd *out, u32 *why, u32 *at);
 void tl_rs_session_accept(u8 *session, const struct tl_cmd *cmd);
+/* The RefusedReason for an errno that carrying a record out gave (-ESTALE, -ENOENT, -ENOMEM, -EIO …). [any] */
+u32  tl_rs_refused_of(s32 err);
 
 /* Records to the agent. One struct for all kinds; `kind` says which fields count. */
 enum tl_rec_kind {
@@ -220,8 +222,13 @@ s32  tl_rs_record_len(const u8 *header);
 
 /* ---- after the handshake ------------------------------------------------------ */
 
-enum tl_after { TL_AFTER_DATA = 0, TL_AFTER_SKIP, TL_AFTER_EOF, TL_AFTER_CUT };
-/* What a non-data record means to the reader (RFC 8446 §6). [any] */
+/* TLS record types (RFC 8446 §5.1) that kTLS reports. */
+#define TL_RECORD_ALERT 21
+#define TL_RECORD_DATA 23
+
+enum tl_after { TL_AFTER_DATA = 0, TL_AFTER_SKIP, TL_AFTER_EOF, TL_AFTER_CUT, TL_AFTER_MORE };
+/* What a non-data record means to the reader (RFC 8446 §6). TL_AFTER_MORE: an alert of which only `len` < 2 bytes
+ * have been read. [any] */
 u32  tl_rs_control_record(u8 type, const u8 *body, u64 len);
 /* The two bytes of a close_notify alert. [any] */
 void tl_rs_close_notify(u8 out[2]);
@@ -233,6 +240,14 @@ enum tl_phase { TL_PHASE_PENDING = 0, TL_PHASE_ESTABLISHED = 1, TL_PHASE_LISTENE
 s32  tl_rs_sockopt(u32 phase, u32 set, s32 level, s32 name);
 /* May a governed process make this socket? 0 or positive errno. [any] */
 s32  tl_rs_socket(s32 family, s32 type, s32 protocol);
+/* The reasons C itself comes across: tidelock_kabi::DenyReason numbers. [any] */
+enum tl_reason {
+	TL_R_NO_GRANT = 1, TL_R_NOT_GRANTED, TL_R_NO_IDENTITY, TL_R_NO_SVID, TL_R_NO_PERMIT, TL_R_FORBIDDEN,
+	TL_R_NOT_A_SERVER, TL_R_PEER_UNAUTHENTICATED, TL_R_PEER_REFUSED, TL_R_HANDSHAKE_DEADLINE, TL_R_PROTOCOL,
+	TL_R_RESOURCE_LIMIT, TL_R_UNSUPPORTED_SOCKET, TL_R_CREDENTIALS_CHANGED, TL_R_SVID_EXPIRED, TL_R_NO_POLICY,
+	TL_R_DRAINED, TL_R_GRANT_WITHDRAWN, TL_R_POLICY_CHANGED, TL_R_EXITED, TL_R_PEER_CLOSED, TL_R_LOCAL_CLOSED,
+	TL_R_TRUNCATED, TL_R_INTERNAL, TL_R_AGENT_GONE, TL_R_SOCKET_OPTION,
+};
 /* The errno (positive) a program sees for a reason. [any] */
 s32  tl_rs_errno(u32 reason);
 /* One line of /proc/tidelock/flows for a FLOW_OPENED record; the length. [any] */

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0 */
+/* Everything that differs between the kernels we support, and nothing else. */
+#ifndef TIDELOCK_COMPAT_H
+#define TIDELOCK_COMPAT_H
+
+#include <linux/fs.h>
+#include <linux/ftrace.h>
+#include <linux/mm_types.h>
+#include <linux/net.h>
+#include <linux/timer.h>
+#include <linux/version.h>
+#include <net/inet_common.h>
+#include <net/tcp.h>
+
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 19, 0)
+typedef struct sockaddr_unsized tl_sockaddr;
+#else
+typedef struct sockaddr tl_sockaddr;
+#endif
+
+/* accept() carries its flags in a struct from 6.10 on. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 10, 0)
+#define TL_ACCEPT_PARAMS struct proto_accept_arg *arg
+#define TL_ACCEPT_FLAGS (arg->flags)
+#define TL_ACCEPT_ARGS arg
+static inline int tl_inet_accept(struct socket *listener, struct socket *newsock, int flags)
+{
+	struct proto_accept_arg arg = { .flags = flags };
+
+	return inet_accept(listener, newsock, &arg);
+}
+#else
+#define TL_ACCEPT_PARAMS int flags, bool kern
+#define TL_ACCEPT_FLAGS flags
+#define TL_ACCEPT_ARGS flags, kern
+static inline int tl_inet_accept(struct socket *listener, struct socket *newsock, int flags)
+{
+	return inet_accept(listener, newsock, flags, false);
+}
+#endif
+
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 2, 0)
+#define timer_delete_sync del_timer_sync
+#define timer_delete del_timer
+#endif
+
+/* tcp_recvmsg lost its address length by 7.3. */
+static inline int tl_tcp_recvmsg(struct sock *sk, struct msghdr *msg, size_t len, int flags)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(7, 0, 0)
+	return tcp_recvmsg(sk, msg, len, flags);
+#else
+	int addr_len = 0;
+
+	return tcp_recvmsg(sk, msg, len, flags, &addr_len);
+#endif
+}
+
+/* The file a process runs, with a reference, or NULL. */
+static inline struct file *tl_exe_file(struct mm_struct *mm)
+{
+	struct file *file;
+
+	rcu_read_lock();
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 7, 0)
+	file = get_file_rcu(&mm->exe_file);
+#else
+	file = rcu_dereference(mm->exe_file);
+	if (file && !get_file_rcu(file))
+		file = NULL;
+#endif
+	rcu_read_unlock();
+	return file;
+}
+
+/* sched_process_exit tells whether the group ended from 6.16 on. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 16, 0)
+#define TL_EXIT_PARAMS void *data, struct task_struct *task, bool group_dead
+#define TL_EXIT_GROUP_DEAD group_dead
+#else
+#define TL_EXIT_PARAMS void *data, struct task_struct *task
+#define TL_EXIT_GROUP_DEAD (atomic_read(&task->signal->live) == 0)
+#endif
+
+#endif

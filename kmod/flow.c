@@ -1,0 +1,378 @@
+// SPDX-License-Identifier: MIT OR GPL-2.0
+/* A governed connection as an object: birth, wake-ups, cutting, description. */
+#include <linux/bitops.h>
+#include <linux/cred.h>
+#include <linux/timekeeping.h>
+#include <linux/user_namespace.h>
+#include <net/tcp.h>
+
+#include "tidelock.h"
+
+static LIST_HEAD(live);
+static DEFINE_MUTEX(live_lock);
+static atomic64_t last_flow = ATOMIC64_INIT(0);
+
+/* ---- references and queueing --------------------------------------------------------------- */
+
+static void job_get(struct tl_job *job)
+{
+	kref_get(&container_of(job, struct tl_flow, job)->ref);
+}
+
+static void job_put(struct tl_job *job)
+{
+	tl_flow_put(container_of(job, struct tl_flow, job));
+}
+
+static void flow_free(struct kref *ref)
+{
+	struct tl_flow *flow = container_of(ref, struct tl_flow, ref);
+
+	tl_subject_put(flow->subject);
+	if (flow->listener)
+		tl_listener_put(flow->listener);
+	tl_arena_put(flow->cfg);
+	tl_arena_put(flow->svid);
+	tl_arena_put(flow->arena);
+	kfree_sensitive(flow->step);
+	kfree_sensitive(flow->record);
+	kfree(flow->peer_id);
+	kfree(flow->local_id);
+	kfree(flow->service_name);
+	kfree(flow);
+}
+
+void tl_flow_put(struct tl_flow *flow)
+{
+	kref_put(&flow->ref, flow_free);
+}
+
+static void on_deadline(struct timer_list *timer)
+{
+	struct tl_flow *flow = container_of(timer, struct tl_flow, deadline);
+
+	WRITE_ONCE(flow->expired, true);
+	tl_job_queue(&flow->job);
+}
+
+/* ---- the socket's callbacks: until a flow settles they wake our worker and nobody else ------- */
+
+/* With sk_callback_lock held for reading. During conversion sk_socket is a stand-in: no flow. */
+static struct tl_flow *of_sk(struct sock *sk)
+{
+	return sk->sk_socket ? tl_flow_of(sk->sk_socket) : NULL;
+}
+
+#define FLOW_CALLBACK(name)							\
+static void on_##name(struct sock *sk)						\
+{										\
+	void (*pass)(struct sock *sk) = NULL;					\
+	struct tl_flow *flow;							\
+										\
+	read_lock_bh(&sk->sk_callback_lock);					\
+	flow = of_sk(sk);							\
+	if (flow && READ_ONCE(flow->phase) == TL_FLOW_PENDING)			\
+		tl_job_queue(&flow->job);					\
+	else if (flow)								\
+		pass = flow->name;						\
+	read_unlock_bh(&sk->sk_callback_lock);					\
+	if (pass)								\
+		pass(sk);							\
+}
+
+FLOW_CALLBACK(state_change)
+FLOW_CALLBACK(data_ready)
+FLOW_CALLBACK(write_space)
+FLOW_CALLBACK(error_report)
+
+void tl_flow_hook_sk(struct tl_flow *flow)
+{
+	struct sock *sk = flow->sk;
+
+	write_lock_bh(&sk->sk_callback_lock);
+	flow->state_change = sk->sk_state_change;
+	flow->data_ready = sk->sk_data_ready;
+	flow->write_space = sk->sk_write_space;
+	flow->error_report = sk->sk_error_report;
+	sk->sk_state_change = on_state_change;
+	sk->sk_data_ready = on_data_ready;
+	sk->sk_write_space = on_write_space;
+	sk->sk_error_report = on_error_report;
+	write_unlock_bh(&sk->sk_callback_lock);
+}
+
+void tl_flow_unhook_sk(struct tl_flow *flow, struct sock *sk)
+{
+	write_lock_bh(&sk->sk_callback_lock);
+	if (sk->sk_state_change == on_state_change)
+		sk->sk_state_change = flow->state_change;
+	if (sk->sk_data_ready == on_data_ready)
+		sk->sk_data_ready = flow->data_ready;
+	if (sk->sk_write_space == on_write_space)
+		sk->sk_write_space = flow->write_space;
+	if (sk->sk_error_report == on_error_report)
+		sk->sk_error_report = flow->error_report;
+	write_unlock_bh(&sk->sk_callback_lock);
+}
+
+/* Tells everyone who waits for the socket: the flow has settled. */
+void tl_flow_wake(struct tl_flow *flow)
+{
+	struct sock *sk = flow->sk;
+
+	wake_up_all(&flow->wait);
+	flow->state_change(sk);
+	if (sk->sk_err)
+		flow->error_report(sk);
+}
+
+/* ---- birth -------------------------------------------------------------------------------------- */
+
+struct tl_flow *tl_flow_new(struct socket *sock, enum tl_role role, struct tl_subject *subject)
+{
+	struct tl_flow *flow = kzalloc(sizeof(*flow), GFP_KERNEL);
+
+	if (!flow)
+		return NULL;
+	flow->step = kzalloc(sizeof(*flow->step), GFP_KERNEL);
+	if (!flow->step) {
+		kfree(flow);
+		return NULL;
+	}
+	kref_init(&flow->ref);
+	mutex_init(&flow->lock);
+	init_waitqueue_head(&flow->wait);
+	timer_setup(&flow->deadline, on_deadline, 0);
+	INIT_LIST_HEAD(&flow->of_subject);
+	INIT_LIST_HEAD(&flow->of_listener);
+	INIT_LIST_HEAD(&flow->live);
+	flow->job.run = tl_flow_run;
+	flow->job.panicked = tl_flow_panicked;
+	flow->job.get = job_get;
+	flow->job.put = job_put;
+	flow->role = role;
+	flow->phase = TL_FLOW_PENDING;
+	flow->id = atomic64_inc_return(&last_flow);
+	flow->sock = sock;
+	flow->sk = sock->sk;
+	flow->service = -1;
+	flow->subject = subject ? tl_subject_get(subject) : NULL;
+	flow->pid = task_tgid_nr(current);
+	flow->uid = from_kuid(&init_user_ns, current_euid());
+	flow->pristine = sock->ops;
+	flow->inner = sock->ops;
+	tl_flow_ops_init(flow);
+	return flow;
+}
+
+static void join_subject(struct tl_flow *flow)
+{
+	if (!flow->subject)
+		return;
+	spin_lock_bh(&flow->subject->lock);
+	if (list_empty(&flow->of_subject))
+		list_add_tail(&flow->of_subject, &flow->subject->flows);
+	spin_unlock_bh(&flow->subject->lock);
+}
+
+static void leave_subject(struct tl_flow *flow)
+{
+	if (!flow->subject)
+		return;
+	spin_lock_bh(&flow->subject->lock);
+	list_del_init(&flow->of_subject);
+	spin_unlock_bh(&flow->subject->lock);
+}
+
+void tl_flow_begin(struct tl_flow *flow)
+{
+	struct tl_limits limits = tl_config_limits();
+	u32 ms = flow->role == TL_CLIENT ? limits.grant_wait_ms : limits.handshake_ms;
+
+	join_subject(flow);
+	mod_timer(&flow->deadline, jiffies + msecs_to_jiffies(ms));
+	tl_job_queue(&flow->job);
+}
+
+/* ---- live flows ------------------------------------------------------------------------------------ */
+
+void tl_flow_describe(struct tl_flow *flow, struct tl_rec *rec)
+{
+	rec->flow = flow->id;
+	rec->subject = flow->subject ? flow->subject->ev.subject : 0;
+	rec->pid = flow->pid;
+	rec->uid = flow->uid;
+	rec->role = flow->role;
+	rec->suite = flow->suite;
+	rec->time_ns = flow->opened_ns;
+	rec->local = flow->local;
+	rec->remote = flow->remote;
+	rec->service = tl_str(flow->service_name);
+	rec->local_id = tl_str(flow->local_id);
+	rec->peer_id = tl_str(flow->peer_id);
+	memcpy(rec->serial, flow->own.serial, sizeof(rec->serial));
+	rec->serial_len = flow->own.serial_len;
+	memcpy(rec->peer_serial, flow->peer_serial, sizeof(rec->peer_serial));
+	rec->peer_serial_len = flow->peer_serial_len;
+}
+
+void tl_flow_announce(struct tl_flow *flow)
+{
+	struct tl_rec rec = { .kind = TL_REC_FLOW_OPENED };
+
+	flow->opened_ns = ktime_get_real_ns();
+	mutex_lock(&live_lock);
+	flow->announced = true;
+	list_add_tail(&flow->live, &live);
+	mutex_unlock(&live_lock);
+	tl_flow_describe(flow, &rec);
+	tl_device_send(&rec);
+}
+
+static void retire(struct tl_flow *flow, u32 reason)
+{
+	struct tl_rec rec = { .kind = TL_REC_FLOW_CLOSED, .reason = reason };
+	bool announced;
+
+	mutex_lock(&live_lock);
+	announced = flow->announced;
+	flow->announced = false;
+	list_del_init(&flow->live);
+	mutex_unlock(&live_lock);
+	if (!announced)
+		return;
+	tl_flow_describe(flow, &rec);
+	rec.time_ns = 0;
+	tl_device_send(&rec);
+}
+
+static struct tl_flow *next_live(u64 after)
+{
+	struct tl_flow *flow, *found = NULL;
+
+	mutex_lock(&live_lock);
+	list_for_each_entry(flow, &live, live) {
+		if (flow->id > after && (!found || flow->id < found->id))
+			found = flow;
+	}
+	if (found)
+		kref_get(&found->ref);
+	mutex_unlock(&live_lock);
+	return found;
+}
+
+void tl_flows_each(void (*fn)(struct tl_flow *flow, void *arg), void *arg)
+{
+	struct tl_flow *flow;
+	u64 after = 0;
+
+	while ((flow = next_live(after))) {
+		after = flow->id;
+		fn(flow, arg);
+		tl_flow_put(flow);
+		cond_resched();
+	}
+}
+
+/* ---- the end ------------------------------------------------------------------------------------------ */
+
+/*
+ * Ends a flow at once: the peer gets a reset, the program ECONNRESET, and what
+ * was received but not read is gone.
+ */
+void tl_flow_cut(struct tl_flow *flow, u32 reason)
+{
+	struct sock *sk = NULL;
+
+	mutex_lock(&flow->lock);
+	if (flow->phase != TL_FLOW_FAILED && flow->sock) {
+		flow->reason = reason;
+		flow->err = ECONNRESET;
+		sk = flow->sk;
+		sock_hold(sk);
+		if (flow->phase == TL_FLOW_PENDING) {
+			/* Its worker sees the reason and refuses. */
+			tl_job_queue(&flow->job);
+		} else {
+			WRITE_ONCE(flow->phase, TL_FLOW_FAILED);
+			tcp_abort(sk, ECONNRESET);
+			lock_sock(sk);
+			__skb_queue_purge(&sk->sk_receive_queue);
+			release_sock(sk);
+			tl_flow_wake(flow);
+		}
+	}
+	mutex_unlock(&flow->lock);
+	if (!sk)
+		return;
+	sock_put(sk);
+	retire(flow, reason);
+}
+
+static void cut_one(struct tl_flow *flow, void *arg)
+{
+	tl_flow_cut(flow, *(u32 *)arg);
+}
+
+void tl_flows_cut_all(u32 reason)
+{
+	tl_flows_each(cut_one, &reason);
+}
+
+void tl_flow_detach(struct tl_flow *flow)
+{
+	timer_delete_sync(&flow->deadline);
+	leave_subject(flow);
+	retire(flow, flow->reason ? flow->reason : flow->eof ? TL_R_PEER_CLOSED : TL_R_LOCAL_CLOSED);
+}
+
+/* ---- policy, asked again -------------------------------------------------------------------------------- */
+
+bool tl_flow_decide(struct tl_flow *flow, const void *cfg, struct tl_str client, struct tl_str server,
+		    struct tl_decision *d)
+{
+	struct tl_question q = {
+		.cfg = cfg,
+		.role = flow->role,
+		.addr = flow->role == TL_CLIENT ? flow->remote : flow->local,
+		.client_id = client,
+		.server_id = server,
+	};
+
+	memset(d, 0, sizeof(*d));
+	q.service = tl_rs_service(cfg, &q.addr);
+	flow->service = q.service;
+	tl_rs_decide(&q, d);
+	return d->allow;
+}
+
+static void redecide(struct tl_flow *flow, void *arg)
+{
+	struct tl_str own = tl_str(flow->local_id), peer = tl_str(flow->peer_id);
+	struct tl_rec rec = {};
+	struct tl_decision d;
+	bool allow = false;
+	const void *cfg;
+
+	rcu_read_lock();
+	cfg = tl_config_rcu();
+	if (cfg)
+		allow = flow->role == TL_CLIENT ? tl_flow_decide(flow, cfg, own, peer, &d) :
+						  tl_flow_decide(flow, cfg, peer, own, &d);
+	rcu_read_unlock();
+	if (allow)
+		return;
+	++*(u64 *)arg;
+	tl_flow_describe(flow, &rec);
+	rec.time_ns = 0;
+	tl_device_denied(flow->subject, &rec, TL_R_POLICY_CHANGED, d.detail, cfg ? d.detail_len : 0);
+	tl_flow_cut(flow, TL_R_POLICY_CHANGED);
+}
+
+u64 tl_flows_redecide(void)
+{
+	u64 cut = 0;
+
+	tl_flows_each(redecide, &cut);
+	return cut;
+}

@@ -1,0 +1,491 @@
+// SPDX-License-Identifier: MIT OR GPL-2.0
+/*
+ * The steps of a pending flow, run by a worker whenever something that the flow
+ * waits for may have happened: a grant, a TCP event, the deadline. No thread is
+ * held between steps.
+ */
+#include <linux/cred.h>
+#include <linux/timekeeping.h>
+#include <net/tcp.h>
+#include <uapi/linux/tls.h>
+
+#include "tidelock.h"
+
+/* What a stage says: it may wait for an event, go on at once, or has settled the flow. */
+enum outcome { WAIT, ON, SETTLED };
+
+static atomic_t pending = ATOMIC_INIT(0);
+
+u32 tl_flows_pending(void)
+{
+	return atomic_read(&pending);
+}
+
+/* ---- settling --------------------------------------------------------------------------------- */
+
+void tl_handshake_drop(struct tl_flow *flow)
+{
+	timer_delete(&flow->deadline);
+	if (flow->counted)
+		atomic_dec(&pending);
+	flow->counted = false;
+	tl_arena_put(flow->arena);
+	tl_arena_put(flow->svid);
+	tl_arena_put(flow->cfg);
+	flow->arena = flow->svid = flow->cfg = NULL;
+	memzero_explicit(flow->step, sizeof(*flow->step));
+	kfree_sensitive(flow->record);
+	flow->record = NULL;
+	flow->record_len = flow->record_want = 0;
+}
+
+static void report_denial(struct tl_flow *flow, u32 reason, const u8 *detail, u32 detail_len)
+{
+	struct tl_rec rec = {};
+
+	tl_flow_describe(flow, &rec);
+	rec.time_ns = 0;
+	tl_device_denied(flow->subject, &rec, reason, detail, detail_len);
+}
+
+static enum outcome refuse(struct tl_flow *flow, u32 reason, int err, const u8 *detail, u32 detail_len)
+{
+	struct sock *sk = flow->sk;
+
+	report_denial(flow, reason, detail, detail_len);
+	flow->reason = reason;
+	flow->err = err;
+	tl_handshake_drop(flow);
+	if (flow->role == TL_SERVER) {
+		WRITE_ONCE(flow->phase, TL_FLOW_FAILED);
+		return SETTLED;
+	}
+	if (flow->ulp) {
+		tcp_abort(sk, err);
+	} else {
+		lock_sock(sk);
+		if (sk->sk_state != TCP_CLOSE)
+			sk->sk_prot->disconnect(sk, 0);
+		flow->sock->state = SS_UNCONNECTED;
+		release_sock(sk);
+	}
+	WRITE_ONCE(sk->sk_err, err);
+	smp_store_release(&flow->phase, TL_FLOW_FAILED);
+	tl_flow_wake(flow);
+	return SETTLED;
+}
+
+static enum outcome refuse_for(struct tl_flow *flow, u32 reason)
+{
+	return refuse(flow, reason, tl_rs_errno(reason), NULL, 0);
+}
+
+static enum outcome refuse_saying(struct tl_flow *flow, u32 reason, const char *what)
+{
+	return refuse(flow, reason, tl_rs_errno(reason), (const u8 *)what, strlen(what));
+}
+
+static enum outcome open_flow(struct tl_flow *flow)
+{
+	struct sock *sk = flow->sk;
+
+	flow->suite = flow->step->suite;
+	tl_handshake_drop(flow);
+	tl_flow_announce(flow);
+	smp_store_release(&flow->phase, TL_FLOW_OPEN);
+	/* What came in behind the handshake is kTLS's to see; owned by us, it looks from its own worker. */
+	lock_sock(sk);
+	sk->sk_data_ready(sk);
+	release_sock(sk);
+	if (flow->role == TL_CLIENT)
+		tl_flow_wake(flow);
+	return SETTLED;
+}
+
+/* ---- waiting for a grant ------------------------------------------------------------------------- */
+
+static enum outcome waited_too_long(struct tl_flow *flow, u32 reason)
+{
+	if (!READ_ONCE(flow->expired))
+		return WAIT;
+	return refuse_for(flow, reason);
+}
+
+/* Holds both for as long as the handshake reads them. */
+static int pin(struct tl_flow *flow, u32 identity, u32 *reason)
+{
+	tl_arena_put(flow->svid);
+	flow->svid = tl_identity_svid(identity, reason, &flow->own);
+	if (!flow->svid)
+		return -ENOKEY;
+	tl_arena_put(flow->cfg);
+	flow->cfg = tl_config_get();
+	if (!flow->cfg) {
+		*reason = TL_R_NO_POLICY;
+		return -ENOENT;
+	}
+	kfree(flow->local_id);
+	flow->local_id = tl_strdup(tl_rs_identity_id(flow->svid->mem), GFP_KERNEL);
+	return flow->local_id ? 0 : -ENOMEM;
+}
+
+static enum outcome decide(struct tl_flow *flow)
+{
+	struct tl_str own = tl_str(flow->local_id), nobody = {};
+	struct tl_decision d;
+	bool allow;
+
+	allow = flow->role == TL_CLIENT ? tl_flow_decide(flow, flow->cfg->mem, own, nobody, &d) :
+					  tl_flow_decide(flow, flow->cfg->mem, nobody, own, &d);
+	kfree(flow->service_name);
+	flow->service_name = flow->service < 0 ? NULL :
+		tl_strdup(tl_rs_service_name(flow->cfg->mem, flow->service), GFP_KERNEL);
+	if (!allow)
+		return refuse(flow, d.reason, tl_rs_errno(d.reason), d.detail, d.detail_len);
+	return ON;
+}
+
+static enum outcome stage_grant(struct tl_flow *flow)
+{
+	struct tl_subject *s = flow->subject;
+	u32 identity, reason;
+	enum tl_grant grant;
+	enum outcome next;
+
+	if (!s)
+		return refuse_for(flow, TL_R_NO_IDENTITY);
+	spin_lock_bh(&s->lock);
+	grant = s->grant;
+	identity = s->identity;
+	reason = s->reason;
+	spin_unlock_bh(&s->lock);
+	if (grant == TL_WAITING)
+		return waited_too_long(flow, TL_R_NO_GRANT);
+	if (grant != TL_GRANTED)
+		return refuse_for(flow, reason);
+	switch (pin(flow, identity, &reason)) {
+	case 0:
+		break;
+	case -ENOKEY:
+		return waited_too_long(flow, reason);
+	case -ENOENT:
+		return refuse_for(flow, reason);
+	default:
+		return refuse_for(flow, TL_R_RESOURCE_LIMIT);
+	}
+	next = decide(flow);
+	if (next != ON)
+		return next;
+	flow->stage = flow->role == TL_CLIENT ? TL_STAGE_CONNECT : TL_STAGE_HANDSHAKE;
+	return ON;
+}
+
+/* ---- TCP -------------------------------------------------------------------------------------------- */
+
+static enum outcome tcp_failed(struct tl_flow *flow, int err)
+{
+	/* Not ours to explain: the network said no, and the program gets its word for it. */
+	return refuse(flow, TL_R_PEER_CLOSED, err ? err : ECONNABORTED, (const u8 *)"tcp connect", 11);
+}
+
+static enum outcome stage_connect(struct tl_flow *flow)
+{
+	struct tl_limits limits = tl_config_limits();
+	int err;
+
+	/* From here on it is a handshake that may take its time. */
+	WRITE_ONCE(flow->expired, false);
+	mod_timer(&flow->deadline, jiffies + msecs_to_jiffies(limits.handshake_ms));
+	err = inet_stream_connect(flow->sock, (tl_sockaddr *)&flow->dest, flow->dest_len, O_NONBLOCK);
+	if (err && err != -EINPROGRESS)
+		return tcp_failed(flow, -err);
+	flow->stage = TL_STAGE_CONNECTING;
+	return ON;
+}
+
+static enum outcome stage_connecting(struct tl_flow *flow)
+{
+	struct sock *sk = flow->sk;
+	enum outcome next;
+
+	switch (READ_ONCE(sk->sk_state)) {
+	case TCP_SYN_SENT:
+	case TCP_SYN_RECV:
+		return READ_ONCE(flow->expired) ? refuse_for(flow, TL_R_HANDSHAKE_DEADLINE) : WAIT;
+	case TCP_CLOSE:
+		return tcp_failed(flow, xchg(&sk->sk_err, 0));
+	}
+	/* The address picked a candidate; who is really there is decided again. */
+	tl_addr_local(&flow->local, sk);
+	tl_addr_peer(&flow->remote, sk);
+	next = decide(flow);
+	if (next != ON)
+		return next;
+	flow->stage = TL_STAGE_HANDSHAKE;
+	return ON;
+}
+
+/* ---- moving bytes ------------------------------------------------------------------------------------- */
+
+/* 0 when all is sent, -EAGAIN, or an error. */
+static int send_out(struct tl_flow *flow)
+{
+	struct tl_step *step = flow->step;
+
+	while (flow->tx_sent < step->tx_len) {
+		struct msghdr msg = { .msg_flags = MSG_DONTWAIT | MSG_NOSIGNAL };
+		struct kvec vec = {
+			.iov_base = (void *)step->tx + flow->tx_sent,
+			.iov_len = step->tx_len - flow->tx_sent,
+		};
+		int n;
+
+		iov_iter_kvec(&msg.msg_iter, WRITE, &vec, 1, vec.iov_len);
+		n = tcp_sendmsg(flow->sk, &msg, vec.iov_len);
+		if (n == -EAGAIN)
+			set_bit(SOCK_NOSPACE, &flow->sock->flags);
+		if (n < 0)
+			return n;
+		flow->tx_sent += n;
+	}
+	return 0;
+}
+
+static int receive_some(struct tl_flow *flow)
+{
+	struct msghdr msg = {};
+	struct kvec vec = {
+		.iov_base = flow->record + flow->record_len,
+		.iov_len = flow->record_want - flow->record_len,
+	};
+	int n;
+
+	iov_iter_kvec(&msg.msg_iter, READ, &vec, 1, vec.iov_len);
+	n = tl_tcp_recvmsg(flow->sk, &msg, vec.iov_len, MSG_DONTWAIT);
+	if (n > 0)
+		flow->record_len += n;
+	return n ? n : -ENODATA;
+}
+
+/* Exactly one record, so that kTLS starts at a record's edge. 0 when whole. */
+static int receive_record(struct tl_flow *flow)
+{
+	const u32 header = 5;
+	int n;
+
+	if (!flow->record) {
+		flow->record = kvmalloc(TL_RECORD_MAX, GFP_KERNEL);
+		if (!flow->record)
+			return -ENOMEM;
+	}
+	if (!flow->record_want)
+		flow->record_want = header;
+	for (;;) {
+		while (flow->record_len < flow->record_want) {
+			n = receive_some(flow);
+			if (n < 0)
+				return n;
+		}
+		if (flow->record_want > header)
+			return 0;
+		n = tl_rs_record_len(flow->record);
+		if (n <= 0)
+			return -EPROTO;
+		flow->record_want = header + n;
+	}
+}
+
+/* ---- the engine ------------------------------------------------------------------------------------------ */
+
+struct start {
+	struct tl_flow_new params;
+	struct tl_step *step;
+};
+
+static void engine_start(void *arg)
+{
+	struct start *s = arg;
+
+	tl_rs_flow_start(&s->params, s->step);
+}
+
+struct feed {
+	void *arena;
+	u8 *record;
+	u64 len;
+	s64 now;
+	struct tl_step *step;
+};
+
+static void engine_feed(void *arg)
+{
+	struct feed *f = arg;
+
+	tl_rs_flow_record(f->arena, f->now, f->record, f->len, f->step);
+}
+
+static void start_engine(struct tl_flow *flow, struct tl_lane *lane)
+{
+	struct start s = {
+		.params = {
+			.cfg = flow->cfg->mem,
+			.identity = flow->svid->mem,
+			.service = flow->service,
+			.role = flow->role,
+			.addr = flow->role == TL_CLIENT ? flow->remote : flow->local,
+			.now = ktime_get_real_seconds(),
+		},
+		.step = flow->step,
+	};
+
+	tl_lane_call(lane, flow->arena, engine_start, &s);
+}
+
+static void feed_engine(struct tl_flow *flow, struct tl_lane *lane)
+{
+	struct feed f = {
+		.arena = flow->arena->mem,
+		.record = flow->record,
+		.len = flow->record_len,
+		.now = ktime_get_real_seconds(),
+		.step = flow->step,
+	};
+
+	memset(flow->step, 0, sizeof(*flow->step));
+	flow->tx_sent = 0;
+	tl_lane_call(lane, flow->arena, engine_feed, &f);
+	flow->record_len = flow->record_want = 0;
+}
+
+static int learn_peer(struct tl_flow *flow)
+{
+	struct tl_step *step = flow->step;
+
+	if (!step->peer_id.len || flow->peer_id)
+		return 0;
+	flow->peer_id = tl_strdup(step->peer_id, GFP_KERNEL);
+	memcpy(flow->peer_serial, step->peer_serial, sizeof(flow->peer_serial));
+	flow->peer_serial_len = step->peer_serial_len;
+	return flow->peer_id ? 0 : -ENOMEM;
+}
+
+static enum outcome begin_handshake(struct tl_flow *flow, struct tl_lane *lane)
+{
+	struct tl_limits limits = tl_config_limits();
+
+	flow->counted = true;
+	if (atomic_inc_return(&pending) > limits.max_handshakes)
+		return refuse_saying(flow, TL_R_RESOURCE_LIMIT, "too many handshakes at once");
+	flow->arena = tl_arena_new(TL_FLOW_ARENA);
+	if (!flow->arena)
+		return refuse_saying(flow, TL_R_RESOURCE_LIMIT, "no memory for a handshake");
+	if (tl_ktls_attach(flow))
+		return refuse_saying(flow, TL_R_INTERNAL, "the kernel's tls module does not take the socket");
+	start_engine(flow, lane);
+	return ON;
+}
+
+static enum outcome finish_handshake(struct tl_flow *flow)
+{
+	struct tl_str own = tl_str(flow->local_id), peer = tl_str(flow->peer_id);
+	struct tl_arena *cfg = tl_config_get();
+	struct tl_decision d;
+	bool allow = false;
+
+	/* Policy may have moved while hands were shaken: the one in force now decides. */
+	if (cfg)
+		allow = flow->role == TL_CLIENT ? tl_flow_decide(flow, cfg->mem, own, peer, &d) :
+						  tl_flow_decide(flow, cfg->mem, peer, own, &d);
+	tl_arena_put(cfg);
+	if (!cfg)
+		return refuse_for(flow, TL_R_NO_POLICY);
+	if (!allow)
+		return refuse(flow, d.reason, tl_rs_errno(d.reason), d.detail, d.detail_len);
+	if (tl_ktls_start(flow, flow->step))
+		return refuse_saying(flow, TL_R_INTERNAL, "the kernel's tls module does not take the keys");
+	return open_flow(flow);
+}
+
+static enum outcome transport_broke(struct tl_flow *flow, int err)
+{
+	if (err == -EPROTO)
+		return refuse_saying(flow, TL_R_PROTOCOL, "not a TLS record");
+	if (err == -ENOMEM)
+		return refuse_for(flow, TL_R_RESOURCE_LIMIT);
+	return refuse_saying(flow, TL_R_PEER_CLOSED, "the peer closed during the handshake");
+}
+
+static enum outcome stage_handshake(struct tl_flow *flow, struct tl_lane *lane)
+{
+	struct tl_step *step = flow->step;
+	int err;
+
+	if (!flow->arena)
+		return begin_handshake(flow, lane);
+	err = send_out(flow);
+	if (step->verdict == TL_FAILED)
+		return refuse(flow, step->reason, step->err, step->detail, step->detail_len);
+	if (err == -EAGAIN)
+		goto wait;
+	/* A peer that refused us has said why before it closed: read on. */
+	if (err && step->verdict == TL_ESTABLISHED)
+		return transport_broke(flow, err);
+	if (learn_peer(flow))
+		return refuse_for(flow, TL_R_RESOURCE_LIMIT);
+	if (step->verdict == TL_ESTABLISHED)
+		return finish_handshake(flow);
+	err = receive_record(flow);
+	if (!err) {
+		feed_engine(flow, lane);
+		return ON;
+	}
+	if (err != -EAGAIN)
+		return transport_broke(flow, err);
+wait:
+	return READ_ONCE(flow->expired) ? refuse_for(flow, TL_R_HANDSHAKE_DEADLINE) : WAIT;
+}
+
+/* ---- the job ----------------------------------------------------------------------------------------------- */
+
+static enum outcome step(struct tl_flow *flow, struct tl_lane *lane)
+{
+	if (flow->reason)
+		return refuse(flow, flow->reason, tl_rs_errno(flow->reason), NULL, 0);
+	switch (flow->stage) {
+	case TL_STAGE_GRANT:
+		return stage_grant(flow);
+	case TL_STAGE_CONNECT:
+		return stage_connect(flow);
+	case TL_STAGE_CONNECTING:
+		return stage_connecting(flow);
+	case TL_STAGE_HANDSHAKE:
+		return stage_handshake(flow, lane);
+	}
+	return refuse_for(flow, TL_R_INTERNAL);
+}
+
+void tl_flow_run(struct tl_lane *lane, struct tl_job *job)
+{
+	struct tl_flow *flow = container_of(job, struct tl_flow, job);
+	enum outcome next = WAIT;
+
+	mutex_lock(&flow->lock);
+	if (flow->phase == TL_FLOW_PENDING && flow->sock)
+		next = step(flow, lane);
+	mutex_unlock(&flow->lock);
+	/* One step at a time, so that a busy peer does not keep others waiting. */
+	if (next == ON)
+		tl_job_queue(job);
+	if (next == SETTLED && flow->listener)
+		tl_listener_settled(flow);
+}
+
+void tl_flow_panicked(struct tl_job *job)
+{
+	struct tl_flow *flow = container_of(job, struct tl_flow, job);
+
+	refuse_saying(flow, TL_R_INTERNAL, "a fault in the handshake engine");
+	mutex_unlock(&flow->lock);
+	if (flow->listener)
+		tl_listener_settled(flow);
+}

@@ -1,0 +1,572 @@
+// SPDX-License-Identifier: MIT OR GPL-2.0
+/*
+ * Governed listening sockets. The worker takes connections off the kernel's
+ * queue, shakes hands with many at once, and only those that proved themselves
+ * make the socket readable and come out of accept(). A refused peer never
+ * reaches the program.
+ */
+#include <linux/poll.h>
+#include <linux/sched/signal.h>
+#include <net/inet_common.h>
+#include <net/tcp.h>
+
+#include "tidelock.h"
+
+static LIST_HEAD(listeners);
+static DEFINE_MUTEX(listeners_lock);
+/* Released listeners: a system call may still be on its way through their table, so they are freed at unload. */
+static LIST_HEAD(retired);
+
+static int listener_release(struct socket *sock);
+
+/* A socket that accept() has just made carries its listener's table until it gets its own. */
+struct tl_listener *tl_listener_of(const struct socket *sock)
+{
+	const struct proto_ops *ops = READ_ONCE(sock->ops);
+
+	return ops && ops->release == listener_release ? container_of(ops, struct tl_listener, ops) : NULL;
+}
+
+static void listener_free(struct kref *ref)
+{
+	struct tl_listener *l = container_of(ref, struct tl_listener, ref);
+
+	tl_subject_put(l->owner);
+	kfree(l);
+}
+
+void tl_listener_put(struct tl_listener *l)
+{
+	kref_put(&l->ref, listener_free);
+}
+
+static void job_get(struct tl_job *job)
+{
+	kref_get(&container_of(job, struct tl_listener, job)->ref);
+}
+
+static void job_put(struct tl_job *job)
+{
+	tl_listener_put(container_of(job, struct tl_listener, job));
+}
+
+void tl_listener_kick(struct tl_listener *l)
+{
+	tl_job_queue(&l->job);
+}
+
+/* Children inherit this callback; nobody waits for them until they are accepted. */
+static void on_connection(struct sock *sk)
+{
+	struct tl_listener *l;
+
+	if (sk->sk_state != TCP_LISTEN)
+		return;
+	read_lock_bh(&sk->sk_callback_lock);
+	l = sk->sk_socket ? tl_listener_of(sk->sk_socket) : NULL;
+	if (l)
+		tl_listener_kick(l);
+	read_unlock_bh(&sk->sk_callback_lock);
+}
+
+/* ---- taking connections off the kernel's queue ---------------------------------------------------- */
+
+static void discard(struct tl_flow *flow)
+{
+	struct socket *sock = flow->sock;
+
+	if (!sock)
+		return;
+	/* Releases the flow too. */
+	sock_release(sock);
+}
+
+static struct socket *accept_one(struct tl_listener *l)
+{
+	struct socket *sock;
+
+	if (sock_create_lite(l->pristine->family, SOCK_STREAM, IPPROTO_TCP, &sock))
+		return NULL;
+	sock->ops = l->pristine;
+	__module_get(sock->ops->owner);
+	if (tl_inet_accept(l->sock, sock, O_NONBLOCK)) {
+		sock_release(sock);
+		return NULL;
+	}
+	return sock;
+}
+
+static int start_flow(struct tl_listener *l, struct socket *sock, struct tl_subject *owner)
+{
+	struct tl_flow *flow;
+
+	/* Put back what the child inherited from the listener before it gets a table of its own. */
+	write_lock_bh(&sock->sk->sk_callback_lock);
+	if (sock->sk->sk_data_ready == on_connection)
+		sock->sk->sk_data_ready = l->data_ready;
+	write_unlock_bh(&sock->sk->sk_callback_lock);
+	flow = tl_flow_new(sock, TL_SERVER, owner);
+	if (!flow)
+		return -ENOMEM;
+	flow->pid = owner ? owner->ev.pid : 0;
+	flow->uid = owner ? owner->ev.uid : 0;
+	kref_get(&l->ref);
+	flow->listener = l;
+	tl_addr_local(&flow->local, flow->sk);
+	tl_addr_peer(&flow->remote, flow->sk);
+	tl_flow_hook_sk(flow);
+	__module_get(THIS_MODULE);
+	module_put(sock->ops->owner);
+	sock->ops = &flow->ops;
+	spin_lock_bh(&l->lock);
+	list_add_tail(&flow->of_listener, &l->pending);
+	l->n_pending++;
+	spin_unlock_bh(&l->lock);
+	tl_flow_begin(flow);
+	return 0;
+}
+
+static bool has_room(struct tl_listener *l, struct tl_subject **owner)
+{
+	struct tl_limits limits = tl_config_limits();
+	bool room;
+
+	spin_lock_bh(&l->lock);
+	room = !l->closed && l->n_pending + l->n_ready < limits.max_handshakes_per_listener;
+	*owner = room && l->owner ? tl_subject_get(l->owner) : NULL;
+	spin_unlock_bh(&l->lock);
+	return room;
+}
+
+static void listener_run(struct tl_lane *lane, struct tl_job *job)
+{
+	struct tl_listener *l = container_of(job, struct tl_listener, job);
+	struct tl_subject *owner;
+	struct socket *sock;
+
+	mutex_lock(&listeners_lock);
+	while (has_room(l, &owner) && (sock = accept_one(l))) {
+		if (start_flow(l, sock, owner))
+			sock_release(sock);
+		tl_subject_put(owner);
+		owner = NULL;
+	}
+	tl_subject_put(owner);
+	mutex_unlock(&listeners_lock);
+}
+
+void tl_listener_settled(struct tl_flow *flow)
+{
+	struct tl_listener *l = flow->listener;
+	bool ready = flow->phase == TL_FLOW_OPEN, wake = false, mine;
+
+	spin_lock_bh(&l->lock);
+	mine = !list_empty(&flow->of_listener);
+	if (mine) {
+		list_del_init(&flow->of_listener);
+		l->n_pending--;
+	}
+	if (mine && ready && !l->closed) {
+		list_add_tail(&flow->of_listener, &l->ready);
+		l->n_ready++;
+		wake = true;
+	}
+	spin_unlock_bh(&l->lock);
+	if (mine && !wake)
+		discard(flow);
+	if (wake) {
+		read_lock_bh(&l->sk->sk_callback_lock);
+		if (l->sk->sk_socket)
+			l->data_ready(l->sk);
+		read_unlock_bh(&l->sk->sk_callback_lock);
+	}
+	tl_listener_kick(l);
+}
+
+/* ---- accept() ----------------------------------------------------------------------------------------- */
+
+static struct tl_flow *take_ready(struct tl_listener *l)
+{
+	struct tl_flow *flow;
+
+	spin_lock_bh(&l->lock);
+	flow = list_first_entry_or_null(&l->ready, struct tl_flow, of_listener);
+	if (flow) {
+		list_del_init(&flow->of_listener);
+		l->n_ready--;
+	}
+	spin_unlock_bh(&l->lock);
+	return flow;
+}
+
+/* Gives the flow the socket that the program gets; the worker's own goes. */
+static void hand_over(struct tl_flow *flow, struct socket *newsock)
+{
+	struct socket *old = flow->sock;
+	struct sock *sk = flow->sk;
+
+	mutex_lock(&flow->lock);
+	lock_sock(sk);
+	old->sk = NULL;
+	sock_graft(sk, newsock);
+	newsock->state = SS_CONNECTED;
+	flow->sock = newsock;
+	WRITE_ONCE(newsock->ops, &flow->ops);
+	release_sock(sk);
+	old->ops = NULL;
+	flow->pid = task_tgid_nr(current);
+	mutex_unlock(&flow->lock);
+	sock_release(old);
+	/* newsock came with a reference of its own. */
+	module_put(THIS_MODULE);
+}
+
+static void own(struct tl_listener *l)
+{
+	struct tl_subject *s = tl_subject_current(), *old = NULL;
+	bool changed;
+
+	if (!s)
+		return;
+	spin_lock_bh(&l->lock);
+	changed = l->owner != s;
+	if (changed) {
+		old = l->owner;
+		l->owner = s;
+		s = NULL;
+	}
+	spin_unlock_bh(&l->lock);
+	tl_subject_put(old);
+	tl_subject_put(s);
+	if (changed)
+		tl_listener_kick(l);
+}
+
+static bool worth_waking(struct tl_listener *l)
+{
+	return l->n_ready || l->closed || READ_ONCE(l->sk->sk_state) != TCP_LISTEN;
+}
+
+/* One waiter wakes for one connection, as in the kernel's own accept(). */
+static int wait_ready(struct tl_listener *l, long *timeo)
+{
+	DEFINE_WAIT(wait);
+
+	prepare_to_wait_exclusive(sk_sleep(l->sk), &wait, TASK_INTERRUPTIBLE);
+	if (!worth_waking(l) && !signal_pending(current))
+		*timeo = schedule_timeout(*timeo);
+	finish_wait(sk_sleep(l->sk), &wait);
+	if (worth_waking(l))
+		return 0;
+	if (signal_pending(current))
+		return sock_intr_errno(*timeo);
+	return *timeo ? 0 : -EAGAIN;
+}
+
+/* The listener went back to plain TCP under us: make the system call start over there. */
+static int start_over(void)
+{
+	set_tsk_thread_flag(current, TIF_SIGPENDING);
+	return -ERESTARTSYS;
+}
+
+static int accept_ready(struct tl_listener *l, struct socket *sock, struct socket *newsock, int flags)
+{
+	long timeo = sock_rcvtimeo(sock->sk, flags & O_NONBLOCK);
+	struct tl_flow *flow;
+	int err;
+
+	own(l);
+	for (;;) {
+		if (READ_ONCE(l->closed))
+			return start_over();
+		flow = take_ready(l);
+		if (flow)
+			break;
+		if (READ_ONCE(sock->sk->sk_state) != TCP_LISTEN)
+			return -EINVAL;
+		if (!timeo)
+			return -EAGAIN;
+		err = wait_ready(l, &timeo);
+		if (err)
+			return err;
+	}
+	hand_over(flow, newsock);
+	tl_listener_kick(l);
+	return 0;
+}
+
+static int listener_accept(struct socket *sock, struct socket *newsock, TL_ACCEPT_PARAMS)
+{
+	struct tl_listener *l = tl_listener_of(sock);
+	int err;
+
+	if (!l)
+		return -EINVAL;
+	tl_enter();
+	kref_get(&l->ref);
+	err = accept_ready(l, sock, newsock, TL_ACCEPT_FLAGS);
+	tl_listener_put(l);
+	tl_leave();
+	return err;
+}
+
+static __poll_t listener_poll(struct file *file, struct socket *sock, struct poll_table_struct *wait)
+{
+	struct tl_listener *l = tl_listener_of(sock);
+
+	if (!l)
+		return EPOLLERR;
+	sock_poll_wait(file, sock, wait);
+	if (READ_ONCE(sock->sk->sk_state) != TCP_LISTEN)
+		return l->pristine->poll(file, sock, NULL);
+	return READ_ONCE(l->n_ready) ? EPOLLIN | EPOLLRDNORM : 0;
+}
+
+static int listener_setsockopt(struct socket *sock, int level, int name, sockptr_t val, unsigned int len)
+{
+	struct tl_listener *l = tl_listener_of(sock);
+	int err = tl_rs_sockopt(TL_PHASE_LISTENER, true, level, name);
+
+	return err ? -err : l->pristine->setsockopt(sock, level, name, val, len);
+}
+
+static int listener_getsockopt(struct socket *sock, int level, int name, char __user *val, int __user *len)
+{
+	struct tl_listener *l = tl_listener_of(sock);
+	int err = tl_rs_sockopt(TL_PHASE_LISTENER, false, level, name);
+
+	return err ? -err : l->pristine->getsockopt(sock, level, name, val, len);
+}
+
+/* ---- becoming governed, and ceasing to be ------------------------------------------------------------------- */
+
+static struct tl_listener *listener_new(struct socket *sock, struct tl_subject *owner)
+{
+	struct tl_listener *l = kzalloc(sizeof(*l), GFP_KERNEL);
+
+	if (!l)
+		return NULL;
+	kref_init(&l->ref);
+	spin_lock_init(&l->lock);
+	INIT_LIST_HEAD(&l->pending);
+	INIT_LIST_HEAD(&l->ready);
+	l->job.run = listener_run;
+	l->job.get = job_get;
+	l->job.put = job_put;
+	l->sock = sock;
+	l->sk = sock->sk;
+	l->owner = owner ? tl_subject_get(owner) : NULL;
+	l->pristine = sock->ops;
+	l->ops = *l->pristine;
+	l->ops.owner = THIS_MODULE;
+	l->ops.release = listener_release;
+	l->ops.accept = listener_accept;
+	l->ops.poll = listener_poll;
+	l->ops.setsockopt = listener_setsockopt;
+	l->ops.getsockopt = listener_getsockopt;
+	return l;
+}
+
+int tl_listener_govern(struct socket *sock, struct tl_subject *owner)
+{
+	struct sock *sk = sock->sk;
+	struct tl_listener *l;
+	int err = 0;
+
+	mutex_lock(&listeners_lock);
+	lock_sock(sk);
+	l = tl_listener_of(sock);
+	if (l || tl_flow_of(sock)) {
+		err = l ? 0 : -EINVAL;
+		l = NULL;
+		goto out;
+	}
+	l = listener_new(sock, owner);
+	if (!l) {
+		err = -ENOMEM;
+		goto out;
+	}
+	write_lock_bh(&sk->sk_callback_lock);
+	l->data_ready = sk->sk_data_ready;
+	sk->sk_data_ready = on_connection;
+	write_unlock_bh(&sk->sk_callback_lock);
+	__module_get(THIS_MODULE);
+	module_put(sock->ops->owner);
+	WRITE_ONCE(sock->ops, &l->ops);
+	list_add_tail(&l->all, &listeners);
+out:
+	release_sock(sk);
+	mutex_unlock(&listeners_lock);
+	if (l)
+		tl_listener_kick(l);
+	return err;
+}
+
+void tl_listener_restart_accepts(struct sock *sk)
+{
+	struct wait_queue_entry *entry;
+	struct wait_queue_head *head;
+	unsigned long flags;
+
+	rcu_read_lock();
+	head = sk_sleep(sk);
+	spin_lock_irqsave(&head->lock, flags);
+	list_for_each_entry(entry, &head->head, entry) {
+		struct task_struct *task = entry->private;
+
+		/* Pollers have wake functions of their own, and poll again by themselves. */
+		if (entry->func != autoremove_wake_function)
+			continue;
+		set_tsk_thread_flag(task, TIF_SIGPENDING);
+		wake_up_process(task);
+	}
+	spin_unlock_irqrestore(&head->lock, flags);
+	rcu_read_unlock();
+}
+
+static void throw_away(struct tl_listener *l)
+{
+	struct tl_flow *flow;
+
+	for (;;) {
+		spin_lock_bh(&l->lock);
+		flow = list_first_entry_or_null(&l->ready, struct tl_flow, of_listener);
+		if (flow)
+			l->n_ready--;
+		else if ((flow = list_first_entry_or_null(&l->pending, struct tl_flow, of_listener)))
+			l->n_pending--;
+		if (flow)
+			list_del_init(&flow->of_listener);
+		spin_unlock_bh(&l->lock);
+		if (!flow)
+			return;
+		discard(flow);
+	}
+}
+
+static void unhook(struct tl_listener *l)
+{
+	write_lock_bh(&l->sk->sk_callback_lock);
+	if (l->sk->sk_data_ready == on_connection)
+		l->sk->sk_data_ready = l->data_ready;
+	write_unlock_bh(&l->sk->sk_callback_lock);
+}
+
+static void close_listener(struct tl_listener *l)
+{
+	spin_lock_bh(&l->lock);
+	l->closed = true;
+	spin_unlock_bh(&l->lock);
+	list_del_init(&l->all);
+}
+
+static int listener_release(struct socket *sock)
+{
+	struct tl_listener *l = tl_listener_of(sock);
+	const struct proto_ops *pristine = l->pristine;
+	int err;
+
+	/* accept() failed before its new socket became anything. */
+	if (!sock->sk)
+		return 0;
+	mutex_lock(&listeners_lock);
+	close_listener(l);
+	unhook(l);
+	mutex_unlock(&listeners_lock);
+	throw_away(l);
+	err = pristine->release(sock);
+	tl_listener_put(l);
+	return err;
+}
+
+/* With listeners_lock held. Children that carry our callback still sit in the kernel's queue: they go. */
+static void back_to_plain(struct tl_listener *l)
+{
+	struct socket *sock;
+
+	close_listener(l);
+	unhook(l);
+	synchronize_net();
+	while ((sock = accept_one(l)))
+		sock_release(sock);
+	throw_away(l);
+	__module_get(l->pristine->owner);
+	WRITE_ONCE(l->sock->ops, l->pristine);
+	wake_up_interruptible_all(sk_sleep(l->sk));
+	list_add(&l->all, &retired);
+	module_put(THIS_MODULE);
+}
+
+static bool still_governed(struct tl_listener *l)
+{
+	struct tl_addr local;
+	const void *cfg;
+	s32 service = -1;
+	bool owned;
+
+	spin_lock_bh(&l->lock);
+	owned = l->owner && l->owner->grant != TL_ENDED;
+	spin_unlock_bh(&l->lock);
+	tl_addr_local(&local, l->sk);
+	rcu_read_lock();
+	cfg = tl_config_rcu();
+	if (cfg)
+		service = tl_rs_service(cfg, &local);
+	rcu_read_unlock();
+	return owned || service >= 0;
+}
+
+void tl_listeners_release(bool all)
+{
+	struct tl_listener *l, *next;
+
+	mutex_lock(&listeners_lock);
+	list_for_each_entry_safe(l, next, &listeners, all)
+		if (all || !still_governed(l))
+			back_to_plain(l);
+	mutex_unlock(&listeners_lock);
+}
+
+void tl_listeners_exit(void)
+{
+	struct tl_listener *l, *next;
+
+	list_for_each_entry_safe(l, next, &retired, all)
+		tl_listener_put(l);
+}
+
+/* ---- what the hooks redirect here ---------------------------------------------------------------------------- */
+
+int tl_listener_listen(struct socket *sock, int backlog)
+{
+	struct tl_subject *s;
+	int err = 0;
+
+	tl_enter();
+	tl_subjects_sweep_if_missed();
+	s = tl_subject_current();
+	if (!tl_listener_of(sock))
+		err = tl_listener_govern(sock, s);
+	tl_subject_put(s);
+	if (!err)
+		err = inet_listen(sock, backlog);
+	tl_leave();
+	return err;
+}
+
+int tl_listener_accept_unconverted(struct socket *sock, struct socket *newsock, TL_ACCEPT_PARAMS)
+{
+	struct tl_subject *s;
+	int err;
+
+	tl_enter();
+	tl_subjects_sweep_if_missed();
+	s = tl_subject_current();
+	err = READ_ONCE(sock->sk->sk_state) == TCP_LISTEN ? tl_listener_govern(sock, s) : -EINVAL;
+	tl_subject_put(s);
+	if (!err)
+		err = listener_accept(sock, newsock, TL_ACCEPT_ARGS);
+	tl_leave();
+	return err;
+}

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0 */
+/* Between evidence.c, subject.c and sweep.c. */
+#ifndef TIDELOCK_SUBJECT_H
+#define TIDELOCK_SUBJECT_H
+
+#include "tidelock.h"
+
+/* *out stays NULL when the process is not governed (and `always` is not set). */
+int tl_evidence_gather(struct task_struct *task, const char *script, u32 flags, bool always, struct tl_subject **out);
+void tl_subject_prepare(struct tl_subject *s);
+/* Makes `s` (or nothing, if NULL) what the task's thread group runs, unless exec moved on since `exec_id` was
+ * read; tells the agent. Takes the reference. */
+int tl_subject_install(struct task_struct *task, struct tl_subject *s, u64 exec_id);
+bool tl_evidence_prefiltered(const struct tl_evidence *ev);
+/* Calls fn on every subject; it may sleep. */
+void tl_subjects_each(void (*fn)(struct tl_subject *s, void *arg), void *arg);
+
+#endif
