@@ -12,7 +12,7 @@
 #include <linux/nsproxy.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/task.h>
-#include <linux/timekeeping.h>
+#include <linux/ktime.h>
 #include <linux/user_namespace.h>
 
 #include "subject.h"

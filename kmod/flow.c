@@ -2,7 +2,7 @@
 /* A governed connection as an object: birth, wake-ups, cutting, description. */
 #include <linux/bitops.h>
 #include <linux/cred.h>
-#include <linux/timekeeping.h>
+#include <linux/ktime.h>
 #include <linux/user_namespace.h>
 #include <net/tcp.h>
 

@@ -5,7 +5,7 @@
  * held between steps.
  */
 #include <linux/cred.h>
-#include <linux/timekeeping.h>
+#include <linux/ktime.h>
 #include <net/tcp.h>
 #include <uapi/linux/tls.h>
 

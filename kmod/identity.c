@@ -3,7 +3,7 @@
  * Identities of this node: one key and SVID each, shared by the processes that
  * hold the identity. Keys are made here; no record can carry one.
  */
-#include <linux/timekeeping.h>
+#include <linux/ktime.h>
 #include <linux/xarray.h>
 
 #include "tidelock.h"

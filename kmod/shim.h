@@ -76,6 +76,8 @@ void *tl_c_arena(void);
 void tl_c_random(u8 *buf, u64 len);
 /* Rust → C. A panic on a lane: ends the worker, fails its job; never returns. */
 void tl_c_panic(const u8 *msg, u64 len) __attribute__((noreturn));
+/* Rust → C. Inode number of the initial network namespace: what a Service without one means. [any] */
+u32  tl_c_init_net(void);
 
 /* ---- the device session ---------------------------------------------------- */
 
@@ -99,8 +101,9 @@ struct tl_cmd {
 };
 
 #define TL_SESSION_BYTES 64
-/* Resets the session state, one per open device. [any] */
-void tl_rs_session_init(u8 *session);
+/* Resets the session state, one per open device. `generation` is that of the configuration in force
+ * (0: none), which outlives the session, so that no agent can roll it back. [any] */
+void tl_rs_session_init(u8 *session, u64 generation);
 /* Parses one record. Changes nothing: call tl_rs_session_accept when it has taken effect.
  * On refusal returns -errno and sets *why (tidelock_kabi::RefusedReason) and *at (byte offset). [any] */
 int  tl_rs_session_parse(const u8 *session, const u8 *rec, u64 len, struct tl_cmd *out, u32 *why, u32 *at);
@@ -135,7 +138,8 @@ struct tl_rec {
 	u8  peer_serial[20]; u32 peer_serial_len;
 	const struct tl_evidence *evidence;	/* EXEC */
 };
-/* Encodes into buf; the length, or -ENOSPC. [any] */
+/* Encodes into buf; the length, -ENOSPC, or -EINVAL when the fields make no record (a 0 where the
+ * agent expects a number, an unknown kind). HELLO needs only `generation`. [any] */
 s64  tl_rs_encode(const struct tl_rec *rec, u8 *buf, u64 cap);
 /* Writes the sequence number into an encoded record. [any] */
 void tl_rs_stamp(u8 *rec, u64 len, u64 seq);
@@ -250,7 +254,8 @@ enum tl_reason {
 };
 /* The errno (positive) a program sees for a reason. [any] */
 s32  tl_rs_errno(u32 reason);
-/* One line of /proc/tidelock/flows for a FLOW_OPENED record; the length. [any] */
+/* One line of /proc/tidelock/flows for a FLOW_OPENED record; the length, or 0 when it does not fit. [any] */
+#define TL_FLOW_LINE_MAX 5120
 u64  tl_rs_flow_line(const struct tl_rec *rec, u8 *buf, u64 cap);
 
 #endif

@@ -1,2 +1,47 @@
-//! The Rust half of the Tidelock kernel module.
+//! The Rust half of the Tidelock kernel module: every parser, protocol, decision and key.
+//!
+//! C calls the `tl_rs_*` functions declared in `kmod/shim.h` and owns all memory. Each of them
+//! states its context: *lane* (a private stack and a current arena; may allocate and panic) or
+//! *any* (neither). For the kernel the crate is built as a static library for
+//! `x86_64-unknown-none`; on the host it is an ordinary library, so that its tests run the same
+//! code against a fake of C's half.
 #![no_std]
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::arithmetic_side_effects,
+        clippy::as_conversions,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::string_slice,
+        clippy::unreachable,
+        clippy::unwrap_used
+    )
+)]
+
+extern crate alloc;
+#[cfg(test)]
+extern crate std;
+
+pub mod arena;
+mod classes;
+pub mod config;
+pub mod control;
+pub mod decide;
+pub mod entropy;
+pub mod errno;
+#[cfg(test)]
+mod fake;
+pub mod ffi;
+pub mod flow;
+pub mod heap;
+pub mod identity;
+pub mod line;
+#[cfg(target_os = "none")]
+mod panic;
+pub mod records;
+pub mod session;
+pub mod socket;
+pub mod sockopt;
+pub mod text;
