@@ -310,7 +310,7 @@ static int device_open(struct inode *inode, struct file *file)
 		return -EBUSY;
 	clear_queue();
 	dev.out_seq = 0;
-	tl_rs_session_init(dev.session);
+	tl_rs_session_init(dev.session, tl_config_generation());
 	return nonseekable_open(inode, file);
 }
 

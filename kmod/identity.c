@@ -11,6 +11,7 @@
 #define CSR_MAX 4096
 
 struct identity {
+	char *spiffe_id;		/* a number never changes its meaning: grants refer to it */
 	struct tl_arena *svid;		/* in force */
 	struct tl_svid meta;
 	struct tl_arena *fresh;		/* a key that waits for its certificate */
@@ -35,34 +36,55 @@ static void key_new(void *arg)
 	k->err = tl_rs_key_new(k->spiffe_id, k->csr, CSR_MAX, &k->csr_len);
 }
 
+static void identity_free(struct identity *identity)
+{
+	tl_arena_put(identity->svid);
+	tl_arena_put(identity->fresh);
+	kfree(identity->spiffe_id);
+	kfree(identity);
+}
+
 /* With identities_lock held. */
-static struct identity *slot(u32 id)
+static struct identity *slot(u32 id, struct tl_str spiffe_id)
 {
 	struct identity *identity = xa_load(&identities, id);
 
 	if (identity)
 		return identity;
 	identity = kzalloc(sizeof(*identity), GFP_KERNEL);
-	if (identity && xa_err(xa_store(&identities, id, identity, GFP_KERNEL))) {
-		kfree(identity);
-		identity = NULL;
+	if (!identity)
+		return NULL;
+	identity->spiffe_id = tl_strdup(spiffe_id, GFP_KERNEL);
+	if (!identity->spiffe_id || xa_err(xa_store(&identities, id, identity, GFP_KERNEL))) {
+		identity_free(identity);
+		return NULL;
 	}
 	return identity;
 }
 
-static int adopt_key(u32 id, struct tl_arena *arena, u64 *key)
+static bool same(const char *a, struct tl_str b)
+{
+	return strlen(a) == b.len && !memcmp(a, b.ptr, b.len);
+}
+
+static int adopt_key(u32 id, struct tl_str spiffe_id, struct tl_arena *arena, u64 *key)
 {
 	struct identity *identity;
+	int err = 0;
 
 	mutex_lock(&identities_lock);
-	identity = slot(id);
-	if (identity) {
+	identity = slot(id, spiffe_id);
+	if (!identity) {
+		err = -ENOMEM;
+	} else if (!same(identity->spiffe_id, spiffe_id)) {
+		err = -EEXIST;
+	} else {
 		tl_arena_put(identity->fresh);
 		identity->fresh = arena;
 		identity->fresh_key = *key = ++last_key;
 	}
 	mutex_unlock(&identities_lock);
-	return identity ? 0 : -ENOMEM;
+	return err;
 }
 
 int tl_identity_new(const struct tl_cmd *cmd)
@@ -79,7 +101,7 @@ int tl_identity_new(const struct tl_cmd *cmd)
 	if (!err)
 		err = k.err;
 	if (!err)
-		err = adopt_key(cmd->identity, arena, &rec.key);
+		err = adopt_key(cmd->identity, cmd->spiffe_id, arena, &rec.key);
 	if (err)
 		goto fail;
 	rec.body = (struct tl_str){ k.csr, k.csr_len };
@@ -181,13 +203,6 @@ int tl_identity_install(const struct tl_cmd *cmd, u32 *why, u32 *at)
 	tl_device_send(&rec);
 	tl_subjects_kick(cmd->identity);
 	return 0;
-}
-
-static void identity_free(struct identity *identity)
-{
-	tl_arena_put(identity->svid);
-	tl_arena_put(identity->fresh);
-	kfree(identity);
 }
 
 int tl_identity_forget(u32 id)
