@@ -6,11 +6,13 @@
 mod ca;
 mod clock;
 mod entropy;
+mod kernel_tls;
 mod pair;
 mod wire;
 
 pub use ca::{Leaf, TestCa, identity_without_svid, install, uri};
 pub use clock::VirtualClock;
 pub use entropy::SeededEntropy;
+pub use kernel_tls::KernelTls;
 pub use pair::{Allowing, End, Pair, PairBuilder, Verdict};
 pub use wire::Wire;

@@ -85,7 +85,7 @@ pub(super) fn drive<C: Process>(
             Ok(ConnectionState::PeerClosed | ConnectionState::Closed) => Stop::Closed,
             Ok(_) => Stop::Data,
             Err(error) => {
-                collect_alert(conn, tx);
+                collect_alert(conn, records.get_mut(done..).unwrap_or_default(), tx);
                 Stop::Failed(error)
             }
         };
@@ -97,10 +97,11 @@ pub(super) fn drive<C: Process>(
     )
 }
 
-/// After an error rustls still has the alert to hand out, without reading more.
-fn collect_alert<C: Process>(conn: &mut C, tx: &mut Vec<u8>) {
+/// After an error rustls still has the alert to hand out. It wants to see what is left of the records,
+/// which it has positions into; it reads no further than the error.
+fn collect_alert<C: Process>(conn: &mut C, rest: &mut [u8], tx: &mut Vec<u8>) {
     for _ in 0..MAX_STATES {
-        match conn.process(&mut []).state {
+        match conn.process(rest).state {
             Ok(ConnectionState::EncodeTlsData(data)) => {
                 if encode(data, tx).is_err() {
                     return;

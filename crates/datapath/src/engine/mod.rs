@@ -262,17 +262,22 @@ impl Engine {
         if self.pending.is_empty() {
             let done = self.step(record);
             self.keep(record.get(done..).unwrap_or_default());
-        } else {
-            let mut joined = mem::take(&mut self.pending);
-            joined.extend_from_slice(record);
-            let done = self.step(&mut joined);
-            self.keep(joined.get(done..).unwrap_or_default());
+            return;
+        }
+        let mut joined = mem::take(&mut self.pending);
+        joined.extend_from_slice(record);
+        let done = self.step(&mut joined);
+        if !matches!(self.conn, Conn::Over) {
+            joined.drain(..done.min(joined.len()));
+            self.pending = joined;
         }
     }
 
-    /// Keeps what rustls is not done with, if there is still a handshake that could go on.
+    /// Keeps what rustls is not done with, if there is still a handshake that could go on. All the room it may ever
+    /// take is reserved at once, so that the heap does not fill with outgrown copies.
     fn keep(&mut self, rest: &[u8]) {
-        if !matches!(self.conn, Conn::Over) {
+        if !rest.is_empty() && !matches!(self.conn, Conn::Over) {
+            self.pending.reserve_exact(MAX_HANDSHAKE_BYTES);
             self.pending.extend_from_slice(rest);
         }
     }
