@@ -55,6 +55,7 @@ if [ "$node" = b ]; then
 fi
 if [ -n "$peer" ]; then
     on-peer true </dev/null >&9 2>&1 || fail "the peer does not answer"
+    [ -n "$bare" ] || . /lab/join-peer.sh >&9 2>&1 || fail "the peer does not join"
 fi
 # A session of its own, as a login would have; its input is empty.
 setsid --wait bash /lab/script </dev/null >&9 2>&1 9>&-

@@ -20,7 +20,7 @@ pub(crate) struct Key(Sha256);
 impl Key {
     /// Starts a key. Raise `recipe` when the code that makes the entry changes.
     pub(crate) fn new(recipe: u32) -> Self {
-        Self(Sha256::new()).with(&recipe.to_string())
+        Self(Sha256::new()).with(recipe.to_string())
     }
 
     /// Adds one ingredient.

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// How many lines of a failed program's output are shown.
-const TAIL_LINES: usize = 25;
+const TAIL_LINES: usize = 40;
 
 /// A program to run. Its output goes to a log file, is captured, or is passed through.
 pub(crate) struct Cmd {

@@ -1,6 +1,7 @@
 //! `cargo lab`: builds the kernel module for Debian's kernels, boots them in QEMU, and runs things in them.
 
 mod apt;
+mod build;
 mod cache;
 mod cmd;
 mod debian_root;
@@ -11,9 +12,11 @@ mod host;
 mod kernel;
 mod peer;
 mod places;
+mod rustc;
 mod say;
 mod vm;
 
+use build::Flavour;
 use failure::{Failure, Result};
 use kernel::{Kernel, Line};
 use places::Places;
@@ -22,6 +25,8 @@ use std::process::ExitCode;
 /// What `cargo lab help` prints.
 const USAGE: &str = "\
 cargo lab setup [--refresh]       download and make what the other commands need
+cargo lab build [--kernel V|all] [--sabotage-build] [--c-only]
+    build the module, target/lab/<kernel>/tidelock.ko, and the programs; --c-only just compiles the C half
 cargo lab vm [OPTION]... -- SCRIPT.sh [ARG]...
     boot a kernel, run a bash script as root in it, exit with its status
     --kernel V        6.1, 6.12 (default) or newest
@@ -68,8 +73,16 @@ fn dispatch(args: &[String]) -> Result<i32> {
         "vm" => {
             let options = vm::Options::parse(rest)?;
             host::ensure_tools(&places)?;
-            vm::command(&places, &options, |_| Ok(vm::Software::default()))
+            build::check_guest_can_run()?;
+            let flavour = match options.sabotage {
+                Some(_) => Flavour::Sabotage,
+                None => Flavour::Real,
+            };
+            vm::command(&places, &options, |kernel| {
+                build::software(&places, kernel, flavour)
+            })
         }
+        "build" => build_command(&places, rest),
         _ => Err(Failure::new(format!("there is no `cargo lab {command}`")).fix(USAGE)),
     }
 }
@@ -82,6 +95,43 @@ fn setup(places: &Places, args: &[String]) -> Result<i32> {
         let kernel = Kernel::ensure(places, line, refresh)?;
         guest_image::initramfs(places, &kernel)?;
         say::say(format!("{:<7} {}", line.label(), kernel.release));
+    }
+    Ok(0)
+}
+
+fn build_command(places: &Places, args: &[String]) -> Result<i32> {
+    let mut flavour = Flavour::Real;
+    let mut lines = vec![vm::DEFAULT_KERNEL];
+    let mut c_only = false;
+    let mut words = args.iter().flat_map(|word| word.splitn(2, '='));
+    while let Some(word) = words.next() {
+        match word {
+            "--c-only" => c_only = true,
+            "--sabotage-build" => flavour = Flavour::Sabotage,
+            "--kernel" => match words.next() {
+                Some("all") => lines = Line::ALL.to_vec(),
+                value => lines = vec![Line::parse(value.unwrap_or_default())?],
+            },
+            _ => {
+                return Err(
+                    Failure::new(format!("`cargo lab build` has no option `{word}`")).fix(USAGE),
+                );
+            }
+        }
+    }
+    host::ensure_tools(places)?;
+    for line in lines {
+        let kernel = Kernel::ensure(places, line, false)?;
+        if c_only {
+            build::c_half(places, &kernel, flavour)?;
+            continue;
+        }
+        println!("{}", build::module(places, &kernel, flavour)?.display());
+    }
+    if !c_only {
+        for program in build::programs(places)? {
+            println!("{}", program.display());
+        }
     }
     Ok(0)
 }

@@ -12,6 +12,10 @@ use std::path::{Path, PathBuf};
 const INIT: &str = include_str!("../../guest/init.sh");
 /// Loads the module and starts control plane and agent.
 const START: &str = include_str!("../../guest/start.sh");
+/// Starts the peer's agent.
+const JOIN_PEER: &str = include_str!("../../guest/join-peer.sh");
+/// Starts a node's agent.
+const JOIN: &str = include_str!("../../guest/lab-join.sh");
 
 /// One of the machines of a run.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -69,6 +73,7 @@ pub(crate) fn write(
     }
     text(&lab.join("init"), INIT)?;
     text(&lab.join("start.sh"), START)?;
+    text(&lab.join("join-peer.sh"), JOIN_PEER)?;
     text(&lab.join("config"), &config(options, kernel, node, token))?;
     let run = format!(
         "cd /lab\nexec bash /lab/script.sh {}\n",
@@ -82,6 +87,7 @@ pub(crate) fn write(
             .ok_or_else(|| Failure::new(format!("`{}` has no name", path.display())))?;
         copy(path, &lab.join(name))?;
     }
+    text(&bin.join("lab-join"), JOIN)?;
     let own = std::env::current_exe().doing("find", Path::new("/proc/self/exe"))?;
     copy(&own, &bin.join("tidelock-lab"))?;
     symlink("tidelock-lab", bin.join("on-peer")).doing("link", &bin)?;

@@ -1,0 +1,77 @@
+//! The programs that run beside the module.
+
+use crate::cmd::Cmd;
+use crate::failure::{Failure, Result};
+use crate::places::Places;
+use crate::say::timed;
+use std::path::PathBuf;
+
+/// Packages and the program each builds.
+const PROGRAMS: [(&str, &str); 3] = [
+    ("tidelock-agent-bin", "tidelock-agent"),
+    ("tidelock-ca-bin", "tidelock-ca"),
+    ("tidelock-cli", "tidelock"),
+];
+
+/// The C library of the guest: Debian 12's.
+const GUEST_GLIBC: (u32, u32) = (2, 36);
+
+/// Builds the programs; their paths.
+///
+/// # Errors
+/// When one does not build.
+pub(crate) fn programs(places: &Places) -> Result<Vec<PathBuf>> {
+    let packages = PROGRAMS
+        .iter()
+        .flat_map(|(package, _)| ["--package", package]);
+    let cargo = Cmd::new("cargo")
+        .args(["build", "--quiet", "--profile", "guest"])
+        .args(packages)
+        .dir(&places.repo);
+    if !timed("control plane, agent and command line", || cargo.succeeds())? {
+        return Err(Failure::new("the programs do not build (see above)"));
+    }
+    let folder = places.target.join("guest");
+    Ok(PROGRAMS.iter().map(|(_, name)| folder.join(name)).collect())
+}
+
+/// Programs built here run in the guest only if its C library is not older than ours.
+///
+/// # Errors
+/// When it is.
+pub(crate) fn check_guest_can_run() -> Result<()> {
+    let version = Cmd::new("ldd").arg("--version").output()?;
+    match glibc(&version) {
+        Some(ours) if ours > GUEST_GLIBC => Err(Failure::new(format!(
+            "this machine's C library ({}.{}) is newer than the guest's ({}.{}): programs built here do not run there",
+            ours.0, ours.1, GUEST_GLIBC.0, GUEST_GLIBC.1
+        ))
+        .fix("run the lab on Debian 12, or in a Debian 12 container")),
+        _ => Ok(()),
+    }
+}
+
+/// The version that ends the first line of `ldd --version`.
+fn glibc(text: &str) -> Option<(u32, u32)> {
+    let (major, minor) = text
+        .lines()
+        .next()?
+        .split_whitespace()
+        .last()?
+        .split_once('.')?;
+    Some((major.parse().ok()?, minor.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_version_of_the_c_library_is_found() {
+        assert_eq!(
+            glibc("ldd (Debian GLIBC 2.36-9+deb12u14) 2.36\nmore"),
+            Some((2, 36))
+        );
+        assert_eq!(glibc("no version"), None);
+    }
+}
