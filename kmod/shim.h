@@ -76,7 +76,7 @@ void *tl_c_arena(void);
 void tl_c_random(u8 *buf, u64 len);
 /* Rust → C. A panic on a lane: ends the worker, fails its job; never returns. */
 void tl_c_panic(const u8 *msg, u64 len) __attribute__((noreturn));
-/* Rust → C. Inode number of the initial network namespace: what a Service without one means. [any] */
+/* Rust → C. Inode number of the initial network namespace: what netns 0 stands for. [any] */
 u32  tl_c_init_net(void);
 
 /* ---- the device session ---------------------------------------------------- */
@@ -105,7 +105,7 @@ struct tl_cmd {
  * (0: none), which outlives the session, so that no agent can roll it back. [any] */
 void tl_rs_session_init(u8 *session, u64 generation);
 /* Parses one record. Changes nothing: call tl_rs_session_accept when it has taken effect.
- * On refusal returns -errno and sets *why (tidelock_kabi::RefusedReason) and *at (byte offset). [any] */
+ * On refusal returns -errno and sets *why (tidelock_kabi::RefusedReason), *at (byte offset) and out->seq. [any] */
 int  tl_rs_session_parse(const u8 *session, const u8 *rec, u64 len, struct tl_cmd *out, u32 *why, u32 *at);
 void tl_rs_session_accept(u8 *session, const struct tl_cmd *cmd);
 /* The RefusedReason for an errno that carrying a record out gave (-ESTALE, -ENOENT, -ENOMEM, -EIO …). [any] */
@@ -139,7 +139,8 @@ struct tl_rec {
 	const struct tl_evidence *evidence;	/* EXEC */
 };
 /* Encodes into buf; the length, -ENOSPC, or -EINVAL when the fields make no record (a 0 where the
- * agent expects a number, an unknown kind). HELLO needs only `generation`. [any] */
+ * agent expects a number, an unknown kind). HELLO takes `generation`, and
+ * the module's version from `body`. [any] */
 s64  tl_rs_encode(const struct tl_rec *rec, u8 *buf, u64 cap);
 /* Writes the sequence number into an encoded record. [any] */
 void tl_rs_stamp(u8 *rec, u64 len, u64 seq);
@@ -231,9 +232,10 @@ s32  tl_rs_record_len(const u8 *header);
 #define TL_RECORD_DATA 23
 
 enum tl_after { TL_AFTER_DATA = 0, TL_AFTER_SKIP, TL_AFTER_EOF, TL_AFTER_CUT, TL_AFTER_MORE };
-/* What a non-data record means to the reader (RFC 8446 §6). TL_AFTER_MORE: an alert of which only `len` < 2 bytes
- * have been read. [any] */
-u32  tl_rs_control_record(u8 type, const u8 *body, u64 len);
+/* What a piece of a non-data record means to the reader (RFC 8446 §4.6, §6). Records may come in pieces of any
+ * length, messages may span records: give every byte once, in order. `state` is 0 at first, one per flow.
+ * TL_AFTER_MORE: an alert of which only one byte has come. [any] */
+u32  tl_rs_control_record(u64 *state, u8 type, const u8 *piece, u64 len);
 /* The two bytes of a close_notify alert. [any] */
 void tl_rs_close_notify(u8 out[2]);
 

@@ -1,0 +1,467 @@
+//! Mirrors of `kmod/shim.h`, and the functions that C gives us.
+//!
+//! Only plain data crosses: fixed-width integers and (pointer, length) pairs. Every struct here is
+//! asserted against the size that C asserts, and a host test compares each field's offset with what
+//! a C compiler makes of `shim.h`.
+
+use core::{ptr, slice};
+
+/// Bytes of the opaque session state that C keeps per open device.
+pub const SESSION_BYTES: usize = 64;
+/// Bytes of text that a verdict can carry.
+pub const DETAIL_BYTES: usize = 256;
+/// Longest certificate serial number, in bytes (RFC 5280 §4.1.2.2).
+pub const SERIAL_BYTES: usize = 20;
+/// Room for the largest `struct tls12_crypto_info_*` (`include/uapi/linux/tls.h`).
+pub const CRYPTO_INFO_BYTES: usize = 64;
+/// Bytes of an arena that holds one identity.
+pub const IDENTITY_ARENA: usize = 64 * 1024;
+/// Bytes of an arena that holds one flow's handshake.
+pub const FLOW_ARENA: usize = 128 * 1024;
+
+/// Flag of [`Evidence`]: in the initial mount namespace.
+pub const EV_HOST_MNT: u32 = 1 << 1;
+
+/// Borrowed bytes: `struct tl_str`. A null pointer means empty.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct Str {
+    /// First byte, or null.
+    pub ptr: *const u8,
+    /// Length in bytes.
+    pub len: u64,
+}
+
+impl Str {
+    /// No bytes.
+    pub const EMPTY: Self = Self {
+        ptr: ptr::null(),
+        len: 0,
+    };
+
+    /// Points at `bytes`; C must not keep it longer than `bytes` lives.
+    #[must_use]
+    pub fn of(bytes: &[u8]) -> Self {
+        Self {
+            ptr: bytes.as_ptr(),
+            len: len_u64(bytes),
+        }
+    }
+
+    /// The bytes; empty when the pointer is null or the length is impossible.
+    ///
+    /// # Safety
+    /// The pointer is null or points to `len` bytes that live and stay unwritten for `'a`.
+    #[must_use]
+    pub unsafe fn bytes<'a>(self) -> &'a [u8] {
+        // SAFETY: the caller's contract is that of `bytes`.
+        unsafe { bytes(self.ptr, self.len) }.unwrap_or(&[])
+    }
+
+    /// The text, or `None` when the bytes are not UTF-8.
+    ///
+    /// # Safety
+    /// As for [`Str::bytes`].
+    #[must_use]
+    pub unsafe fn text<'a>(self) -> Option<&'a str> {
+        // SAFETY: the caller's contract.
+        let bytes = unsafe { self.bytes() };
+        core::str::from_utf8(bytes).ok()
+    }
+}
+
+/// A (pointer, length) pair from C as a slice; `None` when it is null with a length, or too long.
+///
+/// # Safety
+/// `ptr` is null or points to `len` bytes that live and stay unwritten for `'a`.
+#[must_use]
+pub unsafe fn bytes<'a>(ptr: *const u8, len: u64) -> Option<&'a [u8]> {
+    if len == 0 {
+        return Some(&[]);
+    }
+    let len = usable_len(ptr, len)?;
+    // SAFETY: not null, at most `isize::MAX` long; the rest is the caller's contract.
+    Some(unsafe { slice::from_raw_parts(ptr, len) })
+}
+
+/// A writable (pointer, length) pair from C as a slice; `None` as for [`bytes`].
+///
+/// # Safety
+/// `ptr` is null or points to `len` initialised bytes that nobody else touches for `'a`.
+#[must_use]
+pub unsafe fn bytes_mut<'a>(ptr: *mut u8, len: u64) -> Option<&'a mut [u8]> {
+    if len == 0 {
+        return Some(&mut []);
+    }
+    let len = usable_len(ptr, len)?;
+    // SAFETY: not null, at most `isize::MAX` long; the rest is the caller's contract.
+    Some(unsafe { slice::from_raw_parts_mut(ptr, len) })
+}
+
+fn usable_len(ptr: *const u8, len: u64) -> Option<usize> {
+    let len = usize::try_from(len).ok()?;
+    if ptr.is_null() || isize::try_from(len).is_err() {
+        None
+    } else {
+        Some(len)
+    }
+}
+
+/// The length of a slice as C counts it.
+#[must_use]
+pub fn len_u64(bytes: &[u8]) -> u64 {
+    u64::try_from(bytes.len()).unwrap_or(u64::MAX)
+}
+
+/// An IP endpoint: `struct tl_addr`. IPv4 is held v4-mapped.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[repr(C)]
+pub struct Addr {
+    /// IPv6 address, or a v4-mapped one.
+    pub ip: [u8; 16],
+    /// Port, in host byte order.
+    pub port: u16,
+    /// Unused.
+    pub pad: u16,
+    /// Inode number of the network namespace, 0 for the initial one.
+    pub netns: u32,
+}
+
+/// What a process is: `struct tl_evidence`.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct Evidence {
+    /// Number of the process, never reused while the module is loaded.
+    pub subject: u64,
+    /// `CLOCK_BOOTTIME` at exec.
+    pub start_ns: u64,
+    /// Thread group, in the initial pid namespace.
+    pub pid: u32,
+    /// Effective uid, in the initial user namespace.
+    pub uid: u32,
+    /// Effective gid, in the initial user namespace.
+    pub gid: u32,
+    /// `TL_EV_*` bits.
+    pub flags: u32,
+    /// Inode number of the mount namespace.
+    pub mnt_ns: u32,
+    /// Inode number of the network namespace.
+    pub net_ns: u32,
+    /// Device of the executed file.
+    pub exe_dev: u64,
+    /// Inode of the executed file.
+    pub exe_ino: u64,
+    /// Size of the executed file.
+    pub exe_size: u64,
+    /// Change time of the executed file.
+    pub exe_ctime_ns: i64,
+    /// Device of the `#!` script, 0 without one.
+    pub script_dev: u64,
+    /// Inode of the `#!` script, 0 without one.
+    pub script_ino: u64,
+    /// Path of the executed file.
+    pub exe: Str,
+    /// Path of the `#!` script, or empty.
+    pub script: Str,
+    /// Working directory.
+    pub cwd: Str,
+    /// NUL-separated arguments.
+    pub argv: Str,
+}
+
+/// A record from the agent, parsed: `struct tl_cmd`.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct Cmd {
+    /// `TL_CMD_*`.
+    pub kind: u32,
+    /// Identity number, where the kind has one.
+    pub identity: u32,
+    /// Sequence number of the record.
+    pub seq: u64,
+    /// Generation, where the kind has one.
+    pub generation: u64,
+    /// Subject, where the kind has one.
+    pub subject: u64,
+    /// Key number, where the kind has one.
+    pub key: u64,
+    /// Reason, where the kind has one.
+    pub reason: u32,
+    /// Unused.
+    pub pad: u32,
+    /// SPIFFE ID, where the kind has one.
+    pub spiffe_id: Str,
+    /// The bytes that `tl_rs_config_build` or `tl_rs_svid_install` read.
+    pub body: Str,
+}
+
+/// The kinds of [`Cmd`]: `enum tl_cmd_kind`.
+pub mod cmd {
+    /// First record of a session.
+    pub const HELLO: u32 = 1;
+    /// A whole configuration.
+    pub const CONFIG: u32 = 2;
+    /// An identity to make a key for.
+    pub const IDENTITY: u32 = 3;
+    /// A certificate chain for a key.
+    pub const SVID: u32 = 4;
+    /// A subject has an identity.
+    pub const GRANT: u32 = 5;
+    /// A subject has none.
+    pub const REFUSE: u32 = 6;
+    /// An identity is no longer needed.
+    pub const FORGET: u32 = 7;
+    /// Cut every flow: the module is about to be unloaded.
+    pub const DRAIN: u32 = 8;
+}
+
+/// A record to the agent: `struct tl_rec`. `kind` says which fields count.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct Rec {
+    /// `TL_REC_*`.
+    pub kind: u32,
+    /// Reason number.
+    pub reason: u32,
+    /// Wall clock, nanoseconds since 1970.
+    pub time_ns: u64,
+    /// Subject.
+    pub subject: u64,
+    /// Flow number.
+    pub flow: u64,
+    /// Generation.
+    pub generation: u64,
+    /// Key number.
+    pub key: u64,
+    /// The record refused.
+    pub seq: u64,
+    /// Records lost, or flows cut.
+    pub count: u64,
+    /// Offset in the refused record.
+    pub at: u32,
+    /// Identity number.
+    pub identity: u32,
+    /// Thread group.
+    pub pid: u32,
+    /// Effective uid.
+    pub uid: u32,
+    /// `TL_CLIENT` or `TL_SERVER`.
+    pub role: u32,
+    /// TLS cipher suite number.
+    pub suite: u32,
+    /// Our end.
+    pub local: Addr,
+    /// The other end.
+    pub remote: Addr,
+    /// Name of the Service.
+    pub service: Str,
+    /// Our SPIFFE ID.
+    pub local_id: Str,
+    /// The peer's SPIFFE ID.
+    pub peer_id: Str,
+    /// Determining policies, or why.
+    pub detail: Str,
+    /// A CSR, or text.
+    pub body: Str,
+    /// Serial number of our SVID.
+    pub serial: [u8; SERIAL_BYTES],
+    /// Bytes used in `serial`.
+    pub serial_len: u32,
+    /// Serial number of the peer's SVID.
+    pub peer_serial: [u8; SERIAL_BYTES],
+    /// Bytes used in `peer_serial`.
+    pub peer_serial_len: u32,
+    /// What the process is, for an exec record.
+    pub evidence: *const Evidence,
+}
+
+/// The kinds of [`Rec`]: `enum tl_rec_kind`.
+pub mod rec {
+    /// First record of a session.
+    pub const HELLO: u32 = 1;
+    /// A governed process exists.
+    pub const EXEC: u32 = 2;
+    /// A governed process ended.
+    pub const EXIT: u32 = 3;
+    /// A certificate signing request.
+    pub const CSR: u32 = 4;
+    /// An SVID is in use.
+    pub const INSTALLED: u32 = 5;
+    /// A configuration is in force.
+    pub const APPLIED: u32 = 6;
+    /// A flow is established.
+    pub const FLOW_OPENED: u32 = 7;
+    /// A flow ended.
+    pub const FLOW_CLOSED: u32 = 8;
+    /// A flow was refused.
+    pub const DENIED: u32 = 9;
+    /// A record of the agent was refused.
+    pub const REFUSED: u32 = 10;
+    /// Records were dropped.
+    pub const LOST: u32 = 11;
+}
+
+/// What C must know of a configuration: `struct tl_limits`.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[repr(C)]
+pub struct Limits {
+    /// How long a connect may wait for a grant.
+    pub grant_wait_ms: u32,
+    /// How long a handshake may take.
+    pub handshake_ms: u32,
+    /// Handshakes pending at once.
+    pub max_handshakes: u32,
+    /// Handshakes pending at once on one listener.
+    pub max_handshakes_per_listener: u32,
+    /// Entries of the prefilter.
+    pub n_prefilter: u32,
+    /// Services.
+    pub n_services: u32,
+}
+
+/// The end that asks: `enum tl_role`.
+pub mod role {
+    /// The end that connects.
+    pub const CLIENT: u32 = 0;
+    /// The end that accepts.
+    pub const SERVER: u32 = 1;
+}
+
+/// May this flow be: `struct tl_question`.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct Question {
+    /// Arena of the configuration.
+    pub cfg: *const u8,
+    /// Service number, or -1.
+    pub service: i32,
+    /// Who asks.
+    pub role: u32,
+    /// SPIFFE ID of the client, or empty.
+    pub client_id: Str,
+    /// SPIFFE ID of the server, or empty.
+    pub server_id: Str,
+    /// The server's end.
+    pub addr: Addr,
+}
+
+/// The answer: `struct tl_decision`.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct Decision {
+    /// 1 or 0.
+    pub allow: u32,
+    /// Why not, when `allow` is 0.
+    pub reason: u32,
+    /// Bytes used in `detail`.
+    pub detail_len: u32,
+    /// Determining policies, or `no permit matched`.
+    pub detail: [u8; DETAIL_BYTES],
+}
+
+/// What an installed SVID is: `struct tl_svid`.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[repr(C)]
+pub struct Svid {
+    /// Unix seconds.
+    pub not_before: i64,
+    /// Unix seconds.
+    pub not_after: i64,
+    /// Serial number of the leaf.
+    pub serial: [u8; SERIAL_BYTES],
+    /// Bytes used in `serial`.
+    pub serial_len: u32,
+}
+
+/// What a handshake starts from: `struct tl_flow_new`.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct FlowNew {
+    /// Arena of the configuration.
+    pub cfg: *const u8,
+    /// Arena of the identity.
+    pub identity: *const u8,
+    /// Service number.
+    pub service: i32,
+    /// `TL_CLIENT` or `TL_SERVER`.
+    pub role: u32,
+    /// The server's end.
+    pub addr: Addr,
+    /// Unix seconds.
+    pub now: i64,
+}
+
+/// What a step of a handshake came to: `enum tl_verdict`.
+pub mod verdict {
+    /// Send `tx`, then feed a record.
+    pub const WANT_RECORD: u32 = 1;
+    /// Send `tx`, then hand the flow to kTLS.
+    pub const ESTABLISHED: u32 = 2;
+    /// Send `tx`, then close.
+    pub const FAILED: u32 = 3;
+}
+
+/// One step of a handshake: `struct tl_step`.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct Step {
+    /// One of [`verdict`].
+    pub verdict: u32,
+    /// Why it failed.
+    pub reason: u32,
+    /// What the program sees when it failed: a positive errno.
+    pub err: i32,
+    /// Cipher suite, when established.
+    pub suite: u32,
+    /// Bytes to send.
+    pub tx: *const u8,
+    /// Length of `tx`.
+    pub tx_len: u64,
+    /// The peer's SPIFFE ID, when known.
+    pub peer_id: Str,
+    /// Serial number of the peer's leaf, when known.
+    pub peer_serial: [u8; SERIAL_BYTES],
+    /// Bytes used in `peer_serial`.
+    pub peer_serial_len: u32,
+    /// Bytes used in `detail`.
+    pub detail_len: u32,
+    /// Why it failed, for people; or determining policies.
+    pub detail: [u8; DETAIL_BYTES],
+    /// `struct tls12_crypto_info_*` for what we send.
+    pub tx_info: [u8; CRYPTO_INFO_BYTES],
+    /// Bytes used in `tx_info`.
+    pub tx_info_len: u32,
+    /// `struct tls12_crypto_info_*` for what we receive.
+    pub rx_info: [u8; CRYPTO_INFO_BYTES],
+    /// Bytes used in `rx_info`.
+    pub rx_info_len: u32,
+}
+
+const _: () = {
+    assert!(size_of::<Str>() == 16);
+    assert!(size_of::<Addr>() == 24);
+    assert!(size_of::<Evidence>() == 152);
+    assert!(size_of::<Cmd>() == 80);
+    assert!(size_of::<Rec>() == 272);
+    assert!(size_of::<Limits>() == 24);
+    assert!(size_of::<Question>() == 72);
+    assert!(size_of::<Decision>() == 268);
+    assert!(size_of::<Svid>() == 40);
+    assert!(size_of::<FlowNew>() == 56);
+    assert!(size_of::<Step>() == 472);
+};
+
+unsafe extern "C" {
+    /// The arena of the lane that runs us, or null off a lane. Context: any.
+    pub fn tl_c_arena() -> *mut u8;
+    /// Fills `buf` with cryptographic randomness. Context: any.
+    pub fn tl_c_random(buf: *mut u8, len: u64);
+    /// Ends the lane's job; C never returns from it. Declared as returning, so that the trap that
+    /// tells objtool where control flow ends is not optimised away. Context: lane.
+    pub fn tl_c_panic(msg: *const u8, len: u64);
+    /// Inode number of the initial network namespace: what 0 stands for. Context: any.
+    pub fn tl_c_init_net() -> u32;
+}
+
+#[cfg(test)]
+mod tests;
