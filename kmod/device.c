@@ -49,19 +49,22 @@ static struct {
 
 static struct out *encode(struct tl_rec *rec)
 {
-	struct out *out = kmalloc(sizeof(*out) + RECORD_OUT_MAX, GFP_ATOMIC | __GFP_NOWARN);
+	u8 *room = kmalloc(RECORD_OUT_MAX, GFP_ATOMIC | __GFP_NOWARN);
+	struct out *out = NULL;
 	s64 len;
 
-	if (!out)
+	if (!room)
 		return NULL;
 	if (!rec->time_ns)
 		rec->time_ns = ktime_get_real_ns();
-	len = tl_rs_encode(rec, out->bytes, RECORD_OUT_MAX);
-	if (len <= 0) {
-		kfree(out);
-		return NULL;
+	len = tl_rs_encode(rec, room, RECORD_OUT_MAX);
+	if (len > 0)
+		out = kmalloc(struct_size(out, bytes, len), GFP_ATOMIC | __GFP_NOWARN);
+	if (out) {
+		out->len = len;
+		memcpy(out->bytes, room, len);
 	}
-	out->len = len;
+	kfree(room);
 	return out;
 }
 

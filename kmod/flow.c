@@ -276,10 +276,7 @@ void tl_flows_each(void (*fn)(struct tl_flow *flow, void *arg), void *arg)
 
 /* ---- the end ------------------------------------------------------------------------------------------ */
 
-/*
- * Ends a flow at once: the peer gets a reset, the program ECONNRESET, and what
- * was received but not read is gone.
- */
+/* Ends a flow at once: the peer gets a reset, the program ECONNRESET also before data it has not read yet. */
 void tl_flow_cut(struct tl_flow *flow, u32 reason)
 {
 	struct sock *sk = NULL;
@@ -295,10 +292,8 @@ void tl_flow_cut(struct tl_flow *flow, u32 reason)
 			tl_job_queue(&flow->job);
 		} else {
 			WRITE_ONCE(flow->phase, TL_FLOW_FAILED);
+			/* What was received stays in kTLS's hands until the socket goes, but nobody gets to read it. */
 			tcp_abort(sk, ECONNRESET);
-			lock_sock(sk);
-			__skb_queue_purge(&sk->sk_receive_queue);
-			release_sock(sk);
 			tl_flow_wake(flow);
 		}
 	}

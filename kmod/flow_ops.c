@@ -26,6 +26,12 @@ static enum tl_flow_phase phase_of(struct tl_flow *flow)
 	return smp_load_acquire(&flow->phase);
 }
 
+/* Refused or cut once kTLS was on the socket: kTLS is not asked any more. */
+static bool closed(struct tl_flow *flow)
+{
+	return phase_of(flow) == TL_FLOW_FAILED && flow->ulp;
+}
+
 /* Until the flow has settled there is nothing to read from or write to. */
 static int await(struct tl_flow *flow, bool nonblock, long timeo)
 {
@@ -96,6 +102,8 @@ static int flow_sendmsg(struct socket *sock, struct msghdr *msg, size_t len)
 
 	if (err)
 		return err;
+	if (closed(flow))
+		return sk_stream_error(sock->sk, msg->msg_flags, -EPIPE);
 	if (msg->msg_flags & (MSG_FASTOPEN | MSG_OOB)) {
 		option_refused(flow, TL_R_UNSUPPORTED_SOCKET);
 		return -EOPNOTSUPP;
@@ -204,6 +212,8 @@ static int flow_recvmsg(struct socket *sock, struct msghdr *msg, size_t len, int
 
 	if (err)
 		return err;
+	if (closed(flow))
+		return sock_error(sock->sk);
 	if (phase_of(flow) == TL_FLOW_FAILED || (flags & MSG_ERRQUEUE))
 		return flow->inner->recvmsg(sock, msg, len, flags);
 	if (flags & MSG_OOB)
@@ -239,6 +249,8 @@ static ssize_t flow_splice_read(struct socket *sock, loff_t *pos, struct pipe_in
 
 	if (err)
 		return err;
+	if (closed(flow))
+		return sock_error(sock->sk);
 	if (READ_ONCE(flow->eof))
 		return 0;
 	n = flow->inner->splice_read(sock, pos, pipe, len, flags);

@@ -52,6 +52,9 @@ static enum outcome refuse(struct tl_flow *flow, u32 reason, int err, const u8 *
 {
 	struct sock *sk = flow->sk;
 
+	/* A refusal is never success to the program, whatever the reason. */
+	if (err <= 0)
+		err = EACCES;
 	report_denial(flow, reason, detail, detail_len);
 	flow->reason = reason;
 	flow->err = err;
