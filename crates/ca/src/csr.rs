@@ -1,0 +1,146 @@
+//! Certificate signing requests (PKCS#10, RFC 2986), of which only the key is believed.
+
+use rcgen::{CertificateParams, DistinguishedName};
+use rustls_pki_types::SignatureVerificationAlgorithm;
+use tidelock_spiffe_core::der::{BIT_STRING, DerError, INTEGER, Reader, SEQUENCE};
+use webpki::ring::ECDSA_P256_SHA256;
+
+use crate::Signer;
+use crate::signer::{Adaptor, SignError};
+
+/// Largest request read, in bytes. Ours: room for a 2048-byte SPIFFE ID that we will not look at.
+pub const MAX_CSR_BYTES: usize = 8192;
+
+/// The tag of the attributes, which are passed over.
+const ATTRIBUTES: u8 = 0xa0;
+
+/// The one signature scheme of requests and certificates.
+pub(crate) static SCHEME: &dyn SignatureVerificationAlgorithm = ECDSA_P256_SHA256;
+
+/// A request whose sender holds the private key of the public key in it.
+///
+/// That is all it says: subject, names and attributes in it are passed over.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Csr<'a> {
+    spki: &'a [u8],
+    public_key: &'a [u8],
+}
+
+/// Why a request was refused.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CsrError {
+    /// Longer than [`MAX_CSR_BYTES`].
+    #[error("request has {len} bytes, more than {MAX_CSR_BYTES}")]
+    TooLong {
+        /// Its length in bytes.
+        len: usize,
+    },
+    /// Not the DER of a request.
+    #[error("request: {0}")]
+    Der(#[from] DerError),
+    /// Not version 1 (RFC 2986 §4.1).
+    #[error("request is not version 1")]
+    Version,
+    /// Not a P-256 key.
+    #[error("request is for another kind of key than P-256")]
+    KeyAlgorithm,
+    /// Not signed with ECDSA and SHA-256.
+    #[error("request is signed otherwise than with ECDSA and SHA-256")]
+    SignatureAlgorithm,
+    /// The signature is not of this key over these bytes.
+    #[error("request does not prove possession of its key")]
+    Possession,
+}
+
+impl<'a> Csr<'a> {
+    /// Reads a request and checks its proof of possession.
+    ///
+    /// # Errors
+    /// The first rule broken; the signature is checked last.
+    pub fn parse(der: &'a [u8]) -> Result<Self, CsrError> {
+        if der.len() > MAX_CSR_BYTES {
+            return Err(CsrError::TooLong { len: der.len() });
+        }
+        let signed = Signed::parse(der)?;
+        let mut info = Reader::new(signed.message).expect(SEQUENCE)?.reader();
+        if info.expect(INTEGER)?.integer()? != [0] {
+            return Err(CsrError::Version);
+        }
+        info.expect(SEQUENCE)?;
+        let spki = info.expect(SEQUENCE)?;
+        // RFC 2986 has the attributes, if only empty ones; some writers leave them out.
+        info.optional(ATTRIBUTES)?;
+        info.finish()?;
+
+        let mut fields = spki.reader();
+        if fields.expect(SEQUENCE)?.value != SCHEME.public_key_alg_id().as_ref() {
+            return Err(CsrError::KeyAlgorithm);
+        }
+        let public_key = fields.expect(BIT_STRING)?.bit_string_bytes()?;
+        fields.finish()?;
+        if signed.algorithm != SCHEME.signature_alg_id().as_ref() {
+            return Err(CsrError::SignatureAlgorithm);
+        }
+        if !signed.is_by(public_key) {
+            return Err(CsrError::Possession);
+        }
+        Ok(Self {
+            spki: spki.raw,
+            public_key,
+        })
+    }
+
+    /// The whole SubjectPublicKeyInfo, in DER.
+    pub fn spki(&self) -> &'a [u8] {
+        self.spki
+    }
+
+    /// The public key, an uncompressed point on P-256.
+    pub fn public_key(&self) -> &'a [u8] {
+        self.public_key
+    }
+}
+
+/// Writes a request for a key: no subject, no names, no attributes, since nobody believes them.
+///
+/// # Errors
+/// The key did not sign.
+pub fn request<S: Signer>(key: &S) -> Result<Vec<u8>, SignError<S::Error>> {
+    let mut params = CertificateParams::default();
+    params.distinguished_name = DistinguishedName::new();
+    let request = Adaptor::run(key, |key| params.serialize_request(key));
+    request.map(|request| request.der().to_vec())
+}
+
+/// What requests and certificates have in common: bytes, algorithm, signature.
+pub(crate) struct Signed<'a> {
+    pub(crate) message: &'a [u8],
+    pub(crate) algorithm: &'a [u8],
+    signature: &'a [u8],
+}
+
+impl<'a> Signed<'a> {
+    pub(crate) fn parse(der: &'a [u8]) -> Result<Self, DerError> {
+        let mut input = Reader::new(der);
+        let mut parts = input.expect(SEQUENCE)?.reader();
+        input.finish()?;
+        let message = parts.expect(SEQUENCE)?.raw;
+        let algorithm = parts.expect(SEQUENCE)?.value;
+        let signature = parts.expect(BIT_STRING)?.bit_string_bytes()?;
+        parts.finish()?;
+        Ok(Self {
+            message,
+            algorithm,
+            signature,
+        })
+    }
+
+    /// True if the signature is one of this key over the message, made with our scheme.
+    pub(crate) fn is_by(&self, public_key: &[u8]) -> bool {
+        self.algorithm == SCHEME.signature_alg_id().as_ref()
+            && SCHEME
+                .verify_signature(public_key, self.message, self.signature)
+                .is_ok()
+    }
+}

@@ -1,0 +1,116 @@
+//! The key of an authority, wherever it is kept.
+
+use std::cell::RefCell;
+use std::error::Error;
+
+use rcgen::{PKCS_ECDSA_P256_SHA256, PublicKeyData, SignatureAlgorithm, SigningKey};
+
+/// A P-256 key that signs with ECDSA and SHA-256.
+///
+/// The key may be on disk, in an HSM or in a service: this crate sees the public half and
+/// signatures, and checks every signature before it releases what was signed.
+pub trait Signer {
+    /// Why a signature could not be made.
+    type Error: Error + Send + Sync + 'static;
+
+    /// The public key as an uncompressed point (SEC 1 §2.3.3), 65 bytes.
+    fn public_key(&self) -> &[u8];
+
+    /// Signs SHA-256 of `message`; an `Ecdsa-Sig-Value` in DER (RFC 3279 §2.2.3).
+    ///
+    /// # Errors
+    /// Whatever keeps the key from signing.
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Self::Error>;
+}
+
+/// A key of rcgen in memory; it must be a P-256 key, or nothing signed with it is released.
+impl Signer for rcgen::KeyPair {
+    type Error = rcgen::Error;
+
+    fn public_key(&self) -> &[u8] {
+        self.public_key_raw()
+    }
+
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, rcgen::Error> {
+        SigningKey::sign(self, message)
+    }
+}
+
+impl<S: Signer + ?Sized> Signer for &S {
+    type Error = S::Error;
+
+    fn public_key(&self) -> &[u8] {
+        (**self).public_key()
+    }
+
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, S::Error> {
+        (**self).sign(message)
+    }
+}
+
+/// Why nothing was signed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SignError<E> {
+    /// The key did not sign.
+    #[error("the key did not sign")]
+    Signer(#[source] E),
+    /// What was to be signed cannot be encoded.
+    #[error("what was to be signed cannot be encoded")]
+    Encode(#[source] rcgen::Error),
+}
+
+/// Lends a [`Signer`] to rcgen and keeps the error that rcgen's own type cannot hold.
+pub(crate) struct Adaptor<'s, S: Signer> {
+    signer: &'s S,
+    error: RefCell<Option<S::Error>>,
+}
+
+impl<'s, S: Signer> Adaptor<'s, S> {
+    /// Runs `write`, which signs with `signer`.
+    pub(crate) fn run<T>(
+        signer: &'s S,
+        write: impl FnOnce(&Self) -> Result<T, rcgen::Error>,
+    ) -> Result<T, SignError<S::Error>> {
+        let adaptor = Self {
+            signer,
+            error: RefCell::new(None),
+        };
+        write(&adaptor).map_err(|error| match adaptor.error.take() {
+            Some(error) => SignError::Signer(error),
+            None => SignError::Encode(error),
+        })
+    }
+}
+
+impl<S: Signer> PublicKeyData for Adaptor<'_, S> {
+    fn der_bytes(&self) -> &[u8] {
+        self.signer.public_key()
+    }
+
+    fn algorithm(&self) -> &'static SignatureAlgorithm {
+        &PKCS_ECDSA_P256_SHA256
+    }
+}
+
+impl<S: Signer> SigningKey for Adaptor<'_, S> {
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, rcgen::Error> {
+        self.signer.sign(message).map_err(|error| {
+            *self.error.borrow_mut() = Some(error);
+            rcgen::Error::RemoteKeyError
+        })
+    }
+}
+
+/// A public key that someone else holds the private half of.
+pub(crate) struct SubjectKey<'k>(pub(crate) &'k [u8]);
+
+impl PublicKeyData for SubjectKey<'_> {
+    fn der_bytes(&self) -> &[u8] {
+        self.0
+    }
+
+    fn algorithm(&self) -> &'static SignatureAlgorithm {
+        &PKCS_ECDSA_P256_SHA256
+    }
+}
