@@ -139,23 +139,30 @@ static int flow_shutdown(struct socket *sock, int how)
 
 /* ---- receiving ------------------------------------------------------------------------------------ */
 
-/* Reads back what a control record wrote behind the data; `it` describes where the read went. */
-static void note_control(struct tl_flow *flow, struct iov_iter it, int n)
+/* Reads back what a control record wrote where data would have gone, and asks what it means. */
+static u32 control_record(u64 *state, u8 type, struct iov_iter it, int n)
 {
-	u8 byte;
+	u32 after = TL_AFTER_SKIP;
+	u8 piece[64];
 
 	it.data_source = true;
-	while (n-- > 0 && copy_from_iter(&byte, 1, &it) == 1)
-		if (flow->alert_len < sizeof(flow->alert))
-			flow->alert[flow->alert_len++] = byte;
+	while (n > 0) {
+		int some = min_t(int, n, sizeof(piece));
+
+		if (copy_from_iter(piece, some, &it) != some)
+			return TL_AFTER_CUT;
+		after = tl_rs_control_record(state, type, piece, some);
+		if (after == TL_AFTER_CUT)
+			return after;
+		n -= some;
+	}
+	return after;
 }
 
-static int after_control(struct tl_flow *flow, u8 type)
+static int after_control(struct tl_flow *flow, u32 after)
 {
-	switch (tl_rs_control_record(type, flow->alert, flow->alert_len)) {
+	switch (after) {
 	case TL_AFTER_SKIP:
-		flow->alert_len = 0;
-		return 0;
 	case TL_AFTER_MORE:
 		return 0;
 	case TL_AFTER_EOF:
@@ -228,13 +235,21 @@ static int flow_recvmsg(struct socket *sock, struct msghdr *msg, size_t len, int
 			return n == -EBADMSG || n == -EPIPE ? -ECONNRESET : n;
 		if (type == TL_RECORD_DATA)
 			return n || !len ? n : ended(flow);
-		note_control(flow, before, n);
 		msg->msg_iter = before;
-		err = after_control(flow, type);
+		if (flags & MSG_PEEK) {
+			u64 glance = flow->control;
+
+			if (control_record(&glance, type, before, n) == TL_AFTER_EOF)
+				return 0;
+			/* Nothing that a program may see: taken off the queue, and on to what lies behind it. */
+			n = recv_record(flow, msg, len, (flags & ~MSG_PEEK) | MSG_DONTWAIT, &type);
+			msg->msg_iter = before;
+			if (n < 0)
+				return n;
+		}
+		err = after_control(flow, control_record(&flow->control, type, before, n));
 		if (err)
 			return err;
-		if (flags & MSG_PEEK)
-			break;
 	}
 	return 0;
 }

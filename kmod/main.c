@@ -20,6 +20,11 @@ char *tl_strdup(struct tl_str s, gfp_t gfp)
 	return kmemdup_nul((const char *)s.ptr, s.len, gfp);
 }
 
+u32 tl_c_init_net(void)
+{
+	return init_net.ns.inum;
+}
+
 static u32 netns_of(const struct net *net)
 {
 	return net_eq(net, &init_net) ? 0 : net->ns.inum;

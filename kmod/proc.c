@@ -5,20 +5,18 @@
 
 #include "tidelock.h"
 
-#define LINE_MAX 4096
-
 static struct proc_dir_entry *dir;
 
 static void show_flow(struct tl_flow *flow, void *arg)
 {
 	struct seq_file *m = arg;
-	char *line = kmalloc(LINE_MAX, GFP_KERNEL);
+	char *line = kmalloc(TL_FLOW_LINE_MAX, GFP_KERNEL);
 	struct tl_rec rec = { .kind = TL_REC_FLOW_OPENED };
 
 	if (!line)
 		return;
 	tl_flow_describe(flow, &rec);
-	seq_write(m, line, tl_rs_flow_line(&rec, line, LINE_MAX));
+	seq_write(m, line, tl_rs_flow_line(&rec, line, TL_FLOW_LINE_MAX));
 	kfree(line);
 }
 

@@ -200,8 +200,7 @@ struct tl_flow {
 	u8 peer_serial[20];
 	u32 peer_serial_len, suite;
 	bool eof, truncated, wr_shutdown, rd_shutdown, announced;
-	u8 alert[2];
-	u32 alert_len;
+	u64 control;				/* Rust's state of half-read control records */
 
 	/* The socket's own callbacks, to be put back. */
 	void (*state_change)(struct sock *sk);
