@@ -59,7 +59,7 @@ pub use identity::{Identity, InstallError, SigningFailed, Svid};
 pub use ktls::{KtlsInfo, MAX_KTLS_INFO_BYTES};
 pub use peer::{Peer, PeerError};
 pub use record::{
-    MAX_CERT_BYTES, MAX_CHAIN_CERTS, MAX_HANDSHAKE_BYTES, MAX_HANDSHAKE_RECORDS,
+    MAX_CHAIN_BYTES, MAX_CHAIN_CERTS, MAX_HANDSHAKE_BYTES, MAX_HANDSHAKE_RECORDS,
     MAX_RECORD_BODY_BYTES, MAX_RECORD_BYTES, RECORD_HEADER_BYTES, RecordError, record_body_len,
 };
 pub use time::{Mono, Now};

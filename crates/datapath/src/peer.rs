@@ -5,7 +5,7 @@ use alloc::boxed::Box;
 use tidelock_spiffe_core::x509::LeafError;
 use tidelock_spiffe_core::{SpiffeId, SpiffeIdBuf};
 
-use crate::record::{MAX_CERT_BYTES, MAX_CHAIN_CERTS};
+use crate::record::{MAX_CHAIN_BYTES, MAX_CHAIN_CERTS};
 
 /// A peer that has proved its SPIFFE ID: its chain leads to its trust domain's authorities and it holds the key.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -44,11 +44,9 @@ pub enum PeerError {
         /// How many it sent.
         count: usize,
     },
-    /// A certificate is longer than [`MAX_CERT_BYTES`].
-    CertificateTooLong {
-        /// Its place in the chain, 0 for the leaf.
-        at: usize,
-        /// Its length in bytes.
+    /// The certificates together are longer than [`MAX_CHAIN_BYTES`].
+    ChainTooLong {
+        /// Their length in bytes.
         len: usize,
     },
     /// The leaf breaks a rule of X509-SVIDs.
@@ -75,11 +73,8 @@ impl core::fmt::Display for PeerError {
             Self::TooManyCertificates { count } => {
                 write!(f, "{count} certificates, at most {MAX_CHAIN_CERTS} allowed")
             }
-            Self::CertificateTooLong { at, len } => {
-                write!(
-                    f,
-                    "certificate {at} has {len} bytes, at most {MAX_CERT_BYTES} allowed"
-                )
+            Self::ChainTooLong { len } => {
+                write!(f, "chain of {len} bytes, at most {MAX_CHAIN_BYTES} allowed")
             }
             Self::Leaf(why) => write!(f, "{why}"),
             Self::UnknownTrustDomain { claimed } => {

@@ -13,15 +13,18 @@ pub const MAX_RECORD_BYTES: usize = RECORD_HEADER_BYTES + MAX_RECORD_BODY_BYTES;
 /// any stack sends stays far below; the bound stops a peer that dribbles one byte per record.
 pub const MAX_HANDSHAKE_RECORDS: usize = 64;
 
-/// Most bytes a peer may send before the handshake is over, headers included: the longest chain accepted
-/// ([`MAX_CHAIN_CERTS`] × [`MAX_CERT_BYTES`]) and as much again as one record.
-pub const MAX_HANDSHAKE_BYTES: usize = MAX_CHAIN_CERTS * MAX_CERT_BYTES + MAX_RECORD_BYTES;
+/// Most bytes a peer may send before the handshake is over, headers included: the longest chain
+/// accepted and as much again for everything else, a ClientHello with post-quantum key shares and
+/// the overhead of [`MAX_HANDSHAKE_RECORDS`] being the most of it. rustls holds several copies of a
+/// chain at a time; with this bound they fit a flow's arena whatever the peer does.
+pub const MAX_HANDSHAKE_BYTES: usize = 2 * MAX_CHAIN_BYTES;
 
 /// Most certificates in a chain, leaf included; ours or a peer's.
 pub const MAX_CHAIN_CERTS: usize = 4;
 
-/// Longest certificate accepted, in bytes of DER. A P-256 X509-SVID with the longest SPIFFE ID takes about 2,600.
-pub const MAX_CERT_BYTES: usize = 4096;
+/// Most bytes of DER in a chain, ours or a peer's. A leaf for the longest SPIFFE ID (2,048 bytes)
+/// takes about 2,600, a signing certificate about 600, all with P-256 keys, the only ones verified.
+pub const MAX_CHAIN_BYTES: usize = 8192;
 
 /// Why a record header was refused.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

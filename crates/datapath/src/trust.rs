@@ -7,7 +7,7 @@ use tidelock_spiffe_core::x509::{SigningCert, SigningCertError};
 use tidelock_spiffe_core::{TrustDomain, TrustDomainBuf};
 use webpki::anchor_from_trusted_cert;
 
-use crate::record::MAX_CERT_BYTES;
+use crate::record::MAX_CHAIN_BYTES;
 
 /// Most authorities of one trust domain: a few overlapping rotations.
 pub const MAX_AUTHORITIES: usize = 16;
@@ -46,7 +46,7 @@ impl TrustStore {
     /// # Errors
     /// [`AuthorityError`] says why it may not; the store is unchanged then.
     pub fn add(&mut self, trust_domain: TrustDomain<'_>, der: &[u8]) -> Result<(), AuthorityError> {
-        if der.len() > MAX_CERT_BYTES {
+        if der.len() > MAX_CHAIN_BYTES {
             return Err(AuthorityError::TooLong { len: der.len() });
         }
         let cert = SigningCert::parse(der).map_err(AuthorityError::NotSigning)?;
@@ -121,7 +121,7 @@ impl Domain {
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum AuthorityError {
-    /// Longer than [`MAX_CERT_BYTES`].
+    /// Longer than [`MAX_CHAIN_BYTES`].
     TooLong {
         /// Its length in bytes.
         len: usize,
@@ -141,7 +141,7 @@ impl core::fmt::Display for AuthorityError {
         match self {
             Self::TooLong { len } => write!(
                 f,
-                "certificate of {len} bytes, at most {MAX_CERT_BYTES} allowed"
+                "certificate of {len} bytes, at most {MAX_CHAIN_BYTES} allowed"
             ),
             Self::NotSigning(why) => write!(f, "{why}"),
             Self::OtherDomain => f.write_str("it names another trust domain"),

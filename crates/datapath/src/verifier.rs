@@ -19,7 +19,7 @@ use webpki::{EndEntityCert, KeyUsage, VerifiedPath};
 use crate::authorize::{Answer, Authorize, Role};
 use crate::peer::{Peer, PeerError};
 use crate::provider::SIGNATURES;
-use crate::record::{MAX_CERT_BYTES, MAX_CHAIN_CERTS};
+use crate::record::{MAX_CHAIN_BYTES, MAX_CHAIN_CERTS};
 use crate::trust::{Domain, TrustStore};
 
 /// Verifies the one peer of one connection, and keeps what it found for the engine.
@@ -196,18 +196,13 @@ fn check_bounds(leaf: &CertificateDer<'_>, rest: &[CertificateDer<'_>]) -> Resul
     if count > MAX_CHAIN_CERTS {
         return Err(PeerError::TooManyCertificates { count });
     }
-    let too_long = |(_, cert): &(usize, &CertificateDer<'_>)| cert.len() > MAX_CERT_BYTES;
-    match core::iter::once(leaf)
-        .chain(rest)
-        .enumerate()
-        .find(too_long)
-    {
-        Some((at, cert)) => Err(PeerError::CertificateTooLong {
-            at,
-            len: cert.len(),
-        }),
-        None => Ok(()),
+    let len = rest
+        .iter()
+        .fold(leaf.len(), |len, cert| len.saturating_add(cert.len()));
+    if len > MAX_CHAIN_BYTES {
+        return Err(PeerError::ChainTooLong { len });
     }
+    Ok(())
 }
 
 /// The rustls error whose alert tells the peer as much as it should know (RFC 8446 §6.2).

@@ -4,105 +4,20 @@
 mod support;
 
 use rustls::crypto::ring::{cipher_suite, kx_group};
-use rustls::{CipherSuite, Connection, Error};
-use support::{Setup, received, send, turn};
-use tidelock_datapath::{ALPN, Engine, Established, Failure, Reason, Role};
-use tidelock_testkit::{
-    End, KernelTls, PairBuilder, SeededEntropy, TestCa, Verdict, VirtualClock, Wire,
-};
-
-const CLIENT: &str = "spiffe://example.org/client";
-const SERVER: &str = "spiffe://example.org/server";
-
-/// Our end, the peer, and the wire between.
-struct Run {
-    end: End,
-    peer: Connection,
-    to_us: Wire,
-    to_peer: Wire,
-    peer_said: Result<(), Error>,
-}
+use rustls::{CipherSuite, Error};
+use support::run::{CLIENT, Run, SERVER};
+use support::{Setup, send};
+use tidelock_datapath::{ALPN, Failure, Reason, Role};
+use tidelock_testkit::{PairBuilder, TestCa};
 
 fn run(our_role: Role, setup: &Setup) -> Run {
     let ca = TestCa::new("example.org");
-    let ours = PairBuilder::new(ca.identity(CLIENT), ca.identity(SERVER), ca.trust());
-    let now = VirtualClock::new().now();
-    let (engine, peer) = match our_role {
-        Role::Client => (
-            Engine::client::<SeededEntropy>(now, ours.client_params()),
-            setup.server(&ca, SERVER),
-        ),
-        Role::Server => (
-            Engine::server::<SeededEntropy>(now, ours.server_params()),
-            setup.client(&ca, CLIENT),
-        ),
-    };
-    let (to_us, to_peer) = (Wire::default(), Wire::default());
-    let mut run = Run {
-        end: End::new(engine),
-        peer,
-        to_us,
-        to_peer,
-        peer_said: Ok(()),
-    };
-    run.end.poll(&mut run.to_peer);
-    while run.step() {}
-    run
-}
-
-impl Run {
-    fn step(&mut self) -> bool {
-        if self.peer_said.is_ok() {
-            self.peer_said = turn(&mut self.peer, &mut self.to_peer, &mut self.to_us);
-        }
-        let moved = self.to_us.deliver(usize::MAX) > 0;
-        while self.end.verdict.is_none()
-            && let Some(mut record) = self.to_us.record()
-        {
-            let now = VirtualClock::new().now();
-            self.end
-                .engine
-                .handle(now, &mut record)
-                .expect("a whole record");
-            self.end.poll(&mut self.to_peer);
-        }
-        moved || !self.to_peer.in_flight.is_empty() && self.peer_said.is_ok()
-    }
-
-    fn established(&self) -> &Established {
-        self.end.verdict.as_ref().expect("a verdict").established()
-    }
-
-    fn failure(&self) -> &Failure {
-        self.end.verdict.as_ref().expect("a verdict").failure()
-    }
-
-    /// Records both ways by kernel TLS on our side: they must carry what was sent.
-    fn exchange(&mut self) {
-        let (tx, rx) = match self.end.verdict.as_ref().expect("a verdict") {
-            Verdict::Established(end) => (end.tx.as_bytes().to_vec(), end.rx.as_bytes().to_vec()),
-            Verdict::Failed(why) => panic!("{why}"),
-        };
-        let (mut tx, mut rx) = (KernelTls::new(&tx), KernelTls::new(&rx));
-        for text in [&b"first"[..], b"second"] {
-            self.to_peer.send(&tx.seal(23, text));
-            turn(&mut self.peer, &mut self.to_peer, &mut self.to_us).expect("authentic records");
-            assert_eq!(received(&mut self.peer), text);
-        }
-        send(&mut self.peer, b"answer");
-        turn(&mut self.peer, &mut self.to_peer, &mut self.to_us).expect("nothing to refuse");
-        self.to_us.deliver(usize::MAX);
-        let mut answer = Vec::new();
-        while let Some(record) = self.to_us.record() {
-            let (content_type, text) = rx.open(&record).expect("an authentic record");
-            // Tickets of a peer that is not Tidelock come after the handshake, for kernel TLS to hand over.
-            assert!(matches!(content_type, 22 | 23));
-            if content_type == 23 {
-                answer.extend(text);
-            }
-        }
-        assert_eq!(answer, b"answer");
-    }
+    Run::new(
+        our_role,
+        setup,
+        &ca,
+        &PairBuilder::new(ca.identity(CLIENT), ca.identity(SERVER), ca.trust()),
+    )
 }
 
 #[test]

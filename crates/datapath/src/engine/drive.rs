@@ -121,6 +121,7 @@ fn encode<Side>(mut data: EncodeTlsData<'_, Side>, tx: &mut Vec<u8>) -> Result<(
         Err(EncodeError::AlreadyEncoded) => return Err(Error::EncryptError),
     };
     let start = tx.len();
+    tx.reserve_exact(needed);
     tx.resize(start.saturating_add(needed), 0);
     let written = data.encode(tx.get_mut(start..).unwrap_or_default());
     written.map(|_| ()).map_err(|_| Error::EncryptError)

@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 
 use crate::entropy::{Entropy, EntropyUnavailable};
 use crate::provider::sign::TranscriptKey;
-use crate::record::{MAX_CERT_BYTES, MAX_CHAIN_CERTS};
+use crate::record::{MAX_CHAIN_BYTES, MAX_CHAIN_CERTS};
 
 /// Draws of 32 bytes that may fall outside the P-256 scalar range before the source is called broken. One draw does
 /// with a chance of 2^-32.
@@ -115,15 +115,14 @@ impl Identity {
         chain: impl IntoIterator<Item = &'c [u8]>,
     ) -> Result<Vec<CertificateDer<'static>>, InstallError> {
         let mut out = Vec::with_capacity(MAX_CHAIN_CERTS);
-        for (at, cert) in chain.into_iter().enumerate() {
-            if at >= MAX_CHAIN_CERTS {
+        let mut len = 0usize;
+        for cert in chain {
+            if out.len() >= MAX_CHAIN_CERTS {
                 return Err(InstallError::TooManyCertificates);
             }
-            if cert.len() > MAX_CERT_BYTES {
-                return Err(InstallError::CertificateTooLong {
-                    at,
-                    len: cert.len(),
-                });
+            len = len.saturating_add(cert.len());
+            if len > MAX_CHAIN_BYTES {
+                return Err(InstallError::ChainTooLong { len });
             }
             out.push(CertificateDer::from(cert.to_vec()));
         }
@@ -201,11 +200,9 @@ pub enum InstallError {
     Empty,
     /// More than [`MAX_CHAIN_CERTS`].
     TooManyCertificates,
-    /// A certificate is longer than [`MAX_CERT_BYTES`].
-    CertificateTooLong {
-        /// Its place in the chain, 0 for the leaf.
-        at: usize,
-        /// Its length in bytes.
+    /// The certificates together are longer than [`MAX_CHAIN_BYTES`].
+    ChainTooLong {
+        /// Bytes up to and including the certificate that went too far.
         len: usize,
     },
     /// The leaf breaks a rule of X509-SVIDs.
@@ -224,11 +221,8 @@ impl core::fmt::Display for InstallError {
         match self {
             Self::Empty => f.write_str("the chain is empty"),
             Self::TooManyCertificates => write!(f, "more than {MAX_CHAIN_CERTS} certificates"),
-            Self::CertificateTooLong { at, len } => {
-                write!(
-                    f,
-                    "certificate {at} has {len} bytes, at most {MAX_CERT_BYTES} allowed"
-                )
+            Self::ChainTooLong { len } => {
+                write!(f, "chain of {len} bytes, at most {MAX_CHAIN_BYTES} allowed")
             }
             Self::Leaf(why) => write!(f, "{why}"),
             Self::OtherId { found } => write!(f, "the leaf names `{}`", found.as_str()),

@@ -2,14 +2,17 @@
 
 #![allow(dead_code, reason = "each test binary uses a part")]
 
+pub(crate) mod run;
+
 use std::io::{Read, Write};
 use std::sync::Arc;
 
 use rcgen::KeyPair;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, SupportedKxGroup, ring, verify_tls13_signature};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName, UnixTime};
+use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer, ServerName, UnixTime};
 use rustls::server::WebPkiClientVerifier;
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::time_provider::TimeProvider;
 use rustls::{
     ClientConfig, ClientConnection, Connection, DigitallySignedStruct, Error, RootCertStore,
@@ -22,13 +25,19 @@ static TLS13_ONLY: &[&rustls::SupportedProtocolVersion] = &[&rustls::version::TL
 
 /// How the peer is set up.
 #[derive(Clone)]
-pub struct Setup {
-    pub suites: Vec<SupportedCipherSuite>,
-    pub groups: Vec<&'static dyn SupportedKxGroup>,
-    pub alpn: Vec<Vec<u8>>,
-    pub tls12: bool,
-    pub tickets: usize,
-    pub with_certificate: bool,
+pub(crate) struct Setup {
+    pub(crate) suites: Vec<SupportedCipherSuite>,
+    pub(crate) groups: Vec<&'static dyn SupportedKxGroup>,
+    pub(crate) alpn: Vec<Vec<u8>>,
+    pub(crate) tls12: bool,
+    pub(crate) tickets: usize,
+    pub(crate) with_certificate: bool,
+    /// Longest record sent, headers included.
+    pub(crate) fragment: Option<usize>,
+    /// A change to the leaf before it is signed.
+    pub(crate) leaf: fn(Leaf) -> Leaf,
+    /// Signs with a key that is not the certificate's.
+    pub(crate) other_key: bool,
 }
 
 impl Default for Setup {
@@ -41,6 +50,9 @@ impl Default for Setup {
             tls12: false,
             tickets: 2,
             with_certificate: true,
+            fragment: None,
+            leaf: |leaf| leaf,
+            other_key: false,
         }
     }
 }
@@ -61,21 +73,30 @@ impl Setup {
         }
     }
 
+    fn credentials(&self, ca: &TestCa, id: &str) -> Arc<SingleCertAndKey> {
+        let key = new_key();
+        let chain = ca.sign_key(&key, (self.leaf)(Leaf::for_id(id)));
+        let chain = chain.into_iter().map(CertificateDer::from).collect();
+        let key = if self.other_key { new_key() } else { key };
+        let key = PrivatePkcs8KeyDer::from(key.serialize_der()).into();
+        let key = ring::sign::any_supported_type(&key).expect("a key");
+        Arc::new(SingleCertAndKey::from(CertifiedKey::new(chain, key)))
+    }
+
     /// A client that checks the server's signature, and its chain as far as rustls can without a DNS name.
-    pub fn client(&self, ca: &TestCa, id: &str) -> Connection {
-        let (chain, key) = credentials(ca, id);
+    pub(crate) fn client(&self, ca: &TestCa, id: &str) -> Connection {
+        let credentials = self.credentials(ca, id);
         let builder = ClientConfig::builder_with_details(self.provider(), Arc::new(Fixed))
             .with_protocol_versions(self.versions())
             .expect("versions")
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(AnyServer(self.provider())));
         let mut config = match self.with_certificate {
-            true => builder
-                .with_client_auth_cert(chain, key)
-                .expect("a key for the chain"),
+            true => builder.with_client_cert_resolver(credentials),
             false => builder.with_no_client_auth(),
         };
         config.alpn_protocols.clone_from(&self.alpn);
+        config.max_fragment_size = self.fragment;
         let name = ServerName::try_from("server.test").expect("a name");
         ClientConnection::new(Arc::new(config), name)
             .expect("a client")
@@ -83,8 +104,8 @@ impl Setup {
     }
 
     /// A server that demands a client certificate and validates its path with webpki and ring.
-    pub fn server(&self, ca: &TestCa, id: &str) -> Connection {
-        let (chain, key) = credentials(ca, id);
+    pub(crate) fn server(&self, ca: &TestCa, id: &str) -> Connection {
+        let credentials = self.credentials(ca, id);
         let mut roots = RootCertStore::empty();
         roots
             .add(CertificateDer::from(ca.authority().to_vec()))
@@ -97,9 +118,9 @@ impl Setup {
             .with_protocol_versions(self.versions())
             .expect("versions")
             .with_client_cert_verifier(verifier)
-            .with_single_cert(chain, key)
-            .expect("a key for the chain");
+            .with_cert_resolver(credentials);
         config.alpn_protocols.clone_from(&self.alpn);
+        config.max_fragment_size = self.fragment;
         config.send_tls13_tickets = self.tickets;
         ServerConnection::new(Arc::new(config))
             .expect("a server")
@@ -107,8 +128,12 @@ impl Setup {
     }
 }
 
+fn new_key() -> KeyPair {
+    KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).expect("a key")
+}
+
 /// Gives the peer what the wire delivered and puts its answer on the other wire.
-pub fn turn(peer: &mut Connection, from: &mut Wire, to: &mut Wire) -> Result<(), Error> {
+pub(crate) fn turn(peer: &mut Connection, from: &mut Wire, to: &mut Wire) -> Result<(), Error> {
     let bytes = std::mem::take(&mut from.in_flight);
     let mut rest = &bytes[..];
     let mut outcome = Ok(());
@@ -125,7 +150,7 @@ pub fn turn(peer: &mut Connection, from: &mut Wire, to: &mut Wire) -> Result<(),
 }
 
 /// What the peer's application has received.
-pub fn received(peer: &mut Connection) -> Vec<u8> {
+pub(crate) fn received(peer: &mut Connection) -> Vec<u8> {
     let mut buffer = vec![0; 1 << 16];
     let count = peer.reader().read(&mut buffer).unwrap_or(0);
     buffer.truncate(count);
@@ -133,18 +158,8 @@ pub fn received(peer: &mut Connection) -> Vec<u8> {
 }
 
 /// Lets the peer's application send.
-pub fn send(peer: &mut Connection, bytes: &[u8]) {
+pub(crate) fn send(peer: &mut Connection, bytes: &[u8]) {
     peer.writer().write_all(bytes).expect("room");
-}
-
-fn credentials(ca: &TestCa, id: &str) -> (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>) {
-    let key = KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).expect("a key");
-    let chain = ca
-        .sign_key(&key, Leaf::for_id(id))
-        .into_iter()
-        .map(CertificateDer::from)
-        .collect();
-    (chain, PrivatePkcs8KeyDer::from(key.serialize_der()).into())
 }
 
 #[derive(Debug)]
