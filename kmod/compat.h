@@ -44,15 +44,15 @@ static inline int tl_inet_accept(struct socket *listener, struct socket *newsock
 #define timer_delete del_timer
 #endif
 
-/* tcp_recvmsg lost its address length by 7.3. */
+/* tcp_recvmsg is not exported, but tcp_prot is; it lost its address length by 7.3. */
 static inline int tl_tcp_recvmsg(struct sock *sk, struct msghdr *msg, size_t len, int flags)
 {
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(7, 0, 0)
-	return tcp_recvmsg(sk, msg, len, flags);
+	return tcp_prot.recvmsg(sk, msg, len, flags);
 #else
 	int addr_len = 0;
 
-	return tcp_recvmsg(sk, msg, len, flags, &addr_len);
+	return tcp_prot.recvmsg(sk, msg, len, flags, &addr_len);
 #endif
 }
 
