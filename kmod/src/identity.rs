@@ -106,16 +106,15 @@ fn install(identity: &mut Identity, body: &[u8]) -> Result<Svid, Fault> {
     })
 }
 
-/// Every refusal is of the chain; `at` is the certificate, or where the chain begins.
+/// Every refusal is of the chain; `at` is the leaf if it is at fault, or else where the chain begins.
 fn refusal(error: &InstallError, record: &tidelock_kabi::Svid<'_>, body: &[u8]) -> Fault {
-    let which = match *error {
-        InstallError::CertificateTooLong { at, .. } => Some(at),
-        InstallError::Leaf(_) | InstallError::OtherId { .. } | InstallError::OtherKey => Some(0),
-        _ => None,
-    };
-    let der = which.and_then(|at| record.chain.get(at));
+    let of_leaf = matches!(
+        error,
+        InstallError::Leaf(_) | InstallError::OtherId { .. } | InstallError::OtherKey
+    );
+    let leaf = record.chain.get(0).filter(|_| of_leaf);
     let offset = |der: &[u8]| der.as_ptr().addr().checked_sub(body.as_ptr().addr());
-    let in_body = der.and_then(offset).unwrap_or(CHAIN_AT);
+    let in_body = leaf.and_then(offset).unwrap_or(CHAIN_AT);
     let at = u32::try_from(in_body.saturating_add(HEADER_BYTES)).unwrap_or(0);
     Fault {
         why: RefusedReason::BadChain,

@@ -217,4 +217,4 @@ pub(crate) fn serial(bytes: &[u8; SERIAL_BYTES], len: u32) -> &[u8] {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

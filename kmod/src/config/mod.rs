@@ -150,17 +150,17 @@ fn leak<T: Copy>(items: &[T]) -> Result<&'static [T], Fault> {
     Ok(Vec::leak(copy))
 }
 
-/// Numbers of rows, collected for the life of the arena and sorted by `key`.
+/// Numbers of rows, collected for the life of the arena and sorted by `key`; of equals, in order.
 fn sorted<K: Ord>(
     rows: impl Iterator<Item = u32> + Clone,
-    key: impl FnMut(&u32) -> K,
+    key: impl Fn(u32) -> K,
 ) -> Result<&'static [u32], Fault> {
     let mut numbers = Vec::new();
     numbers
         .try_reserve_exact(rows.clone().count())
         .map_err(|_| NO_MEMORY)?;
     numbers.extend(rows);
-    numbers.sort_by_key(key);
+    numbers.sort_unstable_by_key(|&number| (key(number), number));
     Ok(Vec::leak(numbers))
 }
 

@@ -32,8 +32,8 @@ impl Prefilter {
         let names_exe = |number: &u32| entry(view, *number).is_some_and(|e| e.exe.is_some());
         let numbers = || (0..).zip(view.prefilter).map(|(number, _)| number);
         Ok(Self {
-            by_exe: sorted(numbers().filter(names_exe), |&number| exe(view, number))?,
-            by_uid: sorted(numbers().filter(|number| !names_exe(number)), |&n| {
+            by_exe: sorted(numbers().filter(names_exe), |number| exe(view, number))?,
+            by_uid: sorted(numbers().filter(|number| !names_exe(number)), |n| {
                 uid(view, n)
             })?,
         })

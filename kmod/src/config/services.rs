@@ -22,7 +22,7 @@ impl Services {
     pub(super) fn new(view: &Config<'static>) -> Result<Self, Fault> {
         let numbers = (0..).zip(view.services).map(|(number, _)| number);
         Ok(Self {
-            by_port: sorted(numbers, |&number| port(view, number))?,
+            by_port: sorted(numbers, |number| port(view, number))?,
         })
     }
 

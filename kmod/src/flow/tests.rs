@@ -1,1 +1,525 @@
+use core::mem::MaybeUninit;
+use std::collections::VecDeque;
+use std::format;
+use std::string::String;
+use std::vec::Vec;
 
+use tidelock_policy::{ImageBuilder, Rule};
+use tidelock_testkit::{KernelTls, Leaf, TestCa, VirtualClock, uri};
+
+use super::*;
+use crate::arena::tl_rs_arena_used;
+use crate::errno::{EACCES, ECONNREFUSED};
+use crate::fake::world::{self, CLIENT, PORT, SERVER, TD};
+use crate::fake::{arena, holds, lane};
+use crate::ffi::{FLOW_ARENA, role, verdict};
+
+const NOW: i64 = VirtualClock::START;
+
+/// One end, driven as C drives it: an arena, a lane, one record at a time.
+struct End {
+    arena: *mut u8,
+    last: Step,
+}
+
+impl End {
+    fn new(cfg: *const u8, identity: *const u8, role: u32, now: i64) -> Self {
+        let new = FlowNew {
+            cfg,
+            identity,
+            service: 0,
+            role,
+            addr: world::addr([10, 0, 0, 2], PORT),
+            now,
+        };
+        let arena = arena(FLOW_ARENA);
+        let mut out = MaybeUninit::uninit();
+        // SAFETY: configuration and identity are never freed; the rest is live.
+        lane(arena, || unsafe {
+            tl_rs_flow_start(&raw const new, out.as_mut_ptr())
+        });
+        // SAFETY: it was written.
+        Self {
+            arena,
+            last: unsafe { out.assume_init() },
+        }
+    }
+
+    fn feed(&mut self, record: &mut [u8]) {
+        let mut out = MaybeUninit::uninit();
+        let (rec, len) = (record.as_mut_ptr(), record.len() as u64);
+        // SAFETY: the arena is current, the rest is live.
+        lane(self.arena, || unsafe {
+            tl_rs_flow_record(self.arena, NOW, rec, len, out.as_mut_ptr())
+        });
+        // SAFETY: it was written.
+        self.last = unsafe { out.assume_init() };
+    }
+
+    fn end(&mut self) {
+        // SAFETY: the arena is current; what the last step pointed at is not used any more.
+        lane(self.arena, || unsafe { tl_rs_flow_end(self.arena) });
+    }
+
+    /// What the last step sends, cut into records as C cuts what it receives.
+    fn records(&self) -> Vec<Vec<u8>> {
+        // SAFETY: the arena is alive and no step came since.
+        let mut rest = unsafe { ffi::bytes(self.last.tx, self.last.tx_len) }.unwrap();
+        let mut records = Vec::new();
+        while let Some(header) = rest.first_chunk::<5>() {
+            // SAFETY: the header is live.
+            let body = unsafe { tl_rs_record_len(header) };
+            let (record, after) = rest.split_at(5 + usize::try_from(body).unwrap());
+            records.push(record.to_vec());
+            rest = after;
+        }
+        assert!(rest.is_empty());
+        records
+    }
+
+    fn peer(&self) -> &str {
+        // SAFETY: the arena is alive.
+        unsafe { self.last.peer_id.text() }.unwrap()
+    }
+
+    fn detail(&self) -> &str {
+        std::str::from_utf8(&self.last.detail[..usize::try_from(self.last.detail_len).unwrap()])
+            .unwrap()
+    }
+
+    fn reason(&self) -> Option<DenyReason> {
+        DenyReason::from_number(self.last.reason)
+    }
+
+    fn used(&self) -> u64 {
+        // SAFETY: the arena is alive.
+        unsafe { tl_rs_arena_used(self.arena) }
+    }
+}
+
+/// Carries records between two ends until neither has one for the other.
+fn run(client: &mut End, server: &mut End) {
+    let mut to_server: VecDeque<_> = client.records().into();
+    let mut to_client: VecDeque<_> = server.records().into();
+    for _ in 0..64 {
+        if let Some(mut record) = to_server.pop_front() {
+            if server.last.verdict == verdict::WANT_RECORD {
+                server.feed(&mut record);
+                to_client.extend(server.records());
+            }
+        } else if let Some(mut record) = to_client.pop_front() {
+            if client.last.verdict == verdict::WANT_RECORD {
+                client.feed(&mut record);
+                to_server.extend(client.records());
+            }
+        } else {
+            return;
+        }
+    }
+    panic!("the ends do not settle");
+}
+
+struct World {
+    ca: TestCa,
+    cfg: *mut u8,
+}
+
+impl World {
+    fn new() -> Self {
+        let ca = TestCa::new(TD);
+        let cfg = world::build_usual(&ca, &world::policy());
+        Self { ca, cfg }
+    }
+
+    fn client(&self, id: &str) -> End {
+        End::new(self.cfg, world::identity(&self.ca, id), role::CLIENT, NOW)
+    }
+
+    fn server(&self, id: &str) -> End {
+        End::new(self.cfg, world::identity(&self.ca, id), role::SERVER, NOW)
+    }
+}
+
+fn info(step: &Step) -> [Vec<u8>; 2] {
+    let cut = |bytes: &[u8], len| bytes[..usize::try_from(len).unwrap()].to_vec();
+    [
+        cut(&step.tx_info, step.tx_info_len),
+        cut(&step.rx_info, step.rx_info_len),
+    ]
+}
+
+#[test]
+fn two_ends_establish_name_each_other_and_share_secrets() {
+    let world = World::new();
+    let (mut client, mut server) = (world.client(CLIENT), world.server(SERVER));
+    run(&mut client, &mut server);
+    assert_eq!(
+        client.last.verdict,
+        verdict::ESTABLISHED,
+        "{}",
+        client.detail()
+    );
+    assert_eq!(
+        server.last.verdict,
+        verdict::ESTABLISHED,
+        "{}",
+        server.detail()
+    );
+    assert_eq!((client.peer(), server.peer()), (SERVER, CLIENT));
+    assert_eq!(
+        (client.detail(), server.detail()),
+        ("allow web", "allow web")
+    );
+    assert_eq!(client.last.suite, server.last.suite);
+    assert!(client.last.peer_serial_len > 0 && server.last.peer_serial_len > 0);
+    for (from, to) in [(&client, &server), (&server, &client)] {
+        let mut seal = KernelTls::new(&info(&from.last)[0]);
+        let mut open = KernelTls::new(&info(&to.last)[1]);
+        let record = seal.seal(23, b"the request");
+        assert_eq!(open.open(&record), Some((23, b"the request".to_vec())));
+    }
+}
+
+#[test]
+fn an_arena_has_room_to_spare() {
+    let world = World::new();
+    let (mut client, mut server) = (world.client(CLIENT), world.server(SERVER));
+    run(&mut client, &mut server);
+    for end in [&client, &server] {
+        std::println!("arena used: {}", end.used());
+        assert!(end.used() < FLOW_ARENA as u64 / 2, "{}", end.used());
+    }
+}
+
+/// The longest SPIFFE IDs and as many intermediates as are accepted, at both ends.
+#[test]
+fn an_arena_holds_the_longest_chains() {
+    let mut ca = TestCa::new(TD);
+    ca.add_intermediate(|_| {});
+    ca.add_intermediate(|_| {});
+    let long = |name: &str| {
+        let id = format!("spiffe://{TD}/app/{name}/");
+        let rest = "x".repeat(2048 - id.len());
+        id + &rest
+    };
+    let (client_id, server_id) = (long("client"), long("server"));
+    let mut image = ImageBuilder::new();
+    image.push(&Rule::permit("all")).unwrap();
+    let (image, servers) = (image.build().unwrap(), [server_id.as_str()]);
+    let authorities = [ca.authority()];
+    let bundles = [tidelock_kabi::Bundle {
+        trust_domain: TD,
+        authorities: tidelock_kabi::List::of(&authorities),
+    }];
+    let service = tidelock_kabi::Service {
+        servers: tidelock_kabi::List::of(&servers),
+        ..world::web()
+    };
+    let cfg = world::build(world::config(&[], &[service], &bundles, &image)).unwrap();
+    let mut client = End::new(cfg, world::identity(&ca, &client_id), role::CLIENT, NOW);
+    let mut server = End::new(cfg, world::identity(&ca, &server_id), role::SERVER, NOW);
+    run(&mut client, &mut server);
+    for end in [&client, &server] {
+        assert_eq!(end.last.verdict, verdict::ESTABLISHED, "{}", end.detail());
+        std::println!("arena used on the longest chains: {}", end.used());
+        assert!(end.used() < FLOW_ARENA as u64 * 3 / 4, "{}", end.used());
+    }
+}
+
+#[test]
+fn no_traffic_secret_stays_in_the_arena() {
+    let world = World::new();
+    let (mut client, mut server) = (world.client(CLIENT), world.server(SERVER));
+    run(&mut client, &mut server);
+    for end in [&mut client, &mut server] {
+        end.end();
+        for info in info(&end.last) {
+            // Behind version, cipher and iv comes the key, 16 bytes or more in every suite.
+            let key = &info[12..28];
+            assert!(!holds(end.arena, FLOW_ARENA, key), "a key is left");
+        }
+    }
+}
+
+#[test]
+fn a_client_refuses_a_server_that_may_not_serve_before_it_shows_itself() {
+    let world = World::new();
+    let (mut client, mut server) = (
+        world.client(CLIENT),
+        world.server("spiffe://example.org/thief"),
+    );
+    run(&mut client, &mut server);
+    assert_eq!(
+        (client.last.verdict, client.reason()),
+        (verdict::FAILED, Some(DenyReason::NotAServer))
+    );
+    assert_eq!(client.last.err, EACCES);
+    assert_eq!(client.peer(), "spiffe://example.org/thief");
+    assert!(client.detail().contains("thief"), "{}", client.detail());
+    assert_eq!(server.reason(), Some(DenyReason::PeerRefused));
+    assert_eq!(server.peer(), "", "the client's name was never sent");
+}
+
+#[test]
+fn a_refusal_by_the_server_is_an_error_of_connect() {
+    let world = World::new();
+    let strict = world::build_usual(&world.ca, &[]);
+    let mut client = world.client(CLIENT);
+    let mut server = End::new(
+        strict,
+        world::identity(&world.ca, SERVER),
+        role::SERVER,
+        NOW,
+    );
+    run(&mut client, &mut server);
+    assert_eq!(
+        (server.last.verdict, server.reason()),
+        (verdict::FAILED, Some(DenyReason::NoPermit))
+    );
+    assert_eq!(
+        (server.peer(), server.detail()),
+        (CLIENT, "no permit matched")
+    );
+    assert_eq!(
+        (client.last.verdict, client.reason()),
+        (verdict::FAILED, Some(DenyReason::PeerRefused))
+    );
+    assert_eq!(client.last.err, ECONNREFUSED);
+}
+
+#[test]
+fn policy_is_asked_at_the_client_too() {
+    let world = World::new();
+    let mut client = world.client("spiffe://example.org/other");
+    let mut server = world.server(SERVER);
+    run(&mut client, &mut server);
+    assert_eq!(
+        (client.reason(), client.last.err),
+        (Some(DenyReason::NoPermit), EACCES)
+    );
+    assert_eq!(server.last.verdict, verdict::FAILED);
+}
+
+#[test]
+fn a_peer_of_another_authority_is_not_believed() {
+    let (world, other) = (World::new(), World::new());
+    let (mut client, mut server) = (world.client(CLIENT), other.server(SERVER));
+    run(&mut client, &mut server);
+    assert_eq!(
+        (client.reason(), client.last.err),
+        (Some(DenyReason::PeerUnauthenticated), EACCES)
+    );
+    assert_eq!(client.peer(), "", "what is claimed is not proved");
+    assert_eq!(server.last.verdict, verdict::FAILED);
+}
+
+#[test]
+fn without_a_current_svid_nothing_begins() {
+    let world = World::new();
+    let (bare, _) = world::key(CLIENT).unwrap();
+    let end = End::new(world.cfg, bare, role::CLIENT, NOW);
+    assert_eq!(
+        (end.last.verdict, end.reason()),
+        (verdict::FAILED, Some(DenyReason::NoSvid))
+    );
+    let short = world::identity_with(&world.ca, CLIENT, Leaf::for_id(CLIENT).valid(-10, 10));
+    let end = End::new(world.cfg, short, role::CLIENT, NOW + 11);
+    assert_eq!(
+        (end.reason(), end.last.tx_len),
+        (Some(DenyReason::SvidExpired), 0)
+    );
+}
+
+#[test]
+fn what_is_not_tls_is_a_protocol_failure() {
+    let world = World::new();
+    let mut plain = *b"HTTP/1.1 200 OK\r\n";
+    let mut client = world.client(CLIENT);
+    client.feed(&mut plain);
+    assert_eq!(
+        (client.reason(), client.last.err),
+        (Some(DenyReason::Protocol), EACCES)
+    );
+    // SAFETY: the array is live.
+    assert_eq!(
+        unsafe { tl_rs_record_len(b"HTTP/".as_ptr().cast()) },
+        -EPROTO
+    );
+    let mut server = world.server(SERVER);
+    server.feed(&mut [22, 3, 1, 0, 5, 1]);
+    assert_eq!(server.reason(), Some(DenyReason::Protocol), "half a record");
+}
+
+#[test]
+fn every_mutation_of_a_record_fails_closed() {
+    let world = World::new();
+    let hello = world.client(CLIENT).records().remove(0);
+    let identity = world::identity(&world.ca, SERVER);
+    for at in (0..hello.len()).step_by(7) {
+        let mut record = hello.clone();
+        record[at] ^= 0x41;
+        let mut server = End::new(world.cfg, identity, role::SERVER, NOW);
+        server.feed(&mut record);
+        assert_ne!(server.last.verdict, verdict::ESTABLISHED);
+        server.end();
+    }
+}
+
+#[test]
+fn a_flow_that_is_over_stays_over() {
+    let world = World::new();
+    let mut client = world.client(CLIENT);
+    client.end();
+    client.end();
+    client.feed(&mut [22, 3, 3, 0, 1, 0]);
+    assert_eq!(
+        (client.last.verdict, client.reason()),
+        (verdict::FAILED, Some(DenyReason::Internal))
+    );
+}
+
+#[test]
+fn what_c_cannot_mean_fails() {
+    let world = World::new();
+    let identity = world::identity(&world.ca, CLIENT);
+    for (cfg, identity, role) in [
+        (core::ptr::null(), identity.cast_const(), role::CLIENT),
+        (world.cfg.cast_const(), core::ptr::null(), role::CLIENT),
+        (identity, world.cfg, role::CLIENT),
+        (world.cfg, identity, 2),
+    ] {
+        let end = End::new(cfg, identity, role, NOW);
+        assert_eq!(
+            (end.last.verdict, end.reason()),
+            (verdict::FAILED, Some(DenyReason::Internal))
+        );
+    }
+}
+
+#[test]
+fn an_identity_can_be_shared_and_outlives_its_flows() {
+    let world = World::new();
+    let identity = world::identity(&world.ca, CLIENT);
+    let mut ends: Vec<End> = (0..4)
+        .map(|_| End::new(world.cfg, identity, role::CLIENT, NOW))
+        .collect();
+    ends.iter_mut().for_each(End::end);
+    let mut client = End::new(world.cfg, identity, role::CLIENT, NOW);
+    let mut server = world.server(SERVER);
+    run(&mut client, &mut server);
+    assert_eq!(
+        client.last.verdict,
+        verdict::ESTABLISHED,
+        "{}",
+        client.detail()
+    );
+}
+
+/// The identity's own exports.
+mod identity {
+    use tidelock_kabi::RefusedReason;
+
+    use super::*;
+    use crate::errno::{EBADMSG, EINVAL, ENOSPC};
+    use crate::ffi::{IDENTITY_ARENA, Str};
+    use crate::identity::{tl_rs_identity_id, tl_rs_key_new};
+
+    fn name(identity: *const u8) -> String {
+        // SAFETY: null or an arena.
+        unsafe { tl_rs_identity_id(identity).text() }
+            .unwrap()
+            .into()
+    }
+
+    #[test]
+    fn a_key_has_a_name_and_a_request_that_an_authority_signs() {
+        let (arena, csr) = world::key(CLIENT).unwrap();
+        assert_eq!(name(arena), CLIENT);
+        let ca = TestCa::new(TD);
+        let svid = world::install(arena, &ca.sign(&csr, Leaf::for_id(CLIENT))).unwrap();
+        assert!(svid.not_before < NOW && NOW < svid.not_after);
+        assert!(svid.serial_len > 0);
+    }
+
+    #[test]
+    fn a_name_that_is_none_gets_no_key() {
+        for id in [
+            "",
+            "spiffe://",
+            "https://example.org/",
+            "spiffe://example.org/a/",
+            "spiffe://EXAMPLE.org/a",
+        ] {
+            assert_eq!(world::key(id).unwrap_err(), -EINVAL, "{id}");
+        }
+        assert_eq!(name(core::ptr::null()), "");
+        let mem = arena(IDENTITY_ARENA);
+        let (mut csr, mut len) = ([0; 10], 0);
+        // SAFETY: all pointers are to live values.
+        let errno = lane(mem, || unsafe {
+            tl_rs_key_new(
+                Str::of(CLIENT.as_bytes()),
+                csr.as_mut_ptr(),
+                10,
+                &raw mut len,
+            )
+        });
+        assert_eq!((errno, len), (-ENOSPC, 0));
+        assert_eq!(name(mem), "");
+    }
+
+    #[test]
+    fn a_chain_for_another_key_or_name_is_refused_and_changes_nothing() {
+        let ca = TestCa::new(TD);
+        let (mine, csr) = world::key(CLIENT).unwrap();
+        let (_, other_csr) = world::key(CLIENT).unwrap();
+        let chains = [
+            ca.sign(&other_csr, Leaf::for_id(CLIENT)),
+            ca.sign(&csr, Leaf::for_id(SERVER)),
+            ca.sign(
+                &csr,
+                Leaf::for_id(CLIENT).with(|params| params.subject_alt_names.push(uri(SERVER))),
+            ),
+            std::vec![b"not a certificate".to_vec()],
+        ];
+        for chain in chains {
+            let refusal = world::install(mine, &chain).unwrap_err();
+            assert_eq!(
+                (refusal.errno, refusal.why),
+                (-EBADMSG, RefusedReason::BadChain.number())
+            );
+            assert!(refusal.at >= 24, "{}", refusal.at);
+        }
+        let world = World::new();
+        let end = End::new(world.cfg, mine, role::CLIENT, NOW);
+        assert_eq!(end.reason(), Some(DenyReason::NoSvid));
+        world::install(mine, &ca.sign(&csr, Leaf::for_id(CLIENT))).unwrap();
+    }
+
+    #[test]
+    fn installing_needs_a_key() {
+        let ca = TestCa::new(TD);
+        let (_, csr) = world::key(CLIENT).unwrap();
+        let chain = ca.sign(&csr, Leaf::for_id(CLIENT));
+        assert_eq!(
+            world::install(arena(IDENTITY_ARENA), &chain)
+                .unwrap_err()
+                .errno,
+            -EINVAL
+        );
+    }
+
+    #[test]
+    fn an_identity_arena_has_room_to_spare() {
+        let mut ca = TestCa::new(TD);
+        ca.add_intermediate(|_| {});
+        ca.add_intermediate(|_| {});
+        let id = format!("{CLIENT}/{}", "x".repeat(2048 - CLIENT.len() - 1));
+        let (mem, csr) = world::key(&id).unwrap();
+        world::install(mem, &ca.sign(&csr, Leaf::for_id(&id))).unwrap();
+        // SAFETY: the arena is alive.
+        let used = unsafe { tl_rs_arena_used(mem) };
+        std::println!("identity arena used: {used}");
+        assert!(used < IDENTITY_ARENA as u64 / 2, "{used}");
+    }
+}

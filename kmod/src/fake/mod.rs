@@ -134,3 +134,5 @@ unsafe extern "C" fn tl_c_random(buf: *mut u8, len: u64) {
 unsafe extern "C" fn tl_c_panic(_msg: *const u8, _len: u64) {
     std::process::abort();
 }
+
+pub(crate) mod world;
