@@ -22,6 +22,8 @@ extern crate alloc;
 pub mod bounds;
 #[cfg(feature = "alloc")]
 mod build;
+#[cfg(feature = "compile")]
+pub mod compile;
 mod decision;
 mod eval;
 mod image;
@@ -29,6 +31,8 @@ mod request;
 
 #[cfg(feature = "alloc")]
 pub use build::{Actions, BuildError, Effect, Expr, ImageBuilder, Rule, Scope};
+#[cfg(feature = "compile")]
+pub use compile::{CompileError, Compiled, Source, compile};
 pub use decision::{Decision, Outcome};
 pub use image::layout::VERSION as IMAGE_VERSION;
 pub use image::{Image, ImageError};
