@@ -15,6 +15,7 @@ use crate::write::Writer;
 /// Everything that the kernel decides by, as one record that takes effect at once.
 ///
 /// Decoded, it is a view over the record's body: keep both together, and no field is checked again.
+/// Every list gives the item at an index in constant time, so indexes can be built over them.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Config<'a> {
     /// Only grows, over the life of the module.
@@ -160,29 +161,6 @@ impl<'a> Config<'a> {
 
     pub(crate) fn write(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
         encode::config(self, w)
-    }
-
-    /// Is a process of this executable and uid governed?
-    #[must_use]
-    pub fn governs(&self, exe: &[u8], uid: u32) -> bool {
-        self.prefilter.iter().any(|entry| entry.matches(exe, uid))
-    }
-
-    /// The Service that an address belongs to, and its index: see [`Service::covers`].
-    #[must_use]
-    pub fn service_at(&self, address: &Endpoint) -> Option<(usize, Service<'a>)> {
-        self.services
-            .iter()
-            .enumerate()
-            .find(|(_, service)| service.covers(address))
-    }
-
-    /// The bundle of a trust domain.
-    #[must_use]
-    pub fn bundle(&self, trust_domain: &str) -> Option<Bundle<'a>> {
-        self.bundles
-            .iter()
-            .find(|bundle| bundle.trust_domain == trust_domain)
     }
 }
 

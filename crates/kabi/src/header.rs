@@ -5,7 +5,7 @@ use crate::read::Reader;
 use crate::refused::{EncodeError, Fault, RefusedReason};
 use crate::write::Writer;
 
-/// First four bytes of every record: `TIDK`, read as a big-endian number.
+/// First four bytes of every record, as a number: `TIDK`.
 pub const MAGIC: u32 = 0x4b44_4954;
 /// The version of this contract. Module and agent must have the same.
 pub const ABI_VERSION: u16 = 1;

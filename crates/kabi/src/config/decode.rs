@@ -54,191 +54,210 @@ impl Section {
     }
 }
 
-/// Counts and lengths of the fixed part.
-struct Sizes {
-    prefilter: usize,
-    services: usize,
-    servers: usize,
-    bundles: usize,
-    authorities: usize,
-    text: usize,
-    bytes: usize,
-    policy: usize,
+/// The rows of one list, not yet checked.
+#[derive(Clone, Copy)]
+struct Table<'a> {
+    bytes: &'a [u8],
+    at: u32,
+    count: usize,
 }
 
-impl Sizes {
-    fn read(r: &mut Reader<'_>) -> Result<Self, Fault> {
-        let list = RefusedReason::ListTooLong;
-        Ok(Self {
-            prefilter: r.len(MAX_PREFILTER, list)?,
-            services: r.len(MAX_SERVICES, list)?,
-            servers: r.len(MAX_RECORD_BYTES, list)?,
-            bundles: r.len(MAX_BUNDLES, list)?,
-            authorities: r.len(MAX_RECORD_BYTES, list)?,
-            text: r.len(MAX_RECORD_BYTES, RefusedReason::TooLong)?,
-            bytes: r.len(MAX_RECORD_BYTES, RefusedReason::TooLong)?,
-            policy: r.len(MAX_POLICY_BYTES, RefusedReason::FieldTooLong)?,
-        })
+impl<'a> Table<'a> {
+    fn take(r: &mut Reader<'a>, count: usize, row_bytes: usize) -> Result<Self, Fault> {
+        let (at, fault) = (r.at(), r.fault(RefusedReason::Truncated));
+        let bytes = r.take(count.checked_mul(row_bytes).ok_or(fault)?)?;
+        Ok(Self { bytes, at, count })
+    }
+
+    fn reader(&self) -> Reader<'a> {
+        Reader::new(self.bytes, self.at)
     }
 }
 
-/// Takes `count` rows: their bytes, and a reader that stands at the first.
-fn rows<'a>(r: &mut Reader<'a>, count: usize, row: usize) -> Result<(&'a [u8], Reader<'a>), Fault> {
-    let (at, fault) = (r.at(), r.fault(RefusedReason::Truncated));
-    let bytes = r.take(count.checked_mul(row).ok_or(fault)?)?;
-    Ok((bytes, Reader::new(bytes, at)))
+/// The sections of a configuration, in their order.
+struct Parts<'a> {
+    prefilter: Table<'a>,
+    services: Table<'a>,
+    servers: Table<'a>,
+    bundles: Table<'a>,
+    authorities: Table<'a>,
+    text: &'a str,
+    text_at: u32,
+    ders: &'a [u8],
+    ders_at: u32,
+    policy: &'a [u8],
+}
+
+impl<'a> Parts<'a> {
+    fn read(r: &mut Reader<'a>) -> Result<Self, Fault> {
+        let list = RefusedReason::ListTooLong;
+        let prefilter = r.len(MAX_PREFILTER, list)?;
+        let services = r.len(MAX_SERVICES, list)?;
+        let servers = r.len(MAX_RECORD_BYTES, list)?;
+        let bundles = r.len(MAX_BUNDLES, list)?;
+        let authorities = r.len(MAX_RECORD_BYTES, list)?;
+        let text = r.len(MAX_RECORD_BYTES, RefusedReason::TooLong)?;
+        let ders = r.len(MAX_RECORD_BYTES, RefusedReason::TooLong)?;
+        let policy = r.len(MAX_POLICY_BYTES, RefusedReason::FieldTooLong)?;
+
+        let prefilter = Table::take(r, prefilter, PREFILTER_BYTES)?;
+        let services = Table::take(r, services, SERVICE_BYTES)?;
+        let servers = Table::take(r, servers, SPAN_BYTES)?;
+        let bundles = Table::take(r, bundles, BUNDLE_BYTES)?;
+        let authorities = Table::take(r, authorities, SPAN_BYTES)?;
+        let (text_at, not_text) = (r.at(), r.fault(RefusedReason::NotUtf8));
+        let text = core::str::from_utf8(r.take(text)?).map_err(|_| not_text)?;
+        let ders_at = r.at();
+        let (ders, policy) = (r.take(ders)?, r.take(policy)?);
+        r.end()?;
+        Ok(Self {
+            prefilter,
+            services,
+            servers,
+            bundles,
+            authorities,
+            text,
+            text_at,
+            ders,
+            ders_at,
+            policy,
+        })
+    }
+
+    /// Checks every row, in the order of the sections.
+    fn check(&self) -> Result<(), Fault> {
+        let (mut texts, mut ders) = (Section { next: 0 }, Section { next: 0 });
+        self.check_prefilter(&mut texts)?;
+        self.check_services(&mut texts)?;
+        self.check_servers(&mut texts)?;
+        self.check_bundles(&mut texts)?;
+        self.check_authorities(&mut ders)?;
+        texts.end(self.text.len(), self.text_at)?;
+        ders.end(self.ders.len(), self.ders_at)?;
+        let at = self.bundles.at;
+        super::check_distinct(self.bundles()).map_err(|why| Fault { why, at })
+    }
+
+    fn check_prefilter(&self, texts: &mut Section) -> Result<(), Fault> {
+        let mut r = self.prefilter.reader();
+        for _ in 0..self.prefilter.count {
+            let at = r.at();
+            let exe = texts.text(&mut r, MAX_PATH_BYTES, self.text)?;
+            let fault = r.fault(RefusedReason::OutOfRange);
+            match (r.u32()?, r.u32()?) {
+                (_, HAS_UID) => {}
+                (0, 0) if exe.is_empty() => {
+                    return Err(Fault {
+                        why: RefusedReason::GovernsAll,
+                        at,
+                    });
+                }
+                (0, 0) => {}
+                _ => return Err(fault),
+            }
+        }
+        Ok(())
+    }
+
+    fn check_services(&self, texts: &mut Section) -> Result<(), Fault> {
+        let mut r = self.services.reader();
+        let mut servers = Section { next: 0 };
+        for _ in 0..self.services.count {
+            let at = r.at();
+            let name = texts.text(&mut r, MAX_SERVICE_NAME_BYTES, self.text)?;
+            required(name.is_empty(), at)?;
+            let bad_cidr = r.fault(RefusedReason::BadCidr);
+            Cidr::from_mapped(r.array()?, r.u8()?).map_err(|_| bad_cidr)?;
+            let reserved = r.fault(RefusedReason::Reserved);
+            if r.u8()? != 0 {
+                return Err(reserved);
+            }
+            let no_port = r.fault(RefusedReason::OutOfRange);
+            if r.u16()? == 0 {
+                return Err(no_port);
+            }
+            let _netns = r.u32()?;
+            servers.span(&mut r, MAX_SERVERS_PER_SERVICE, RefusedReason::ListTooLong)?;
+        }
+        servers.end(self.servers.count, r.at())
+    }
+
+    fn check_servers(&self, texts: &mut Section) -> Result<(), Fault> {
+        let mut r = self.servers.reader();
+        for _ in 0..self.servers.count {
+            let at = r.at();
+            let id = texts.text(&mut r, MAX_SPIFFE_ID_BYTES, self.text)?;
+            check_spiffe_id(id).map_err(|why| Fault { why, at })?;
+        }
+        Ok(())
+    }
+
+    fn check_bundles(&self, texts: &mut Section) -> Result<(), Fault> {
+        let mut r = self.bundles.reader();
+        let mut authorities = Section { next: 0 };
+        for _ in 0..self.bundles.count {
+            let at = r.at();
+            let domain = texts.text(&mut r, MAX_TRUST_DOMAIN_BYTES, self.text)?;
+            check_trust_domain(domain).map_err(|why| Fault { why, at })?;
+            authorities.span(
+                &mut r,
+                MAX_AUTHORITIES_PER_BUNDLE,
+                RefusedReason::ListTooLong,
+            )?;
+        }
+        authorities.end(self.authorities.count, r.at())
+    }
+
+    fn check_authorities(&self, ders: &mut Section) -> Result<(), Fault> {
+        let mut r = self.authorities.reader();
+        for _ in 0..self.authorities.count {
+            let at = r.at();
+            let len = ders.span(&mut r, MAX_CERT_BYTES, RefusedReason::FieldTooLong)?;
+            required(len == 0, at)?;
+        }
+        Ok(())
+    }
+
+    fn rows(&self, table: &Table<'a>, inner: &'a [u8]) -> Rows<'a> {
+        Rows {
+            rows: table.bytes,
+            inner,
+            text: self.text,
+            bytes: self.ders,
+        }
+    }
+
+    fn prefilter(&self) -> List<'a, PrefilterEntry<'a>> {
+        List::over(self.rows(&self.prefilter, &[]), self.prefilter.count)
+    }
+
+    fn services(&self) -> List<'a, Service<'a>> {
+        List::over(
+            self.rows(&self.services, self.servers.bytes),
+            self.services.count,
+        )
+    }
+
+    fn bundles(&self) -> List<'a, Bundle<'a>> {
+        List::over(
+            self.rows(&self.bundles, self.authorities.bytes),
+            self.bundles.count,
+        )
+    }
 }
 
 pub(super) fn config(body: &[u8]) -> Result<Config<'_>, Fault> {
     let mut r = Reader::new(body, BODY_AT);
     let generation = r.id64()?;
     let limits = Limits::read(&mut r)?;
-    let sizes = Sizes::read(&mut r)?;
-    let (prefilter, mut prefilter_r) = rows(&mut r, sizes.prefilter, PREFILTER_BYTES)?;
-    let (services, mut service_r) = rows(&mut r, sizes.services, SERVICE_BYTES)?;
-    let (servers, mut server_r) = rows(&mut r, sizes.servers, SPAN_BYTES)?;
-    let (bundles, mut bundle_r) = rows(&mut r, sizes.bundles, BUNDLE_BYTES)?;
-    let (authorities, mut authority_r) = rows(&mut r, sizes.authorities, SPAN_BYTES)?;
-    let text_at = r.at();
-    let text = core::str::from_utf8(r.take(sizes.text)?).map_err(|_| Fault {
-        why: RefusedReason::NotUtf8,
-        at: text_at,
-    })?;
-    let bytes_at = r.at();
-    let bytes = r.take(sizes.bytes)?;
-    let policy = r.take(sizes.policy)?;
-    r.end()?;
-
-    let (mut texts, mut ders) = (Section { next: 0 }, Section { next: 0 });
-    check_prefilter(&mut prefilter_r, sizes.prefilter, &mut texts, text)?;
-    check_services(&mut service_r, &mut server_r, &sizes, &mut texts, text)?;
-    check_bundles(
-        &mut bundle_r,
-        &mut authority_r,
-        &sizes,
-        &mut texts,
-        &mut ders,
-        text,
-    )?;
-    texts.end(text.len(), text_at)?;
-    ders.end(bytes.len(), bytes_at)?;
-
-    let all = Rows {
-        rows: &[],
-        inner: &[],
-        text,
-        bytes,
-    };
+    let parts = Parts::read(&mut r)?;
+    parts.check()?;
     Ok(Config {
         generation,
         limits,
-        prefilter: List::over(
-            Rows {
-                rows: prefilter,
-                ..all
-            },
-            sizes.prefilter,
-        ),
-        services: List::over(
-            Rows {
-                rows: services,
-                inner: servers,
-                ..all
-            },
-            sizes.services,
-        ),
-        bundles: List::over(
-            Rows {
-                rows: bundles,
-                inner: authorities,
-                ..all
-            },
-            sizes.bundles,
-        ),
-        policy,
+        prefilter: parts.prefilter(),
+        services: parts.services(),
+        bundles: parts.bundles(),
+        policy: parts.policy,
     })
-}
-
-fn check_prefilter(
-    r: &mut Reader<'_>,
-    count: usize,
-    texts: &mut Section,
-    text: &str,
-) -> Result<(), Fault> {
-    for _ in 0..count {
-        let at = r.at();
-        let exe = texts.text(r, MAX_PATH_BYTES, text)?;
-        let fault = r.fault(RefusedReason::OutOfRange);
-        match (r.u32()?, r.u32()?) {
-            (_, HAS_UID) => {}
-            (0, 0) if exe.is_empty() => {
-                return Err(Fault {
-                    why: RefusedReason::GovernsAll,
-                    at,
-                });
-            }
-            (0, 0) => {}
-            _ => return Err(fault),
-        }
-    }
-    Ok(())
-}
-
-fn check_services(
-    r: &mut Reader<'_>,
-    server_r: &mut Reader<'_>,
-    sizes: &Sizes,
-    texts: &mut Section,
-    text: &str,
-) -> Result<(), Fault> {
-    let mut servers = Section { next: 0 };
-    for _ in 0..sizes.services {
-        let at = r.at();
-        required(texts.text(r, MAX_SERVICE_NAME_BYTES, text)?.is_empty(), at)?;
-        let bad_cidr = r.fault(RefusedReason::BadCidr);
-        let ip = r.array()?;
-        let prefix_len = r.u8()?;
-        Cidr::from_mapped(ip, prefix_len).map_err(|_| bad_cidr)?;
-        let reserved = r.fault(RefusedReason::Reserved);
-        if r.u8()? != 0 {
-            return Err(reserved);
-        }
-        let no_port = r.fault(RefusedReason::OutOfRange);
-        if r.u16()? == 0 {
-            return Err(no_port);
-        }
-        let _netns = r.u32()?;
-        servers.span(r, MAX_SERVERS_PER_SERVICE, RefusedReason::ListTooLong)?;
-    }
-    servers.end(sizes.servers, r.at())?;
-    for _ in 0..sizes.servers {
-        let at = server_r.at();
-        let id = texts.text(server_r, MAX_SPIFFE_ID_BYTES, text)?;
-        check_spiffe_id(id).map_err(|why| Fault { why, at })?;
-    }
-    Ok(())
-}
-
-fn check_bundles(
-    r: &mut Reader<'_>,
-    authority_r: &mut Reader<'_>,
-    sizes: &Sizes,
-    texts: &mut Section,
-    ders: &mut Section,
-    text: &str,
-) -> Result<(), Fault> {
-    let mut authorities = Section { next: 0 };
-    for _ in 0..sizes.bundles {
-        let at = r.at();
-        let domain = texts.text(r, MAX_TRUST_DOMAIN_BYTES, text)?;
-        check_trust_domain(domain).map_err(|why| Fault { why, at })?;
-        authorities.span(r, MAX_AUTHORITIES_PER_BUNDLE, RefusedReason::ListTooLong)?;
-    }
-    authorities.end(sizes.authorities, r.at())?;
-    for _ in 0..sizes.authorities {
-        let at = authority_r.at();
-        let len = ders.span(authority_r, MAX_CERT_BYTES, RefusedReason::FieldTooLong)?;
-        required(len == 0, at)?;
-    }
-    Ok(())
 }
