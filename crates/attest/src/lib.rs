@@ -50,7 +50,6 @@
     clippy::as_conversions,
     clippy::arithmetic_side_effects
 )]
-#![cfg_attr(not(feature = "alloc"))]
 
 #[cfg(feature = "alloc")]
 extern crate alloc;
