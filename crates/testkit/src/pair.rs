@@ -24,7 +24,6 @@ impl Verdict {
     ///
     /// # Panics
     /// If there is none.
-    #[must_use]
     pub fn established(&self) -> &Established {
         match self {
             Self::Established(end) => end,
@@ -36,7 +35,6 @@ impl Verdict {
     ///
     /// # Panics
     /// If there is none.
-    #[must_use]
     pub fn failure(&self) -> &Failure {
         match self {
             Self::Established(_) => panic!("established, and must not be"),

@@ -35,6 +35,9 @@ pub(super) trait Process {
     /// Takes records, gives the next state.
     fn process<'c, 'i>(&'c mut self, records: &'i mut [u8])
     -> UnbufferedStatus<'c, 'i, Self::Side>;
+
+    /// Does it hold records that it would hand out next?
+    fn has_records_to_send(&self) -> bool;
 }
 
 impl Process for UnbufferedConnectionCommon<ClientConnectionData> {
@@ -46,6 +49,10 @@ impl Process for UnbufferedConnectionCommon<ClientConnectionData> {
     ) -> UnbufferedStatus<'c, 'i, Self::Side> {
         self.process_tls_records(records)
     }
+
+    fn has_records_to_send(&self) -> bool {
+        self.wants_write()
+    }
 }
 
 impl Process for UnbufferedConnectionCommon<ServerConnectionData> {
@@ -56,6 +63,10 @@ impl Process for UnbufferedConnectionCommon<ServerConnectionData> {
         records: &'i mut [u8],
     ) -> UnbufferedStatus<'c, 'i, Self::Side> {
         self.process_tls_records(records)
+    }
+
+    fn has_records_to_send(&self) -> bool {
+        self.wants_write()
     }
 }
 
@@ -97,17 +108,19 @@ pub(super) fn drive<C: Process>(
     )
 }
 
-/// After an error rustls still has the alert to hand out. It wants to see what is left of the records,
-/// which it has positions into; it reads no further than the error.
+/// After an error rustls may still hold records to send, the alert last. It is not called again without
+/// any: it would read the bad record once more, and find it bad once more.
 fn collect_alert<C: Process>(conn: &mut C, rest: &mut [u8], tx: &mut Vec<u8>) {
     for _ in 0..MAX_STATES {
+        if !conn.has_records_to_send() {
+            return;
+        }
         match conn.process(rest).state {
             Ok(ConnectionState::EncodeTlsData(data)) => {
                 if encode(data, tx).is_err() {
                     return;
                 }
             }
-            Ok(ConnectionState::TransmitTlsData(data)) => data.done(),
             _ => return,
         }
     }
