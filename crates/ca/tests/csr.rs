@@ -1,9 +1,11 @@
 //! What a request must prove.
 
+mod bodies;
 mod common;
 
 use common::{csr, key};
 use proptest::prelude::*;
+use proptest::sample::Index;
 use rcgen::{CertificateParams, KeyPair};
 use tidelock_ca::{Csr, CsrError, MAX_CSR_BYTES};
 
@@ -99,7 +101,26 @@ fn a_certificate_is_no_request() {
 
 proptest! {
     #[test]
+    fn several_edits(edits in prop::collection::vec(
+        (any::<Index>(), 0..3_u8, any::<u8>()), 1..8)
+    ) {
+        static SAMPLE: std::sync::LazyLock<Vec<u8>> = std::sync::LazyLock::new(|| csr(&key()));
+        let mut der = SAMPLE.clone();
+        for (at, kind, byte) in edits {
+            let at = at.index(der.len());
+            match kind {
+                0 => der[at] = byte,
+                1 => der.insert(at, byte),
+                _ => drop(der.remove(at)),
+            }
+        }
+        bodies::csr(&der);
+        prop_assert!(der == *SAMPLE || Csr::parse(&der).is_err());
+    }
+
+    #[test]
     fn anything_at_all(der in prop::collection::vec(any::<u8>(), 0..400)) {
+        bodies::csr(&der);
         prop_assert!(Csr::parse(&der).is_err());
     }
 }

@@ -1,0 +1,24 @@
+//! One record that the kernel might hand to an agent.
+#![no_main]
+
+use tidelock_kabi::{AgentEnd, MAGIC, ToAgent};
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| {
+    let mut record = input.to_vec();
+    if let Some(header) = record.first_chunk_mut::<24>() {
+        let len = u32::try_from(input.len()).unwrap();
+        header[..4].copy_from_slice(&MAGIC.to_le_bytes());
+        header[8..12].copy_from_slice(&len.to_le_bytes());
+    }
+    if let Ok((seq, record_read)) = ToAgent::decode(&record) {
+        assert_eq!(record_read.to_vec(seq).unwrap(), record);
+        if let ToAgent::Exec(evidence) = record_read {
+            assert!(evidence.args().count() <= evidence.argv.len());
+        }
+    }
+    let mut agent = AgentEnd::new();
+    let before = agent;
+    if agent.handle(&record).is_err() {
+        assert_eq!(agent, before);
+    }
+});
