@@ -15,6 +15,8 @@ libfuzzer_sys::fuzz_target!(|input: &str| {
         }
     }
     if let Ok(selectors) = Selectors::parse(input.lines()) {
-        assert!(selectors.path().is_some() || selectors.uid().is_some() && selectors.needs_digest());
+        assert!(
+            selectors.path().is_some() || selectors.uid().is_some() && selectors.needs_digest()
+        );
     }
 });
