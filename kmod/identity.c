@@ -166,7 +166,7 @@ static int put_in_force(u32 id, struct tl_arena *arena, const struct tl_svid *me
 
 	mutex_lock(&identities_lock);
 	identity = xa_load(&identities, id);
-	if (identity) {
+	if (identity && !(identity->svid && tl_sabotaged('e'))) {
 		swap(identity->svid, arena);
 		identity->meta = *meta;
 	}

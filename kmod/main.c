@@ -99,12 +99,19 @@ static void wait_until_empty(void)
 	synchronize_rcu_tasks();
 }
 
+#ifdef TIDELOCK_SABOTAGE
+char tl_sabotage[2] = "-";
+module_param_string(sabotage, tl_sabotage, sizeof(tl_sabotage), 0600);
+#endif
+
 /* ---- the ladder --------------------------------------------------------------------------------- */
 
 static int __init tidelock_init(void)
 {
 	int err = wait_for_random_bytes();
 
+	if (tl_sabotaged('i'))
+		pr_warn("sabotaged\n");
 	if (err)
 		return err;
 	err = tl_arena_init();

@@ -175,7 +175,7 @@ static void untrack(struct pid *tgid, u32 reason)
 	if (!p)
 		return;
 	atomic_dec(&n_procs);
-	if (atomic_dec_and_test(&p->subject->procs))
+	if (atomic_dec_and_test(&p->subject->procs) && !tl_sabotaged('j'))
 		subject_end(p->subject, reason);
 	call_rcu(&p->rcu, proc_free);
 }
@@ -317,16 +317,6 @@ static int settle(u64 id, u64 generation, enum tl_grant grant, u32 identity, u32
 	return 0;
 }
 
-int tl_subject_grant(u64 id, u64 generation, u32 identity)
-{
-	return settle(id, generation, TL_GRANTED, identity, 0);
-}
-
-int tl_subject_refuse(u64 id, u64 generation, u32 reason)
-{
-	return settle(id, generation, TL_REFUSED, 0, reason);
-}
-
 void tl_subjects_each(void (*fn)(struct tl_subject *s, void *arg), void *arg)
 {
 	u64 after = 0;
@@ -350,6 +340,56 @@ void tl_subjects_each(void (*fn)(struct tl_subject *s, void *arg), void *arg)
 		tl_subject_put(next);
 		cond_resched();
 	}
+}
+
+#ifdef TIDELOCK_SABOTAGE
+struct path_search {
+	struct tl_str exe;
+	u64 id;
+	u32 identity;
+};
+
+static void same_path(struct tl_subject *s, void *arg)
+{
+	struct path_search *search = arg;
+
+	if (s->ev.subject != search->id && s->ev.exe.len == search->exe.len &&
+	    !memcmp(s->ev.exe.ptr, search->exe.ptr, s->ev.exe.len) && s->identity)
+		search->identity = s->identity;
+}
+
+/* What another process of the same path was granted: the cache that Camblet had. */
+static u32 granted_to_path(u64 id)
+{
+	struct tl_subject *s = by_id(id);
+	struct path_search search = { .id = id };
+
+	if (!s)
+		return 0;
+	search.exe = s->ev.exe;
+	tl_subjects_each(same_path, &search);
+	tl_subject_put(s);
+	return search.identity;
+}
+#else
+static inline u32 granted_to_path(u64 id)
+{
+	return 0;
+}
+#endif
+
+int tl_subject_grant(u64 id, u64 generation, u32 identity)
+{
+	if (tl_sabotaged('a'))
+		return 0;
+	return settle(id, generation, TL_GRANTED, identity, 0);
+}
+
+int tl_subject_refuse(u64 id, u64 generation, u32 reason)
+{
+	if (tl_sabotaged('f'))
+		return settle(id, generation, TL_GRANTED, granted_to_path(id), 0);
+	return settle(id, generation, TL_REFUSED, 0, reason);
 }
 
 static void count(struct tl_subject *s, void *arg)

@@ -18,6 +18,7 @@
 #include <net/sock.h>
 
 #include "compat.h"
+#include "sabotage.h"
 #include "shim.h"
 
 #undef pr_fmt
@@ -278,6 +279,8 @@ void tl_listener_restart_accepts(struct sock *sk);
 
 /* Encodes and queues a record for the agent; drops and counts it if nobody reads. Any context but NMI. */
 void tl_device_send(const struct tl_rec *rec);
+/* Is an agent connected? */
+bool tl_device_attended(void);
 void tl_device_denied(struct tl_subject *subject, struct tl_rec *rec, u32 reason, const u8 *detail, u32 detail_len);
 int tl_device_init(void);
 void tl_device_exit(void);
