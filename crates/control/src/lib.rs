@@ -1,1 +1,38 @@
 //! The control plane as a library: store, attestation, issuance, streams.
+//!
+//! [`ControlPlane::start`] opens a data directory, sets up a trust domain in it the first time, and serves agents over TLS
+//! and administrators over a Unix socket (`tidelock-proto` has both contracts). What users apply are the documents of
+//! [`document`]; what outlives a restart goes through [`store::Store`].
+#![forbid(unsafe_code)]
+
+mod admin_service;
+mod authority;
+mod clock;
+mod convert;
+mod core;
+mod data_dir;
+pub mod document;
+mod duration;
+mod events;
+mod name;
+mod net;
+mod node_service;
+mod nodes;
+mod report;
+mod server;
+mod start_error;
+pub mod store;
+mod token;
+mod world;
+mod yaml;
+
+pub use authority::{AuthorityError, BUNDLE_FILE, IssueError};
+pub use data_dir::DataDirError;
+pub use duration::DurationError;
+pub use events::MAX_KEPT_EVENTS;
+pub use name::{MAX_NAME_BYTES, Name, NameError};
+pub use net::{AdminSocketError, TlsError};
+pub use server::{ControlPlane, DATABASE_FILE, Options};
+pub use start_error::StartError;
+pub use token::{MAX_TOKEN_TTL_SECS, MIN_TOKEN_TTL_SECS, Token, TokenError, TokenHash, TokenId};
+pub use yaml::{Pos, SyntaxError};

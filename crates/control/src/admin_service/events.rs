@@ -1,0 +1,69 @@
+//! The stream of events.
+
+use std::sync::Arc;
+
+use tidelock_proto::v1;
+use tidelock_proto::v1::event::Kind as EventKind;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::Status;
+
+use crate::clock;
+use crate::core::Core;
+
+/// How many events are on their way to a follower before the log's own buffer fills.
+const STREAM_BUFFER: usize = 64;
+
+type Sender = mpsc::Sender<Result<v1::Event, Status>>;
+
+pub(super) fn stream(
+    core: &Arc<Core>,
+    request: &v1::EventsRequest,
+) -> ReceiverStream<Result<v1::Event, Status>> {
+    let (sender, events) = mpsc::channel(STREAM_BUFFER);
+    let (after, follow) = (request.after_seq, request.follow);
+    tokio::spawn(run(Arc::clone(core), sender, after, follow));
+    ReceiverStream::new(events)
+}
+
+async fn run(core: Arc<Core>, sender: Sender, after: u64, follow: bool) {
+    let (kept, mut live) = core.events.follow(after);
+    for event in kept {
+        if sender.send(Ok(v1::Event::clone(&event))).await.is_err() {
+            return;
+        }
+    }
+    if !follow {
+        return;
+    }
+    loop {
+        let next = tokio::select! {
+            next = live.recv() => next,
+            () = sender.closed() => return,
+            () = core.stopping() => {
+                let _ = sender.send(Err(Status::unavailable("the control plane stops"))).await;
+                return;
+            }
+        };
+        let event = match next {
+            Ok(event) => v1::Event::clone(&event),
+            Err(RecvError::Lagged(count)) => lost(count),
+            Err(RecvError::Closed) => return,
+        };
+        if sender.send(Ok(event)).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// What this follower missed. It is no event of the log, so it has no number.
+fn lost(count: u64) -> v1::Event {
+    let kind = Some(EventKind::EventsLost(v1::EventsLost { count }));
+    v1::Event {
+        seq: 0,
+        time_unix_ns: clock::unix_nanos(),
+        node: String::new(),
+        kind,
+    }
+}

@@ -1,0 +1,147 @@
+//! What is in force, and what nodes report of it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use tidelock_proto::{AGENT_PATH_PREFIX, v1};
+
+use crate::convert;
+use crate::core::Core;
+use crate::name::Name;
+
+pub(super) fn identities(core: &Arc<Core>) -> v1::GetIdentitiesResponse {
+    let (mut svids, mut grants) = (
+        HashMap::<String, Vec<_>>::new(),
+        HashMap::<String, Vec<_>>::new(),
+    );
+    core.nodes.visit(|name, node| {
+        for svid in node.reported.svids.values() {
+            let held = v1::NodeSvid {
+                node: name.to_string(),
+                svid: Some(svid.clone()),
+            };
+            svids.entry(svid.entry_id.clone()).or_default().push(held);
+        }
+        for grant in node.reported.grants.values() {
+            let held = v1::NodeGrant {
+                node: name.to_string(),
+                grant: Some(grant.clone()),
+            };
+            grants.entry(grant.entry_id.clone()).or_default().push(held);
+        }
+    });
+    let world = core.world();
+    let identities = world.identities().map(|identity| v1::Identity {
+        entry: Some(convert::entry(identity)),
+        nodes: identity
+            .nodes
+            .iter()
+            .flatten()
+            .map(Name::to_string)
+            .collect(),
+        svids: svids.remove(identity.name.as_str()).unwrap_or_default(),
+        grants: grants.remove(identity.name.as_str()).unwrap_or_default(),
+    });
+    v1::GetIdentitiesResponse {
+        identities: identities.collect(),
+    }
+}
+
+pub(super) fn services(core: &Arc<Core>) -> v1::GetServicesResponse {
+    let world = core.world();
+    let services = world.services().map(|service| v1::ServiceView {
+        name: service.name.to_string(),
+        addresses: service.addresses.iter().map(ToString::to_string).collect(),
+        servers: service
+            .servers
+            .iter()
+            .map(|id| id.as_str().to_owned())
+            .collect(),
+        netns: convert::netns(service.netns).into(),
+    });
+    v1::GetServicesResponse {
+        services: services.collect(),
+    }
+}
+
+pub(super) fn policies(core: &Arc<Core>) -> v1::GetPoliciesResponse {
+    let world = core.world();
+    let policies = world.policies().map(|p| v1::Policy {
+        name: p.name.to_string(),
+        cedar: p.cedar.clone(),
+    });
+    v1::GetPoliciesResponse {
+        policies: policies.collect(),
+    }
+}
+
+pub(super) fn nodes(core: &Arc<Core>) -> v1::GetNodesResponse {
+    let mut nodes = Vec::new();
+    core.nodes.visit(|name, node| {
+        nodes.push(v1::NodeView {
+            name: name.to_string(),
+            spiffe_id: format!(
+                "spiffe://{}{AGENT_PATH_PREFIX}{name}",
+                core.trust_domain.as_str()
+            ),
+            attested_unix_secs: node.record.attested,
+            svid_not_after_unix_secs: node.record.not_after,
+            connected: node.connected(),
+            remote: node
+                .remote
+                .map(|remote| remote.to_string())
+                .unwrap_or_default(),
+            sent_generation: node.sent_generation,
+            applied_generation: node.reported.applied_generation,
+            agent_version: node.reported.agent_version.clone(),
+            module_version: node.reported.module_version.clone(),
+            kernel_release: node.reported.kernel_release.clone(),
+            grants: count(node.reported.grants.len()),
+            flows: count(node.reported.flows.len()),
+        });
+    });
+    v1::GetNodesResponse { nodes }
+}
+
+pub(super) fn flows(core: &Arc<Core>) -> v1::GetFlowsResponse {
+    let mut flows = Vec::new();
+    core.nodes.visit(|name, node| {
+        let of_node = node.reported.flows.values();
+        flows.extend(of_node.map(|flow| v1::NodeFlow {
+            node: name.to_string(),
+            flow: Some(flow.clone()),
+        }));
+    });
+    v1::GetFlowsResponse { flows }
+}
+
+pub(super) fn status(core: &Arc<Core>) -> v1::GetStatusResponse {
+    let world = core.world();
+    let mut status = v1::GetStatusResponse {
+        trust_domain: core.trust_domain.as_str().to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        generation: world.generation,
+        started_unix_secs: core.started,
+        authority_not_after_unix_secs: core.authority.not_after(),
+        identities: count(world.identities().count()),
+        services: count(world.services().count()),
+        policies: count(world.policies().count()),
+        listening: core.listening.iter().map(ToString::to_string).collect(),
+        ..Default::default()
+    };
+    core.nodes.visit(|_, node| {
+        status.nodes += 1;
+        status.nodes_connected += u32::from(node.connected());
+        status.grants = status
+            .grants
+            .saturating_add(count(node.reported.grants.len()));
+        status.flows = status
+            .flows
+            .saturating_add(count(node.reported.flows.len()));
+    });
+    status
+}
+
+fn count(n: usize) -> u32 {
+    u32::try_from(n).unwrap_or(u32::MAX)
+}

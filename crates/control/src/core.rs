@@ -1,0 +1,258 @@
+//! What both services share: one value that outlives every call.
+
+use std::collections::HashSet;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tidelock_proto::v1;
+use tidelock_proto::v1::event::Kind as EventKind;
+use tidelock_spiffe_core::TrustDomainBuf;
+use tokio::sync::{Mutex, watch};
+use tonic::Status;
+
+use crate::authority::Authority;
+use crate::document::{DocumentError, Key, SourceFile};
+use crate::events::Events;
+use crate::nodes::Nodes;
+use crate::store::{DocumentKey, DocumentRecord, Store, StoreError};
+use crate::world::{Plan, World};
+
+/// The control plane's state.
+#[derive(Debug)]
+pub(crate) struct Core {
+    pub(crate) trust_domain: TrustDomainBuf,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) authority: Authority,
+    pub(crate) nodes: Nodes,
+    pub(crate) events: Arc<Events>,
+    pub(crate) started: i64,
+    pub(crate) listening: Vec<SocketAddr>,
+    /// What is in force. Changes only while `changing` is held.
+    world: watch::Sender<Arc<World>>,
+    changing: Mutex<()>,
+    stopping: watch::Receiver<bool>,
+}
+
+/// What came of a change.
+#[derive(Debug)]
+pub(crate) struct Changed {
+    pub(crate) generation: u64,
+    pub(crate) documents: Vec<v1::DocumentChange>,
+    pub(crate) warnings: Vec<DocumentError>,
+}
+
+/// Why a change did not happen.
+#[derive(Debug)]
+pub(crate) enum ChangeError {
+    Refused(Vec<DocumentError>),
+    NotFound,
+    Store(StoreError),
+    /// A fault of ours; nothing is in force that the store does not have.
+    Broken,
+}
+
+/// What a [`Core`] is made of.
+pub(crate) struct Parts {
+    pub(crate) trust_domain: TrustDomainBuf,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) authority: Authority,
+    pub(crate) nodes: Nodes,
+    pub(crate) events: Arc<Events>,
+    pub(crate) started: i64,
+    pub(crate) listening: Vec<SocketAddr>,
+    pub(crate) world: World,
+    pub(crate) stopping: watch::Receiver<bool>,
+}
+
+impl Core {
+    pub(crate) fn new(parts: Parts) -> Arc<Self> {
+        let Parts {
+            trust_domain,
+            store,
+            authority,
+            nodes,
+            events,
+            started,
+            listening,
+            world,
+            stopping,
+        } = parts;
+        let world = watch::Sender::new(Arc::new(world));
+        let changing = Mutex::new(());
+        Arc::new(Self {
+            trust_domain,
+            store,
+            authority,
+            nodes,
+            events,
+            started,
+            listening,
+            world,
+            changing,
+            stopping,
+        })
+    }
+
+    /// What is in force now.
+    pub(crate) fn world(&self) -> Arc<World> {
+        Arc::clone(&self.world.borrow())
+    }
+
+    /// What is in force, as it changes.
+    pub(crate) fn watch(&self) -> watch::Receiver<Arc<World>> {
+        self.world.subscribe()
+    }
+
+    /// Waits until the control plane stops.
+    pub(crate) async fn stopping(&self) {
+        let mut stopping = self.stopping.clone();
+        // A dropped sender means the same.
+        let _ = stopping.wait_for(|stopping| *stopping).await;
+    }
+
+    /// Calls the store where it may block.
+    pub(crate) async fn with_store<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&dyn Store) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreFailure> {
+        let store = Arc::clone(&self.store);
+        match tokio::task::spawn_blocking(move || work(&*store)).await {
+            Ok(result) => result.map_err(StoreFailure::Store),
+            Err(_) => Err(StoreFailure::Panicked),
+        }
+    }
+
+    /// Applies files: all of them or none.
+    pub(crate) async fn apply(
+        self: &Arc<Self>,
+        files: Vec<SourceFile>,
+    ) -> Result<Changed, ChangeError> {
+        self.change(move |core, world| {
+            world
+                .plan_apply(&files, core.trust_domain.as_trust_domain())
+                .map_err(ChangeError::Refused)
+        })
+        .await
+    }
+
+    /// Removes one document.
+    pub(crate) async fn delete(self: &Arc<Self>, key: Key) -> Result<Changed, ChangeError> {
+        self.change(move |_, world| {
+            let plan = world.plan_delete(&key).ok_or(ChangeError::NotFound)?;
+            plan.map_err(ChangeError::Refused)
+        })
+        .await
+    }
+
+    /// One change at a time. It runs to its end even if the caller goes away, so that the store and what is in force agree.
+    async fn change(
+        self: &Arc<Self>,
+        plan: impl FnOnce(&Self, &World) -> Result<Plan, ChangeError> + Send + 'static,
+    ) -> Result<Changed, ChangeError> {
+        let core = Arc::clone(self);
+        let task = tokio::spawn(async move {
+            let _alone = core.changing.lock().await;
+            let world = core.world();
+            let worker = Arc::clone(&core);
+            let changed = tokio::task::spawn_blocking(move || {
+                let plan = plan(&worker, &world)?;
+                worker.commit(&world, plan)
+            });
+            changed.await.unwrap_or(Err(ChangeError::Broken))
+        });
+        task.await.unwrap_or(Err(ChangeError::Broken))
+    }
+
+    fn commit(&self, world: &World, plan: Plan) -> Result<Changed, ChangeError> {
+        let warnings = plan.compiled.warnings.clone();
+        let documents: Vec<_> = plan
+            .changes
+            .iter()
+            .map(|(key, change)| document_change(key, *change))
+            .collect();
+        let changed: HashSet<&Key> = plan
+            .changes
+            .iter()
+            .filter(|(_, change)| *change != v1::Change::Unchanged)
+            .map(|(key, _)| key)
+            .collect();
+        if changed.is_empty() {
+            return Ok(Changed {
+                generation: world.generation,
+                documents,
+                warnings,
+            });
+        }
+        let (mut puts, mut deletes) = (Vec::new(), Vec::new());
+        for key in changed {
+            let stored = DocumentKey {
+                kind: key.0.as_str().to_owned(),
+                name: key.1.as_str().to_owned(),
+            };
+            match plan.documents.get(key) {
+                Some(document) => puts.push(DocumentRecord {
+                    key: stored,
+                    json: document.to_json().to_string(),
+                }),
+                None => deletes.push(stored),
+            }
+        }
+        let generation = self
+            .store
+            .commit(world.generation, &puts, &deletes)
+            .map_err(ChangeError::Store)?;
+        self.world.send_replace(Arc::new(World {
+            generation,
+            documents: plan.documents,
+            compiled: plan.compiled,
+        }));
+        let unchanged = i32::from(v1::Change::Unchanged);
+        let listed = documents
+            .iter()
+            .filter(|d| d.change != unchanged)
+            .cloned()
+            .collect();
+        tracing::info!(
+            generation,
+            changed = puts.len() + deletes.len(),
+            "documents changed"
+        );
+        self.events.record(
+            "",
+            EventKind::DocumentsChanged(v1::DocumentsChanged {
+                generation,
+                documents: listed,
+            }),
+        );
+        Ok(Changed {
+            generation,
+            documents,
+            warnings,
+        })
+    }
+}
+
+fn document_change(key: &Key, change: v1::Change) -> v1::DocumentChange {
+    v1::DocumentChange {
+        kind: crate::convert::kind(key.0).into(),
+        name: key.1.as_str().to_owned(),
+        change: change.into(),
+    }
+}
+
+/// A call to the store that gave nothing.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StoreFailure {
+    #[error(transparent)]
+    Store(StoreError),
+    #[error("a call to the store panicked")]
+    Panicked,
+}
+
+/// Callers learn that the store failed; the log says how.
+impl From<StoreFailure> for Status {
+    fn from(failure: StoreFailure) -> Self {
+        tracing::error!(error = %failure, "the store failed");
+        Self::internal("the control plane's store failed; see its log")
+    }
+}

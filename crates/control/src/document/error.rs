@@ -1,0 +1,246 @@
+//! What can be wrong with documents, and where.
+
+use std::fmt;
+
+use tidelock_attest::{SelectorError, SelectorsError};
+use tidelock_spiffe_core::SpiffeIdError;
+
+use super::Kind;
+use super::address::{Address, AddressError};
+use crate::duration::DurationError;
+use crate::name::{Name, NameError};
+use crate::yaml::{Pos, SyntaxError};
+
+/// One error in one file.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct DocumentError {
+    /// The file's name as the user gave it.
+    pub file: String,
+    /// Where in the file, if that is known.
+    pub pos: Option<Pos>,
+    /// The field concerned, for example `spec.selectors[0]`; empty if it concerns the document as a whole.
+    pub field: String,
+    /// What is wrong.
+    pub reason: Reason,
+}
+
+impl fmt::Display for DocumentError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.file)?;
+        if let Some(pos) = self.pos {
+            write!(f, ":{pos}")?;
+        }
+        if !self.field.is_empty() {
+            write!(f, ": {}", self.field)?;
+        }
+        write!(f, ": {}", self.reason)
+    }
+}
+
+/// What is wrong with a document.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Reason {
+    /// Not YAML that we read.
+    #[error(transparent)]
+    Syntax(SyntaxError),
+    /// Nothing in the whole request.
+    #[error("there is no document in it")]
+    NoDocument,
+    /// A field that the document has to have.
+    #[error("is missing")]
+    Missing,
+    /// A field that no such document has.
+    #[error("is not a known field; known are {}", Listed(known))]
+    UnknownField {
+        /// Those that are known.
+        known: &'static [&'static str],
+    },
+    /// Another shape than the field has.
+    #[error("has to be {expected}, but is {found}")]
+    WrongShape {
+        /// What it has to be.
+        expected: &'static str,
+        /// What it is.
+        found: &'static str,
+    },
+    /// A plain scalar that YAML reads as a number or truth value.
+    #[error("has to be a string: write it in quotes, \"{text}\"")]
+    NotText {
+        /// As written.
+        text: String,
+    },
+    /// A list without items.
+    #[error("is an empty list; at least one item is needed")]
+    EmptyList,
+    /// The same item twice in one list.
+    #[error("`{item}` is named twice")]
+    RepeatedItem {
+        /// The item.
+        item: String,
+    },
+    /// Another version than ours.
+    #[error("is `{found}`; this control plane knows `{}`", super::API_VERSION)]
+    ApiVersion {
+        /// As written.
+        found: String,
+    },
+    /// No such kind.
+    #[error("is `{found}`; known kinds are WorkloadIdentity, Service and Policy")]
+    UnknownKind {
+        /// As written.
+        found: String,
+    },
+    /// A bad name.
+    #[error("{0}")]
+    Name(NameError),
+    /// Two documents of the same kind and name in one apply.
+    #[error("{kind} `{name}` is also given at {other}")]
+    Duplicate {
+        /// Its kind.
+        kind: Kind,
+        /// Its name.
+        name: String,
+        /// Where else.
+        other: Place,
+    },
+    /// No SPIFFE ID.
+    #[error("`{text}` is not a SPIFFE ID: {error}")]
+    SpiffeId {
+        /// As written.
+        text: String,
+        /// Why not.
+        error: SpiffeIdError,
+    },
+    /// A SPIFFE ID without a path cannot be a workload's.
+    #[error("`{text}` has no path; a workload's SPIFFE ID needs one")]
+    NoPath {
+        /// As written.
+        text: String,
+    },
+    /// Another trust domain's ID.
+    #[error("`{text}` is not in the trust domain `{trust_domain}`")]
+    ForeignTrustDomain {
+        /// As written.
+        text: String,
+        /// Ours.
+        trust_domain: String,
+    },
+    /// An ID below `/tidelock/`.
+    #[error(
+        "`{text}`: IDs below `{}` are Tidelock's own",
+        tidelock_proto::RESERVED_PATH_PREFIX
+    )]
+    ReservedPath {
+        /// As written.
+        text: String,
+    },
+    /// No selector.
+    #[error("`{text}`: {error}")]
+    Selector {
+        /// As written.
+        text: String,
+        /// Why not.
+        error: SelectorError,
+    },
+    /// Selectors that do not do together.
+    #[error("{0}")]
+    Selectors(SelectorsError),
+    /// No span of time, or one out of bounds.
+    #[error("`{text}` {error}")]
+    Duration {
+        /// As written.
+        text: String,
+        /// Why not.
+        error: DurationError,
+    },
+    /// No address.
+    #[error("`{text}` {error}")]
+    Address {
+        /// As written.
+        text: String,
+        /// Why not.
+        error: AddressError,
+    },
+    /// Not a set of network namespaces that exists.
+    #[error("is `{found}`; known is `host`")]
+    Netns {
+        /// As written.
+        found: String,
+    },
+    /// Two Services claim one address.
+    #[error("{0}")]
+    Overlap(Box<Overlap>),
+    /// A policy that does not compile.
+    #[error("{message}")]
+    Policy {
+        /// The compiler's message.
+        message: String,
+    },
+    /// More than a node's kernel takes.
+    #[error("{found} {what}; a node takes {max}")]
+    TooMany {
+        /// Of what.
+        what: &'static str,
+        /// How many there would be.
+        found: usize,
+        /// How many there may be.
+        max: usize,
+    },
+}
+
+/// Two ranges that share an address and port.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error(
+    "`{range}` of Service `{name}` overlaps `{other_range}` of Service `{other_name}` ({other})"
+)]
+pub struct Overlap {
+    /// The range concerned.
+    pub range: Address,
+    /// Whose it is.
+    pub name: Name,
+    /// The one it overlaps.
+    pub other_range: Address,
+    /// Whose that is.
+    pub other_name: Name,
+    /// Where that stands.
+    pub other: Place,
+}
+
+/// Where a document stands.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Place {
+    /// In the store, from an earlier apply.
+    Stored,
+    /// In a file of this apply.
+    File {
+        /// The file's name as the user gave it.
+        file: String,
+        /// Where in it, if that is known.
+        pos: Option<Pos>,
+    },
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Stored => f.write_str("applied before"),
+            Self::File { file, pos: None } => f.write_str(file),
+            Self::File {
+                file,
+                pos: Some(pos),
+            } => write!(f, "{file}:{}", pos.line),
+        }
+    }
+}
+
+struct Listed<'a>(&'a [&'a str]);
+
+impl fmt::Display for Listed<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, item) in self.0.iter().enumerate() {
+            write!(f, "{}`{item}`", if at == 0 { "" } else { ", " })?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,130 @@
+//! The documents that users apply, parsed strictly: WorkloadIdentity, Service, Policy.
+
+mod address;
+mod capacity;
+mod check;
+mod error;
+mod identity;
+mod parse;
+mod policy;
+mod service;
+mod spiffe_id;
+
+pub use address::{Address, AddressError};
+pub(crate) use capacity::fits;
+pub use capacity::{
+    MAX_ADDRESSES, MAX_CONFIG_BYTES, MAX_IDENTITIES_PER_NODE, MAX_POLICY_BYTES,
+    MAX_SERVERS_PER_SERVICE,
+};
+pub(crate) use check::{Compiled, compile, conflicts};
+pub use error::{DocumentError, Overlap, Place, Reason};
+pub use identity::{DEFAULT_SVID_TTL_SECS, WorkloadIdentity};
+pub use parse::{Format, SourceFile, parse_files};
+pub(crate) use parse::{Marks, Parsed, parse};
+pub use policy::Policy;
+pub use service::{Netns, Service};
+
+use std::fmt;
+
+use serde_json::{Value, json};
+
+use crate::name::Name;
+
+/// The version of the documents that this control plane reads and writes.
+pub const API_VERSION: &str = "tidelock.dev/v1";
+
+/// The kind of a document.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum Kind {
+    /// Who gets which SPIFFE ID.
+    WorkloadIdentity,
+    /// Where a Service is, and who serves it.
+    Service,
+    /// Who may do what.
+    Policy,
+}
+
+impl Kind {
+    /// Every kind.
+    pub const ALL: [Self; 3] = [Self::WorkloadIdentity, Self::Service, Self::Policy];
+
+    /// As documents write it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::WorkloadIdentity => "WorkloadIdentity",
+            Self::Service => "Service",
+            Self::Policy => "Policy",
+        }
+    }
+
+    /// The kind that documents write so.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == text)
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A document of one of the kinds.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Document {
+    /// Who gets which SPIFFE ID.
+    WorkloadIdentity(WorkloadIdentity),
+    /// Where a Service is, and who serves it.
+    Service(Service),
+    /// Who may do what.
+    Policy(Policy),
+}
+
+/// What tells documents apart.
+pub type Key = (Kind, Name);
+
+impl Document {
+    /// Its kind.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::WorkloadIdentity(_) => Kind::WorkloadIdentity,
+            Self::Service(_) => Kind::Service,
+            Self::Policy(_) => Kind::Policy,
+        }
+    }
+
+    /// Its name, unique within the kind.
+    #[must_use]
+    pub fn name(&self) -> &Name {
+        match self {
+            Self::WorkloadIdentity(identity) => &identity.name,
+            Self::Service(service) => &service.name,
+            Self::Policy(policy) => &policy.name,
+        }
+    }
+
+    /// Kind and name.
+    #[must_use]
+    pub fn key(&self) -> Key {
+        (self.kind(), self.name().clone())
+    }
+
+    /// The document as JSON, which is YAML too: [`parse_files`] reads the same document again.
+    #[must_use]
+    pub fn to_json(&self) -> Value {
+        let spec = match self {
+            Self::WorkloadIdentity(identity) => identity.to_json(),
+            Self::Service(service) => service.to_json(),
+            Self::Policy(policy) => json!({ "cedar": policy.cedar }),
+        };
+        json!({
+            "apiVersion": API_VERSION,
+            "kind": self.kind().as_str(),
+            "metadata": { "name": self.name().as_str() },
+            "spec": spec,
+        })
+    }
+}

@@ -1,0 +1,166 @@
+//! `kind: Service`.
+
+use std::collections::HashSet;
+
+use serde_json::{Value, json};
+use tidelock_spiffe_core::{SpiffeIdBuf, TrustDomain};
+
+use super::spiffe_id::workload_id;
+use super::{Address, MAX_SERVERS_PER_SERVICE, Reason};
+use crate::name::Name;
+use crate::yaml::{Cursor, Pos, Reader};
+
+const FIELDS: &[&str] = &["addresses", "servers", "netns"];
+
+/// A list item's length in the kernel contract.
+const BYTES_PER_ITEM: usize = 4;
+
+/// An address record of the kernel contract without its strings, generously.
+const BYTES_PER_ADDRESS: usize = 64;
+
+/// Where a Service is, and who may serve it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Service {
+    /// Unique among Services.
+    pub name: Name,
+    /// At least one; they overlap neither one another nor another Service's.
+    pub addresses: Vec<Address>,
+    /// At least one, all different.
+    pub servers: Vec<SpiffeIdBuf>,
+    /// The network namespaces in which the addresses mean this Service.
+    pub netns: Netns,
+}
+
+/// A set of network namespaces.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[non_exhaustive]
+pub enum Netns {
+    /// The host's own.
+    #[default]
+    Host,
+}
+
+impl Netns {
+    /// As documents write it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Host => "host",
+        }
+    }
+}
+
+impl Service {
+    pub(super) fn read(
+        reader: &mut Reader<'_>,
+        name: Option<Name>,
+        spec: Cursor<'_>,
+        ours: TrustDomain<'_>,
+    ) -> Option<(Self, Vec<Pos>)> {
+        let fields = reader.fields(spec, FIELDS)?;
+        let addresses = reader
+            .required(&fields, "addresses")
+            .map(|at| addresses(reader, &at));
+        let servers = reader
+            .required(&fields, "servers")
+            .map(|at| servers(reader, &at, ours));
+        let netns = fields
+            .optional("netns")
+            .map_or(Some(Netns::Host), |at| netns(reader, &at));
+        let (places, addresses) = addresses?.into_iter().unzip();
+        Some((
+            Self {
+                name: name?,
+                addresses,
+                servers: servers?,
+                netns: netns?,
+            },
+            places,
+        ))
+    }
+
+    /// What it takes in a node's kernel configuration, roughly.
+    pub(super) fn config_bytes(&self) -> usize {
+        let servers: usize = self
+            .servers
+            .iter()
+            .map(|id| id.as_str().len() + BYTES_PER_ITEM)
+            .sum();
+        self.addresses.len() * (self.name.as_str().len() + servers + BYTES_PER_ADDRESS)
+    }
+
+    pub(super) fn to_json(&self) -> Value {
+        json!({
+            "addresses": self.addresses.iter().map(Address::to_string).collect::<Vec<_>>(),
+            "servers": self.servers.iter().map(SpiffeIdBuf::as_str).collect::<Vec<_>>(),
+            "netns": self.netns.as_str(),
+        })
+    }
+}
+
+fn addresses(reader: &mut Reader<'_>, at: &Cursor<'_>) -> Vec<(Pos, Address)> {
+    let mut read = Vec::new();
+    for item in reader.filled_list(at) {
+        let Some(text) = reader.text(&item) else {
+            continue;
+        };
+        match Address::parse(&text.text) {
+            Ok(address) => read.push((item.pos(), address)),
+            Err(error) => reader.refuse(
+                &item,
+                Reason::Address {
+                    text: text.text.clone(),
+                    error,
+                },
+            ),
+        }
+    }
+    read
+}
+
+fn servers(reader: &mut Reader<'_>, at: &Cursor<'_>, ours: TrustDomain<'_>) -> Vec<SpiffeIdBuf> {
+    let mut read = Vec::new();
+    let mut seen = HashSet::new();
+    let items = reader.filled_list(at);
+    if items.len() > MAX_SERVERS_PER_SERVICE {
+        let (what, found) = ("servers of one Service", items.len());
+        reader.refuse(
+            at,
+            Reason::TooMany {
+                what,
+                found,
+                max: MAX_SERVERS_PER_SERVICE,
+            },
+        );
+    }
+    for item in items {
+        let Some(id) = workload_id(reader, &item, ours) else {
+            continue;
+        };
+        if seen.insert(id.clone()) {
+            read.push(id);
+        } else {
+            reader.refuse(
+                &item,
+                Reason::RepeatedItem {
+                    item: id.as_str().to_owned(),
+                },
+            );
+        }
+    }
+    read
+}
+
+fn netns(reader: &mut Reader<'_>, at: &Cursor<'_>) -> Option<Netns> {
+    let text = &reader.text(at)?.text;
+    if text == Netns::Host.as_str() {
+        return Some(Netns::Host);
+    }
+    reader.refuse(
+        at,
+        Reason::Netns {
+            found: text.clone(),
+        },
+    );
+    None
+}

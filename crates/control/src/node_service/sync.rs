@@ -1,0 +1,115 @@
+//! The stream that tells a node its state: all of it at once, and again at every change.
+
+use std::sync::Arc;
+
+use tidelock_proto::v1;
+use tidelock_proto::v1::event::Kind as EventKind;
+use tidelock_proto::v1::sync_response::Update;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::Status;
+
+use super::{Agent, refused};
+use crate::core::Core;
+use crate::nodes::{Ended, Open, StreamKind};
+
+type Updates = ReceiverStream<Result<v1::SyncResponse, Status>>;
+
+pub(super) fn sync(
+    core: &Arc<Core>,
+    agent: &Agent,
+    held_generation: u64,
+) -> Result<Updates, Status> {
+    let generation = core.world().generation;
+    if held_generation > generation {
+        let detail = format!(
+            "the node holds generation {held_generation}, this control plane is at {generation}: was it restored from a backup?"
+        );
+        tracing::error!(node = %agent.node, detail, "Sync refused");
+        refused(core, &agent.caller, agent.node.as_str(), "Sync", &detail);
+        return Err(Status::failed_precondition(detail));
+    }
+    let Some(open) = core
+        .nodes
+        .open(&agent.node, StreamKind::Sync, agent.caller.remote)
+    else {
+        return Err(Status::unauthenticated("the node is gone"));
+    };
+    let remote = agent.caller.remote.to_string();
+    tracing::info!(node = %agent.node, remote, "node connected");
+    core.events.record(
+        agent.node.as_str(),
+        EventKind::NodeConnected(v1::NodeConnected { remote }),
+    );
+    let (sender, updates) = mpsc::channel(1);
+    tokio::spawn(run(Arc::clone(core), open, sender));
+    Ok(ReceiverStream::new(updates))
+}
+
+async fn run(
+    core: Arc<Core>,
+    mut open: Open,
+    sender: mpsc::Sender<Result<v1::SyncResponse, Status>>,
+) {
+    let reason = push(&core, &mut open, &sender).await;
+    let closed = core.nodes.close(&open);
+    tracing::info!(node = %open.node, reason, "node disconnected");
+    if closed {
+        let event = v1::NodeDisconnected {
+            reason: reason.to_owned(),
+        };
+        core.events
+            .record(open.node.as_str(), EventKind::NodeDisconnected(event));
+    }
+}
+
+/// Pushes until the stream is over; gives the reason.
+async fn push(
+    core: &Arc<Core>,
+    open: &mut Open,
+    sender: &mpsc::Sender<Result<v1::SyncResponse, Status>>,
+) -> &'static str {
+    let mut world = core.watch();
+    loop {
+        let current = Arc::clone(&world.borrow_and_update());
+        let generation = current.generation;
+        let snapshot = crate::convert::snapshot(&current, &open.node, core.authority.bundle());
+        drop(current);
+        let update = v1::SyncResponse {
+            update: Some(Update::Snapshot(snapshot)),
+        };
+        if sender.send(Ok(update)).await.is_err() {
+            return "closed by the node";
+        }
+        core.nodes
+            .with_stream(open, |node| node.sent_generation = generation);
+        let over = tokio::select! {
+            changed = world.changed() => match changed {
+                Ok(()) => continue,
+                Err(_) => stopping(),
+            },
+            ended = open.ended() => ending(ended),
+            () = core.stopping() => stopping(),
+            () = sender.closed() => return "closed by the node",
+        };
+        let (reason, status) = over;
+        // The node may be gone by now.
+        let _ = sender.send(Err(status)).await;
+        return reason;
+    }
+}
+
+fn stopping() -> (&'static str, Status) {
+    (
+        "the control plane stops",
+        Status::unavailable("the control plane stops"),
+    )
+}
+
+pub(super) fn ending(ended: Ended) -> (&'static str, Status) {
+    let reason = match ended {
+        Ended::Superseded => "the node opened another stream",
+        Ended::Reattested => "the node attested anew",
+    };
+    (reason, Status::aborted(reason))
+}

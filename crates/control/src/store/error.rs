@@ -1,0 +1,71 @@
+//! What can go wrong with the store.
+
+use std::path::PathBuf;
+
+/// Why the store cannot be used, or a call to it failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// The file cannot be opened or created.
+    #[error("cannot open the database `{}`: {source}", path.display())]
+    Open {
+        /// Which file.
+        path: PathBuf,
+        /// Why not.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The file is SQLite's, but not ours.
+    #[error("`{}` is a database of another program (application id {found:#010x})", path.display())]
+    Foreign {
+        /// Which file.
+        path: PathBuf,
+        /// Its application id.
+        found: u32,
+    },
+    /// A newer Tidelock has written it.
+    #[error("`{}` has schema version {found}, this control plane knows up to {known}: was it written by a newer one?", path.display())]
+    TooNew {
+        /// Which file.
+        path: PathBuf,
+        /// Its version.
+        found: u32,
+        /// Ours.
+        known: u32,
+    },
+    /// SQLite finds it damaged.
+    #[error("the database `{}` is damaged: {detail}", path.display())]
+    Corrupt {
+        /// Which file.
+        path: PathBuf,
+        /// What SQLite says.
+        detail: String,
+    },
+    /// A migration failed; the store is as it was.
+    #[error("cannot bring the database to schema version {to}: {source}")]
+    Migration {
+        /// The version it was to become.
+        to: u32,
+        /// Why not.
+        source: rusqlite::Error,
+    },
+    /// The store is at another generation than the caller thinks.
+    #[error("the store is at generation {found}, not {expected}")]
+    StaleGeneration {
+        /// What the caller thinks.
+        expected: u64,
+        /// What it is.
+        found: u64,
+    },
+    /// A set-up store was to be set up, or one that is not was to be used.
+    #[error("the store is {}", if *set_up { "set up already" } else { "not set up" })]
+    SetUp {
+        /// Whether it is.
+        set_up: bool,
+    },
+    /// A row that has to be there is not.
+    #[error("no such row")]
+    NoSuchRow,
+    /// Anything else that SQLite refused.
+    #[error("the database refused: {0}")]
+    Sql(#[from] rusqlite::Error),
+}

@@ -1,0 +1,212 @@
+use std::os::unix::fs::PermissionsExt as _;
+
+use super::*;
+use crate::token::TokenHash;
+
+fn document(name: &str, json: &str) -> DocumentRecord {
+    DocumentRecord {
+        key: DocumentKey {
+            kind: "Policy".into(),
+            name: name.into(),
+        },
+        json: json.into(),
+    }
+}
+
+fn authority() -> AuthorityRecord {
+    AuthorityRecord {
+        trust_domain: "example.org".into(),
+        certificate: vec![1],
+        key_file: "k".into(),
+    }
+}
+
+fn node(serial: u8) -> NodeRecord {
+    NodeRecord {
+        name: "n".into(),
+        serial: vec![serial],
+        previous_serial: None,
+        not_after: 5,
+        attested: 4,
+    }
+}
+
+fn store() -> (tempfile::TempDir, SqliteStore) {
+    let dir = tempfile::tempdir().expect("temp dir");
+    let store = SqliteStore::open(&dir.path().join("s.db")).expect("open");
+    store.set_up(&authority()).expect("set up");
+    (dir, store)
+}
+
+#[test]
+fn a_store_keeps_everything_over_a_restart() {
+    let (dir, store) = store();
+    assert_eq!(
+        store
+            .commit(1, &[document("a", "1"), document("b", "2")], &[])
+            .expect("commit"),
+        2
+    );
+    assert_eq!(
+        store
+            .commit(2, &[document("a", "3")], &[document("b", "").key])
+            .expect("commit"),
+        3
+    );
+    drop(store);
+    let store = SqliteStore::open(&dir.path().join("s.db")).expect("reopen");
+    assert_eq!(
+        store.documents().expect("read"),
+        (3, vec![document("a", "3")])
+    );
+    assert_eq!(store.authority().expect("read"), Some(authority()));
+    assert!(matches!(
+        store.set_up(&authority()),
+        Err(StoreError::SetUp { set_up: true })
+    ));
+}
+
+#[test]
+fn a_failed_commit_changes_nothing() {
+    let (_dir, store) = store();
+    let missing = document("missing", "").key;
+    assert!(matches!(
+        store.commit(1, &[document("a", "1")], &[missing]),
+        Err(StoreError::NoSuchRow)
+    ));
+    assert!(matches!(
+        store.commit(7, &[document("a", "1")], &[]),
+        Err(StoreError::StaleGeneration {
+            expected: 7,
+            found: 1
+        })
+    ));
+    assert_eq!(store.documents().expect("read"), (1, vec![]));
+}
+
+#[test]
+fn the_generation_only_grows() {
+    let (_dir, store) = store();
+    let connection = store.lock();
+    assert!(
+        connection
+            .execute("UPDATE control SET generation = 1", [])
+            .is_err()
+    );
+    assert!(connection.execute("DELETE FROM control", []).is_err());
+}
+
+#[test]
+fn a_token_is_redeemed_once_and_in_time() {
+    let (_dir, store) = store();
+    let token = |id: u8, expires| TokenRecord {
+        id: TokenId([id; 8]),
+        hash: TokenHash([id; 32]),
+        node: "n".into(),
+        expires,
+        used: None,
+    };
+    store.add_token(&token(1, 100), 0).expect("add");
+    store.add_token(&token(2, 100), 0).expect("add");
+    assert!(
+        !store
+            .redeem(&TokenId([2; 8]), 100, &node(2))
+            .expect("redeem"),
+        "expired"
+    );
+    assert!(
+        !store.redeem(&TokenId([3; 8]), 1, &node(3)).expect("redeem"),
+        "unknown"
+    );
+    assert!(store.nodes().expect("nodes").is_empty());
+    assert!(
+        store
+            .redeem(&TokenId([1; 8]), 99, &node(1))
+            .expect("redeem")
+    );
+    assert!(
+        !store
+            .redeem(&TokenId([1; 8]), 99, &node(9))
+            .expect("redeem"),
+        "used"
+    );
+    assert_eq!(store.nodes().expect("nodes"), [node(1)]);
+    assert_eq!(
+        store
+            .token(&TokenId([1; 8]))
+            .expect("token")
+            .and_then(|t| t.used),
+        Some(99)
+    );
+    store
+        .add_token(&token(4, i64::MAX), 101 + TOKEN_MEMORY_SECS)
+        .expect("add");
+    assert_eq!(
+        store.token(&TokenId([1; 8])).expect("token"),
+        None,
+        "long expired, forgotten"
+    );
+}
+
+#[test]
+fn events_are_bounded_and_in_order() {
+    let (_dir, store) = store();
+    let event = |seq| EventRecord {
+        seq,
+        bytes: vec![1],
+    };
+    for seq in 1..=7 {
+        store.append_events(&[event(seq)], 5).expect("append");
+    }
+    assert_eq!(
+        store.recent_events(100).expect("read"),
+        [3, 4, 5, 6, 7].map(event)
+    );
+    assert_eq!(store.recent_events(2).expect("read"), [6, 7].map(event));
+}
+
+#[test]
+fn files_that_are_not_ours_are_refused_and_left_alone() {
+    let dir = tempfile::tempdir().expect("temp dir");
+    let path = dir.path().join("x.db");
+    std::fs::write(&path, "no database at all, and longer than any header of SQLite's could be, well over a hundred bytes in sum")
+        .expect("write");
+    assert!(matches!(
+        SqliteStore::open(&path),
+        Err(StoreError::Corrupt { .. })
+    ));
+    std::fs::remove_file(&path).expect("remove");
+    Connection::open(&path)
+        .and_then(|c| c.execute_batch("CREATE TABLE t (x)"))
+        .expect("create");
+    assert!(matches!(
+        SqliteStore::open(&path),
+        Err(StoreError::Foreign { found: 0, .. })
+    ));
+    let (dir, store) = store();
+    store
+        .lock()
+        .pragma_update(None, "user_version", 99)
+        .expect("pragma");
+    drop(store);
+    assert!(matches!(
+        SqliteStore::open(&dir.path().join("s.db")),
+        Err(StoreError::TooNew { found: 99, .. })
+    ));
+    assert!(matches!(
+        SqliteStore::open(dir.path()),
+        Err(StoreError::Open { .. })
+    ));
+}
+
+#[test]
+fn the_file_is_its_owners_alone() {
+    let (dir, _store) = store();
+    for file in ["s.db", "s.db-wal"] {
+        let mode = std::fs::metadata(dir.path().join(file))
+            .expect(file)
+            .permissions()
+            .mode();
+        assert_eq!(mode & 0o777, 0o600, "{file}");
+    }
+}

@@ -1,0 +1,184 @@
+//! The documents in force, as one immutable value per generation.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tidelock_proto::v1;
+use tidelock_spiffe_core::TrustDomain;
+
+use crate::document::{
+    self, Compiled, Document, DocumentError, Format, Key, Kind, Parsed, Policy, Service,
+    SourceFile, WorkloadIdentity,
+};
+use crate::name::Name;
+use crate::store::DocumentRecord;
+
+/// Deadlines and bounds that nodes enforce: the defaults of the kernel contract.
+pub(crate) const LIMITS: v1::Limits = v1::Limits {
+    grant_wait_ms: 10_000,
+    handshake_ms: 10_000,
+    max_handshakes: 4_096,
+    max_handshakes_per_listener: 1_024,
+};
+
+/// All documents at one generation, checked together, with what is made of them.
+#[derive(Clone, Debug)]
+pub(crate) struct World {
+    pub(crate) generation: u64,
+    pub(crate) documents: BTreeMap<Key, Document>,
+    pub(crate) compiled: Arc<Compiled>,
+}
+
+/// A change that has been checked and can be committed.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    pub(crate) documents: BTreeMap<Key, Document>,
+    pub(crate) compiled: Arc<Compiled>,
+    /// Every document given, in order.
+    pub(crate) changes: Vec<(Key, v1::Change)>,
+}
+
+impl World {
+    /// Takes up what the store holds.
+    ///
+    /// # Errors
+    /// What is wrong with the stored documents: nothing, unless someone or something else wrote them.
+    pub(crate) fn load(
+        generation: u64,
+        records: &[DocumentRecord],
+        ours: TrustDomain<'_>,
+    ) -> Result<Self, Vec<DocumentError>> {
+        let mut errors = Vec::new();
+        let files: Vec<SourceFile> = records.iter().map(stored_file).collect();
+        let parsed = if files.is_empty() {
+            Vec::new()
+        } else {
+            document::parse(&files, ours, &mut errors)
+        };
+        let documents = parsed
+            .iter()
+            .map(|p| (p.document.key(), p.document.clone()))
+            .collect();
+        let compiled = check(&documents, &parsed, &mut errors);
+        match compiled {
+            Some(compiled) if errors.is_empty() => Ok(Self {
+                generation,
+                documents,
+                compiled: Arc::new(compiled),
+            }),
+            _ => Err(errors),
+        }
+    }
+
+    /// Checks files against what is in force.
+    ///
+    /// # Errors
+    /// Everything that is wrong with them.
+    pub(crate) fn plan_apply(
+        &self,
+        files: &[SourceFile],
+        ours: TrustDomain<'_>,
+    ) -> Result<Plan, Vec<DocumentError>> {
+        let mut errors = Vec::new();
+        let parsed = document::parse(files, ours, &mut errors);
+        let mut documents = self.documents.clone();
+        let mut changes = Vec::with_capacity(parsed.len());
+        for new in &parsed {
+            let key = new.document.key();
+            let change = match self.documents.get(&key) {
+                None => v1::Change::Created,
+                Some(old) if *old == new.document => v1::Change::Unchanged,
+                Some(_) => v1::Change::Updated,
+            };
+            documents.insert(key.clone(), new.document.clone());
+            changes.push((key, change));
+        }
+        match check(&documents, &parsed, &mut errors) {
+            Some(compiled) if errors.is_empty() => Ok(Plan {
+                documents,
+                compiled: Arc::new(compiled),
+                changes,
+            }),
+            _ => Err(errors),
+        }
+    }
+
+    /// Checks the removal of one document; `None` if there is no such.
+    ///
+    /// # Errors
+    /// Everything that is wrong with what would be left.
+    pub(crate) fn plan_delete(&self, key: &Key) -> Option<Result<Plan, Vec<DocumentError>>> {
+        let mut documents = self.documents.clone();
+        documents.remove(key)?;
+        let mut errors = Vec::new();
+        let compiled = check(&documents, &[], &mut errors);
+        let changes = vec![(key.clone(), v1::Change::Deleted)];
+        Some(
+            compiled
+                .map(|compiled| Plan {
+                    documents,
+                    compiled: Arc::new(compiled),
+                    changes,
+                })
+                .ok_or(errors),
+        )
+    }
+
+    pub(crate) fn identities(&self) -> impl Iterator<Item = &WorkloadIdentity> {
+        self.documents.values().filter_map(|d| {
+            if let Document::WorkloadIdentity(i) = d {
+                Some(i)
+            } else {
+                None
+            }
+        })
+    }
+
+    pub(crate) fn identity(&self, name: &str) -> Option<&WorkloadIdentity> {
+        let key = (Kind::WorkloadIdentity, Name::parse(name).ok()?);
+        match self.documents.get(&key)? {
+            Document::WorkloadIdentity(identity) => Some(identity),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn services(&self) -> impl Iterator<Item = &Service> {
+        self.documents.values().filter_map(|d| {
+            if let Document::Service(s) = d {
+                Some(s)
+            } else {
+                None
+            }
+        })
+    }
+
+    pub(crate) fn policies(&self) -> impl Iterator<Item = &Policy> {
+        self.documents.values().filter_map(|d| {
+            if let Document::Policy(p) = d {
+                Some(p)
+            } else {
+                None
+            }
+        })
+    }
+}
+
+fn check(
+    documents: &BTreeMap<Key, Document>,
+    parsed: &[Parsed],
+    errors: &mut Vec<DocumentError>,
+) -> Option<Compiled> {
+    document::conflicts(documents, parsed, errors);
+    let compiled = document::compile(documents, parsed, errors)?;
+    document::fits(documents, &compiled, parsed, errors);
+    Some(compiled)
+}
+
+fn stored_file(record: &DocumentRecord) -> SourceFile {
+    let name = format!("(store: {} {})", record.key.kind, record.key.name);
+    SourceFile {
+        name,
+        text: record.json.clone(),
+        format: Format::Yaml,
+    }
+}

@@ -1,0 +1,168 @@
+//! Who may have which SVID signed.
+
+use crate::common::{NodeKeys, Plane, code, csr, forged_csr, identity, node_keys};
+use rcgen::{CertificateParams, KeyPair, PublicKeyData as _, SanType};
+use tidelock_proto::v1;
+use tidelock_proto::v1::event::Kind as EventKind;
+use tidelock_spiffe_core::x509::Leaf;
+use tonic::Code;
+
+fn request(entry: &str, csr: Vec<u8>) -> v1::SignRequest {
+    let spiffe_id = format!("spiffe://example.org/{entry}");
+    v1::SignRequest {
+        entry_id: entry.into(),
+        spiffe_id,
+        csr,
+    }
+}
+
+async fn plane() -> (Plane, NodeKeys) {
+    let plane = Plane::start().await;
+    let documents = [
+        identity("curl", "  svid: {ttl: 10s}\n"),
+        identity("wget", "  nodes: [n1]\n"),
+        identity("foreign", "  nodes: [n2]\n"),
+    ];
+    plane.applied(&documents.concat()).await;
+    let keys = plane.attested("n1").await;
+    (plane, keys)
+}
+
+#[tokio::test]
+async fn an_entry_of_the_node_gives_an_svid() {
+    let (plane, keys) = plane().await;
+    let mut client = plane.node(Some(&keys)).await;
+    for (entry, ttl) in [("curl", 10), ("wget", 3_600)] {
+        let key = KeyPair::generate().expect("key");
+        let before = now();
+        let response = client
+            .sign(request(entry, csr(&key)))
+            .await
+            .expect("signed")
+            .into_inner();
+        let leaf = Leaf::parse(&response.chain[0]).expect("an X509-SVID");
+        assert_eq!(leaf.id.as_str(), format!("spiffe://example.org/{entry}"));
+        assert_eq!(leaf.spki, key.subject_public_key_info());
+        assert!(
+            (before + ttl..=now() + ttl).contains(&leaf.not_after),
+            "{entry}"
+        );
+        let issued = plane
+            .event(|e| matches!(&e.kind, Some(EventKind::SvidIssued(i)) if i.entry_id == entry))
+            .await;
+        let Some(EventKind::SvidIssued(issued)) = issued.kind else {
+            panic!()
+        };
+        assert_eq!(issued.serial, leaf.serial);
+    }
+}
+
+fn now() -> i64 {
+    let now = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .expect("after 1970");
+    i64::try_from(now.as_secs()).expect("in range")
+}
+
+#[tokio::test]
+async fn the_spiffe_id_comes_from_the_entry_and_never_from_the_request() {
+    let (plane, keys) = plane().await;
+    let key = KeyPair::generate().expect("key");
+    let mut params = CertificateParams::default();
+    let uri = "spiffe://example.org/tidelock/control"
+        .try_into()
+        .expect("IA5");
+    params.subject_alt_names = vec![SanType::URI(uri)];
+    let csr = params.serialize_request(&key).expect("csr").der().to_vec();
+    let mut client = plane.node(Some(&keys)).await;
+    let response = client
+        .sign(request("curl", csr))
+        .await
+        .expect("signed")
+        .into_inner();
+    let leaf = Leaf::parse(&response.chain[0]).expect("an X509-SVID");
+    assert_eq!(leaf.id.as_str(), "spiffe://example.org/curl");
+    assert!(leaf.names().count() == 1);
+}
+
+#[tokio::test]
+async fn what_is_not_the_nodes_is_refused_and_told() {
+    let (plane, keys) = plane().await;
+    let mut client = plane.node(Some(&keys)).await;
+    let key = KeyPair::generate().expect("key");
+    let mut changed = request("curl", csr(&key));
+    changed.spiffe_id = "spiffe://example.org/wget".into();
+    let cases = [
+        (request("foreign", csr(&key)), Code::PermissionDenied),
+        (request("absent", csr(&key)), Code::NotFound),
+        (request("../wget", csr(&key)), Code::NotFound),
+        (changed, Code::FailedPrecondition),
+        (request("curl", forged_csr(&key)), Code::InvalidArgument),
+        (request("curl", vec![]), Code::InvalidArgument),
+    ];
+    let count = cases.len();
+    for (request, expected) in cases {
+        let entry = request.entry_id.clone();
+        assert_eq!(code(client.sign(request).await), expected, "{entry}");
+    }
+    let refused =
+        |e: &v1::Event| matches!(&e.kind, Some(EventKind::CallRefused(r)) if r.call == "Sign");
+    let told: Vec<_> = plane.events().await.into_iter().filter(refused).collect();
+    assert_eq!(told.len(), count);
+    assert!(told.iter().all(|e| e.node == "n1"));
+}
+
+#[tokio::test]
+async fn nothing_but_attest_is_for_callers_without_a_nodes_svid() {
+    let (plane, keys) = plane().await;
+    let key = KeyPair::generate().expect("key");
+    let signed = plane
+        .node(Some(&keys))
+        .await
+        .sign(request("curl", csr(&key)))
+        .await;
+    let workload = node_keys(&key, signed.expect("signed").into_inner().chain);
+    for (who, keys, expected) in [
+        ("anonymous", None, Code::Unauthenticated),
+        ("a workload", Some(&workload), Code::PermissionDenied),
+    ] {
+        let mut client = plane.node(keys).await;
+        let reports = tokio_stream::iter([v1::ReportRequest::default()]);
+        assert_eq!(
+            code(client.sign(request("curl", csr(&key))).await),
+            expected,
+            "{who}"
+        );
+        assert_eq!(
+            code(client.renew(v1::RenewRequest { csr: csr(&key) }).await),
+            expected,
+            "{who}"
+        );
+        assert_eq!(
+            code(client.sync(v1::SyncRequest { held_generation: 0 }).await),
+            expected,
+            "{who}"
+        );
+        assert_eq!(code(client.report(reports).await), expected, "{who}");
+    }
+}
+
+#[tokio::test]
+async fn certificates_of_another_authority_do_not_get_through_tls() {
+    let (plane, _) = plane().await;
+    let other = Plane::start().await;
+    let foreign = other.attested("n1").await;
+    // In TLS 1.3 the refusal arrives with the first read.
+    let refused = match plane.connect(Some(&foreign)).await {
+        Err(_) => true,
+        Ok(channel) => {
+            let mut client = tidelock_proto::v1::node_client::NodeClient::new(channel);
+            let answer = client.sync(v1::SyncRequest { held_generation: 0 }).await;
+            !matches!(
+                code(answer),
+                Code::Ok | Code::PermissionDenied | Code::Unauthenticated
+            )
+        }
+    };
+    assert!(refused);
+}

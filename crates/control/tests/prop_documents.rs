@@ -1,0 +1,130 @@
+//! Documents: what is stored is what was applied, and no text brings the reader down.
+
+use proptest::collection::{btree_set, vec};
+use proptest::prelude::*;
+use tidelock_attest::Selectors;
+use tidelock_control::Name;
+use tidelock_control::document::{
+    Address, Document, Format, Netns, Policy, Service, SourceFile, WorkloadIdentity, parse_files,
+};
+use tidelock_spiffe_core::{SpiffeIdBuf, TrustDomain};
+
+const TRUST_DOMAIN: &str = "example.org";
+
+fn name() -> impl Strategy<Value = Name> {
+    "[a-z0-9]([a-z0-9._-]{0,20}[a-z0-9])?".prop_map(|text| Name::parse(&text).expect("a name"))
+}
+
+fn spiffe_id() -> impl Strategy<Value = SpiffeIdBuf> {
+    "(/[A-Za-z0-9_-]{1,10}){1,4}"
+        .prop_filter("reserved", |path| {
+            !path.to_ascii_lowercase().starts_with("/tidelock")
+        })
+        .prop_map(|path| {
+            SpiffeIdBuf::parse(&format!("spiffe://{TRUST_DOMAIN}{path}")).expect("an ID")
+        })
+}
+
+fn address() -> impl Strategy<Value = Address> {
+    let range = prop_oneof![
+        (any::<u32>(), 0..=32u32).prop_map(|(bits, len)| {
+            let network = u64::from(bits) >> (32 - len) << (32 - len);
+            format!("{}/{len}", std::net::Ipv4Addr::from_bits(network as u32))
+        }),
+        (any::<u128>(), 1..=64u32).prop_map(|(bits, len)| {
+            format!(
+                "[{}/{len}]",
+                std::net::Ipv6Addr::from_bits(bits >> (128 - len) << (128 - len))
+            )
+        }),
+    ];
+    (range, 1..=u16::MAX)
+        .prop_map(|(range, port)| Address::parse(&format!("{range}:{port}")).expect("an address"))
+}
+
+fn identity() -> impl Strategy<Value = Document> {
+    let nodes = proptest::option::of(btree_set(name(), 1..4));
+    let selectors = ("[a-z0-9 '\"#:é]{1,20}", any::<u16>()).prop_map(|(path, uid)| {
+        Selectors::parse([format!("unix:path:/{path}"), format!("unix:uid:{uid}")])
+            .expect("selectors")
+    });
+    (name(), spiffe_id(), selectors, 10..100_000u32, nodes).prop_map(
+        |(name, spiffe_id, selectors, svid_ttl_secs, nodes)| {
+            Document::WorkloadIdentity(WorkloadIdentity {
+                name,
+                spiffe_id,
+                selectors,
+                svid_ttl_secs,
+                nodes,
+            })
+        },
+    )
+}
+
+fn service() -> impl Strategy<Value = Document> {
+    (name(), vec(address(), 1..5), btree_set(spiffe_id(), 1..5)).prop_map(
+        |(name, addresses, servers)| {
+            Document::Service(Service {
+                name,
+                addresses,
+                servers: servers.into_iter().collect(),
+                netns: Netns::Host,
+            })
+        },
+    )
+}
+
+/// Any text but NUL, which no YAML file can hold.
+fn policy() -> impl Strategy<Value = Document> {
+    let text = prop_oneof![
+        "[^\0]{0,200}",
+        any::<String>(),
+        "(permit\\(x\\);\n? *){0,300}"
+    ]
+    .prop_map(|text| text.replace('\0', ""));
+    (name(), text).prop_map(|(name, cedar)| Document::Policy(Policy { name, cedar }))
+}
+
+fn parse(text: &str) -> Result<Vec<Document>, Vec<tidelock_control::document::DocumentError>> {
+    let file = SourceFile {
+        name: "f".into(),
+        text: text.into(),
+        format: Format::Yaml,
+    };
+    parse_files(
+        &[file],
+        TrustDomain::parse(TRUST_DOMAIN).expect("trust domain"),
+    )
+}
+
+proptest! {
+    #[test]
+    fn a_document_is_read_back_from_its_json(document in prop_oneof![identity(), service(), policy()]) {
+        let json = document.to_json();
+        prop_assert_eq!(parse(&json.to_string()), Ok(vec![document.clone()]));
+        prop_assert_eq!(parse(&serde_json::to_string_pretty(&json).expect("JSON")), Ok(vec![document]));
+    }
+
+    #[test]
+    fn any_text_is_read_or_refused(text in any::<String>()) {
+        let _ = parse(&text);
+    }
+
+    #[test]
+    fn text_that_looks_like_yaml_is_read_or_refused(text in "[-a: \n\t\\[\\]{},'\"|>&*!%#?x]{0,80}") {
+        let _ = parse(&text);
+    }
+
+    #[test]
+    fn a_damaged_document_is_read_or_refused(
+        document in prop_oneof![identity(), service(), policy()],
+        cut in any::<prop::sample::Index>(),
+        with in "[-: \n{}\\[\\],\"']{0,3}",
+    ) {
+        let mut text = document.to_json().to_string();
+        let at = text.char_indices().map(|(at, _)| at).nth(cut.index(text.chars().count())).unwrap_or(0);
+        text.insert_str(at, &with);
+        let _ = parse(&text);
+        let _ = parse(&text[..at]);
+    }
+}
