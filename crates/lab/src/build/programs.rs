@@ -1,9 +1,10 @@
 //! The programs that run beside the module.
 
 use crate::cmd::Cmd;
-use crate::failure::{Failure, Result};
+use crate::failure::{Doing, Failure, Result};
 use crate::places::Places;
 use crate::say::timed;
+use std::fs;
 use std::path::PathBuf;
 
 /// Packages and the program each builds.
@@ -16,7 +17,8 @@ const PROGRAMS: [(&str, &str); 3] = [
 /// The C library of the guest: Debian 12's.
 const GUEST_GLIBC: (u32, u32) = (2, 36);
 
-/// Builds the programs; their paths.
+/// Builds the programs; their paths. In the profile of the tests, so that nothing is compiled twice, and without
+/// debug information, because they are copied into every guest.
 ///
 /// # Errors
 /// When one does not build.
@@ -25,14 +27,23 @@ pub(crate) fn programs(places: &Places) -> Result<Vec<PathBuf>> {
         .iter()
         .flat_map(|(package, _)| ["--package", package]);
     let cargo = Cmd::new("cargo")
-        .args(["build", "--quiet", "--profile", "guest"])
+        .args(["build", "--quiet"])
         .args(packages)
         .dir(&places.repo);
     if !timed("control plane, agent and command line", || cargo.succeeds())? {
         return Err(Failure::new("the programs do not build (see above)"));
     }
-    let folder = places.target.join("guest");
-    Ok(PROGRAMS.iter().map(|(_, name)| folder.join(name)).collect())
+    let folder = places.target.join("lab").join("programs");
+    fs::create_dir_all(&folder).doing("make the folder", &folder)?;
+    PROGRAMS
+        .iter()
+        .map(|(_, name)| {
+            let stripped = folder.join(name);
+            let built = places.target.join("debug").join(name);
+            Cmd::new("strip").arg("-o").arg(&stripped).arg(&built).run()?;
+            Ok(stripped)
+        })
+        .collect()
 }
 
 /// Programs built here run in the guest only if its C library is not older than ours.
