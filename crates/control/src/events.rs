@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use prost::Message as _;
 use tidelock_proto::v1::event::Kind;
 use tidelock_proto::v1::{Event, EventsLost};
-use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::sync::{broadcast, mpsc};
+use tokio::task::JoinHandle;
 
 use crate::clock;
 use crate::store::{EventRecord, Store, StoreError};
@@ -29,7 +30,7 @@ const MAX_FOLLOWER_LAG: usize = 4_096;
 pub(crate) struct Events {
     ring: Mutex<Ring>,
     live: broadcast::Sender<Arc<Event>>,
-    writer: mpsc::Sender<Job>,
+    writer: mpsc::Sender<Arc<Event>>,
     unwritten: AtomicU64,
 }
 
@@ -39,18 +40,13 @@ struct Ring {
     events: VecDeque<Arc<Event>>,
 }
 
-#[derive(Debug)]
-enum Job {
-    Write(Arc<Event>),
-    Flush(oneshot::Sender<()>),
-}
-
 /// Events so far, and those to come.
 pub(crate) type Followed = (Vec<Arc<Event>>, broadcast::Receiver<Arc<Event>>);
 
 impl Events {
-    /// Takes up where the store ends, and starts the task that writes.
-    pub(crate) fn start(store: Arc<dyn Store>) -> Result<Arc<Self>, StoreError> {
+    /// Takes up where the store ends, and starts the task that writes. It ends when the log is dropped and everything is
+    /// written.
+    pub(crate) fn start(store: Arc<dyn Store>) -> Result<(Arc<Self>, JoinHandle<()>), StoreError> {
         let records = store.recent_events(MAX_KEPT_EVENTS)?;
         // Events that were given a number but not written before a crash: their numbers are not used again.
         let next_seq = records
@@ -68,8 +64,8 @@ impl Events {
             writer,
             unwritten: AtomicU64::new(0),
         });
-        tokio::spawn(write(store, jobs));
-        Ok(log)
+        let writer = tokio::spawn(write(store, jobs));
+        Ok((log, writer))
     }
 
     /// Records an event that happens now. `node` is empty if none is concerned.
@@ -109,7 +105,7 @@ impl Events {
         ring.events.push_back(Arc::clone(&event));
         // Under the lock, so that followers and the store see events in order. No receiver is no error.
         let _ = self.live.send(Arc::clone(&event));
-        if self.writer.try_send(Job::Write(event)).is_err() {
+        if self.writer.try_send(event).is_err() {
             self.unwritten.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -125,42 +121,23 @@ impl Events {
             .collect();
         (kept, self.live.subscribe())
     }
-
-    /// Waits until what was recorded so far is in the store.
-    pub(crate) async fn flush(&self) {
-        let (done, written) = oneshot::channel();
-        if self.writer.send(Job::Flush(done)).await.is_ok() {
-            let _ = written.await;
-        }
-    }
 }
 
-async fn write(store: Arc<dyn Store>, mut jobs: mpsc::Receiver<Job>) {
+async fn write(store: Arc<dyn Store>, mut events: mpsc::Receiver<Arc<Event>>) {
     let mut batch = Vec::with_capacity(MAX_BATCH_EVENTS);
-    while jobs.recv_many(&mut batch, MAX_BATCH_EVENTS).await > 0 {
-        let mut records = Vec::with_capacity(batch.len());
-        let mut flushes = Vec::new();
-        for job in batch.drain(..) {
-            match job {
-                Job::Write(event) => records.push(EventRecord {
-                    seq: event.seq,
-                    bytes: event.encode_to_vec(),
-                }),
-                Job::Flush(done) => flushes.push(done),
-            }
-        }
+    while events.recv_many(&mut batch, MAX_BATCH_EVENTS).await > 0 {
+        let record = |event: Arc<Event>| EventRecord {
+            seq: event.seq,
+            bytes: event.encode_to_vec(),
+        };
+        let records: Vec<_> = batch.drain(..).map(record).collect();
         let store = Arc::clone(&store);
         let written =
-            tokio::task::spawn_blocking(move || store.append_events(&records, MAX_KEPT_EVENTS))
-                .await;
-        match written {
+            tokio::task::spawn_blocking(move || store.append_events(&records, MAX_KEPT_EVENTS));
+        match written.await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::error!(%error, "events cannot be written"),
             Err(error) => tracing::error!(%error, "events cannot be written"),
-        }
-        for done in flushes {
-            // Whoever waited may be gone.
-            let _ = done.send(());
         }
     }
 }

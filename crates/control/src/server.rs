@@ -12,7 +12,7 @@ use tidelock_proto::v1::node_server::NodeServer;
 use tidelock_proto::{MAX_MESSAGE_BYTES, v1};
 use tidelock_spiffe_core::TrustDomainBuf;
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Server;
 
@@ -64,6 +64,7 @@ pub struct ControlPlane {
     core: Arc<Core>,
     stop: watch::Sender<bool>,
     tasks: JoinSet<Result<(), tonic::transport::Error>>,
+    writer: JoinHandle<()>,
     _data_dir: DataDir,
 }
 
@@ -86,9 +87,10 @@ impl ControlPlane {
         let admin_socket = AdminSocket::bind(&options.admin_socket)?;
         let (listeners, listening) = net::bind(&options.listen).await?;
         let (stop, stopping) = watch::channel(false);
+        let (events, writer) = Events::start(Arc::clone(&store))?;
         let core = Core::new(Parts {
             trust_domain: options.trust_domain.clone(),
-            events: Events::start(Arc::clone(&store))?,
+            events,
             store,
             authority,
             nodes,
@@ -122,6 +124,7 @@ impl ControlPlane {
             core,
             stop,
             tasks,
+            writer,
             _data_dir: data_dir,
         })
     }
@@ -141,16 +144,26 @@ impl ControlPlane {
         }
     }
 
-    /// Ends all streams, lets calls finish for a short while, and writes what is not written.
-    pub async fn stop(mut self) {
+    /// Ends all streams, lets calls finish for a short while, writes what is not written, and closes the store.
+    pub async fn stop(self) {
         tracing::info!("the control plane stops");
-        self.stop.send_replace(true);
-        let all = async { while self.tasks.join_next().await.is_some() {} };
+        let Self {
+            core,
+            stop,
+            mut tasks,
+            writer,
+            _data_dir,
+        } = self;
+        stop.send_replace(true);
+        let all = async {
+            while tasks.join_next().await.is_some() {}
+            // The last to know the core lets go of the log, and the log's writer of the store.
+            drop(core);
+            drop(writer.await);
+        };
         if tokio::time::timeout(STOP_DEADLINE, all).await.is_err() {
             tracing::warn!("some calls did not end in time");
         }
-        self.tasks.shutdown().await;
-        self.core.events.flush().await;
     }
 }
 

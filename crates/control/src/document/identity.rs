@@ -130,7 +130,7 @@ fn nodes(reader: &mut Reader<'_>, at: &Cursor<'_>) -> BTreeSet<Name> {
 
 /// Every selector that is wrong is reported; what is wrong with the list, once they are all right.
 fn selectors(reader: &mut Reader<'_>, at: &Cursor<'_>) -> Option<Selectors> {
-    let items = reader.list(at);
+    let items = reader.list(at)?;
     let mut texts = Vec::with_capacity(items.len());
     for item in &items {
         let Some(text) = reader.text(item) else {

@@ -108,24 +108,25 @@ impl<'e> Reader<'e> {
     }
 
     /// The value is a list.
-    pub(crate) fn list<'n>(&mut self, at: &Cursor<'n>) -> Vec<Cursor<'n>> {
+    pub(crate) fn list<'n>(&mut self, at: &Cursor<'n>) -> Option<Vec<Cursor<'n>>> {
         let Value::Seq(items) = &at.node.value else {
             self.wrong_shape(at, "a list");
-            return Vec::new();
+            return None;
         };
         let item = |(n, node)| Cursor {
             node,
             field: format!("{}[{n}]", at.field),
         };
-        items.iter().enumerate().map(item).collect()
+        Some(items.iter().enumerate().map(item).collect())
     }
 
-    /// The value is a list with at least one item.
+    /// The value is a list with at least one item; no items are given if it is not.
     pub(crate) fn filled_list<'n>(&mut self, at: &Cursor<'n>) -> Vec<Cursor<'n>> {
-        if matches!(&at.node.value, Value::Seq(items) if items.is_empty()) {
+        let items = self.list(at);
+        if items.as_ref().is_some_and(Vec::is_empty) {
             self.refuse(at, Reason::EmptyList);
         }
-        self.list(at)
+        items.unwrap_or_default()
     }
 
     fn wrong_shape(&mut self, at: &Cursor<'_>, expected: &'static str) {

@@ -320,7 +320,7 @@ async fn policies_that_do_not_compile() {
 
     check(
         &plane,
-        &format!("{head}    # nothing\n{}", service("b", "bad")),
+        &format!("{head}    // nothing\n{}", service("b", "bad")),
         &[(12, "spec.addresses[0]", "`bad` has no port")],
     )
     .await;

@@ -193,6 +193,8 @@ async fn a_directory_that_is_not_as_it_was_left_is_refused() {
     mode(0o600);
 
     let database = ca.join(DATABASE_FILE);
+    let log = ca.join(format!("{DATABASE_FILE}-wal"));
+    assert!(!log.exists(), "the store was closed");
     let mut bytes = std::fs::read(&database).expect("read");
     let good = bytes.clone();
     bytes[..16].copy_from_slice(b"not a database!!");
