@@ -74,14 +74,14 @@ impl TrustStore {
     pub(crate) fn domain(&self, trust_domain: TrustDomain<'_>) -> Option<&Domain> {
         self.domains
             .iter()
-            .find(|domain| domain.name.as_trust_domain() == trust_domain)
+            .find(|domain| domain.name() == trust_domain)
     }
 
     fn entry(&mut self, trust_domain: TrustDomain<'_>) -> &mut Domain {
         let known = self
             .domains
             .iter()
-            .position(|domain| domain.name.as_trust_domain() == trust_domain);
+            .position(|domain| domain.name() == trust_domain);
         let at = known.unwrap_or_else(|| {
             let (anchors, validity) = (Vec::new(), Vec::new());
             self.domains.push(Domain {
@@ -96,6 +96,11 @@ impl TrustStore {
 }
 
 impl Domain {
+    /// Its name.
+    pub(crate) fn name(&self) -> TrustDomain<'_> {
+        self.name.as_trust_domain()
+    }
+
     /// The authorities, for path validation.
     pub(crate) fn anchors(&self) -> &[TrustAnchor<'static>] {
         &self.anchors

@@ -103,22 +103,18 @@ impl PeerVerifier {
         now: UnixTime,
     ) -> Result<Peer, PeerError> {
         check_bounds(leaf_der, rest)?;
-        let leaf = Leaf::parse(leaf_der).map_err(PeerError::Leaf)?;
-        let claimed = || leaf.id.to_buf();
+        let peer = claim(leaf_der)?;
+        let claimed = || peer.id.clone();
         let domain = self
             .trust
-            .domain(leaf.id.trust_domain())
+            .domain(peer.id().trust_domain())
             .ok_or_else(|| PeerError::UnknownTrustDomain { claimed: claimed() })?;
         self.check_path(leaf_der, rest, domain, now)
             .map_err(|why| PeerError::Path {
                 claimed: claimed(),
                 why,
             })?;
-        Ok(Peer {
-            id: claimed(),
-            serial: leaf.serial.into(),
-            not_after: leaf.not_after,
-        })
+        Ok(peer)
     }
 
     /// RFC 5280 §6, with `domain`'s authorities as the only anchors.
@@ -136,7 +132,12 @@ impl PeerVerifier {
             }
             // webpki leaves keyUsage and SPIFFE's rules for signing certificates to us.
             for cert in path.intermediate_certificates() {
-                SigningCert::parse(&cert.der()).map_err(|_| webpki::Error::EndEntityUsedAsCa)?;
+                let der = cert.der();
+                let cert =
+                    SigningCert::parse(&der).map_err(|_| webpki::Error::EndEntityUsedAsCa)?;
+                if cert.id.is_some_and(|id| id.trust_domain() != domain.name()) {
+                    return Err(webpki::Error::UnknownIssuer);
+                }
             }
             Ok(())
         };
@@ -188,6 +189,18 @@ impl PeerVerifier {
 /// rustls verifies one chain and one signature per handshake; anything else is a fault that must end it.
 fn repeated() -> Error {
     Error::General("peer verified out of order".into())
+}
+
+/// Who the leaf says it is, if it keeps the rules of X509-SVIDs. Kept out of its caller, which has the deepest
+/// calls of all below it, to spare the stack.
+#[inline(never)]
+fn claim(leaf: &CertificateDer<'_>) -> Result<Peer, PeerError> {
+    let leaf = Leaf::parse(leaf).map_err(PeerError::Leaf)?;
+    Ok(Peer {
+        id: leaf.id.to_buf(),
+        serial: leaf.serial.into(),
+        not_after: leaf.not_after,
+    })
 }
 
 /// Our own bounds, before anything is parsed.

@@ -231,12 +231,13 @@ fn intermediates_that_may_sign_are_accepted() {
 
 #[test]
 fn intermediates_that_may_not_sign_are_refused() {
-    let cases: [fn(&mut rcgen::CertificateParams); 4] = [
+    let cases: [fn(&mut rcgen::CertificateParams); 5] = [
         // webpki itself ignores keyUsage.
         |params| params.key_usages = vec![KeyUsagePurpose::DigitalSignature],
         |params| params.is_ca = IsCa::ExplicitNoCa,
         // X509-SVID §3.2: a signing certificate's ID has no path.
         |params| params.subject_alt_names = vec![uri("spiffe://example.org/workload")],
+        |params| params.subject_alt_names = vec![uri("spiffe://elsewhere.org")],
         |params| params.not_after = params.not_before,
     ];
     for role in BOTH {

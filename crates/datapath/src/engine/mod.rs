@@ -300,10 +300,7 @@ impl Engine {
             Stop::Traffic => self.establish(),
             Stop::Data => self.fail(Failure::Unconfirmed),
             Stop::Closed => self.fail(Failure::PeerClosed),
-            Stop::Failed(error) => {
-                let failure = Failure::sort(error, &self.findings);
-                self.fail(failure);
-            }
+            Stop::Failed(error) => self.fail_sorted(error),
         }
         done
     }
@@ -318,7 +315,9 @@ impl Engine {
         }
     }
 
-    /// Takes the secrets out of rustls and hands them over.
+    /// Takes the secrets out of rustls and hands them over. Kept out of its caller, below which rustls runs, to
+    /// spare the stack.
+    #[inline(never)]
     fn establish(&mut self) {
         let finished = match mem::replace(&mut self.conn, Conn::Over) {
             Conn::Client(conn) => finish(&conn).and_then(|end| {
@@ -365,7 +364,14 @@ impl Engine {
         self
     }
 
+    #[inline(never)]
+    fn fail_sorted(&mut self, error: Error) {
+        let failure = Failure::sort(error, &self.findings);
+        self.fail(failure);
+    }
+
     /// Ends the handshake; drops rustls' state and with it every secret.
+    #[inline(never)]
     fn fail(&mut self, failure: Failure) {
         self.conn = Conn::Over;
         self.pending = Vec::new();
