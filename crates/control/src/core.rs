@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Instant;
 
 use tidelock_proto::v1;
 use tidelock_proto::v1::event::Kind as EventKind;
@@ -15,6 +16,7 @@ use crate::document::{DocumentError, Key, SourceFile};
 use crate::events::Events;
 use crate::nodes::Nodes;
 use crate::store::{DocumentKey, DocumentRecord, Store, StoreError};
+use crate::throttle::Throttle;
 use crate::world::{Plan, World};
 
 /// The control plane's state.
@@ -30,6 +32,10 @@ pub(crate) struct Core {
     /// What is in force. Changes only while `changing` is held.
     world: watch::Sender<Arc<World>>,
     changing: Mutex<()>,
+    /// Held while a node's record changes.
+    pub(crate) joining: Mutex<()>,
+    /// Refusals of tokens that nobody knows, which anyone can bring about.
+    pub(crate) unknown_tokens: Throttle,
     stopping: watch::Receiver<bool>,
 }
 
@@ -78,7 +84,8 @@ impl Core {
             stopping,
         } = parts;
         let world = watch::Sender::new(Arc::new(world));
-        let changing = Mutex::new(());
+        let (changing, joining) = (Mutex::new(()), Mutex::new(()));
+        let unknown_tokens = Throttle::new(Instant::now());
         Arc::new(Self {
             trust_domain,
             store,
@@ -89,6 +96,8 @@ impl Core {
             listening,
             world,
             changing,
+            joining,
+            unknown_tokens,
             stopping,
         })
     }

@@ -3,6 +3,26 @@
 //! [`ControlPlane::start`] opens a data directory, sets up a trust domain in it the first time, and serves agents over TLS
 //! and administrators over a Unix socket (`tidelock-proto` has both contracts). What users apply are the documents of
 //! [`document`]; what outlives a restart goes through [`store::Store`].
+//!
+//! ```
+//! use tidelock_control::{ControlPlane, Options};
+//! use tidelock_spiffe_core::TrustDomainBuf;
+//!
+//! # #[tokio::main]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let dir = tempfile::tempdir()?;
+//! let control_plane = ControlPlane::start(Options {
+//!     trust_domain: TrustDomainBuf::parse("example.org")?,
+//!     data_dir: dir.path().join("ca"),
+//!     listen: vec!["127.0.0.1:0".parse()?],
+//!     admin_socket: dir.path().join("ca.sock"),
+//! })
+//! .await?;
+//! assert_ne!(control_plane.listening()[0].port(), 0);
+//! control_plane.stop().await;
+//! # Ok(())
+//! # }
+//! ```
 #![forbid(unsafe_code)]
 
 mod admin_service;
@@ -14,6 +34,7 @@ mod data_dir;
 pub mod document;
 mod duration;
 mod events;
+mod joining;
 mod name;
 mod net;
 mod node_service;
@@ -22,6 +43,7 @@ mod report;
 mod server;
 mod start_error;
 pub mod store;
+mod throttle;
 mod token;
 mod world;
 mod yaml;

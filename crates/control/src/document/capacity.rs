@@ -3,7 +3,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::{Compiled, Document, DocumentError, Key, Parsed, Reason};
+use super::{Compiled, Document, DocumentError, Key, Parsed, Reason, Service, WorkloadIdentity};
+use crate::name::Name;
 
 /// Most identities that one node has (`MAX_PREFILTER`).
 pub const MAX_IDENTITIES_PER_NODE: usize = 1_024;
@@ -21,31 +22,46 @@ pub const MAX_POLICY_BYTES: usize = 512 * 1024;
 /// configuration (`MAX_RECORD_BYTES`); the rest is left for bundles and the prefilter.
 pub const MAX_CONFIG_BYTES: usize = 768 * 1024;
 
-/// Refuses more than a node's kernel takes.
+/// Most that one node's state takes on its way there, in bytes: one message, less room for bundles and framing.
+pub const MAX_STATE_BYTES: usize = tidelock_proto::MAX_MESSAGE_BYTES - 1024 * 1024;
+
+/// What a list item or field takes on the wire beside its text, generously.
+const BYTES_PER_FIELD: usize = 8;
+
+/// Refuses more than a node takes.
 pub(crate) fn fits(
     documents: &BTreeMap<Key, Document>,
     compiled: &Compiled,
     parsed: &[Parsed],
     errors: &mut Vec<DocumentError>,
 ) {
-    let services = || {
-        documents.values().filter_map(|d| {
-            if let Document::Service(s) = d {
-                Some(s)
-            } else {
-                None
-            }
-        })
-    };
-    let addresses = services().map(|s| s.addresses.len()).sum();
-    let config = compiled.image.len() + services().map(super::Service::config_bytes).sum::<usize>();
+    let mut shared = Shared::default();
+    let mut everywhere = Identities::default();
+    let mut named: HashMap<&Name, Identities> = HashMap::new();
+    for document in documents.values() {
+        match document {
+            Document::Service(service) => shared.add(service),
+            Document::Policy(policy) => shared.sources += policy.cedar.len() + BYTES_PER_FIELD,
+            Document::WorkloadIdentity(identity) => match &identity.nodes {
+                None => everywhere.add(identity),
+                Some(nodes) => {
+                    nodes
+                        .iter()
+                        .for_each(|node| named.entry(node).or_default().add(identity));
+                }
+            },
+        }
+    }
+    let most =
+        |of: fn(&Identities) -> usize| of(&everywhere) + named.values().map(of).max().unwrap_or(0);
+    let config = compiled.image.len() + shared.services;
     let bounds = [
         (
             "identities of one node",
-            identities_of_one_node(documents),
+            most(|i| i.count),
             MAX_IDENTITIES_PER_NODE,
         ),
-        ("addresses of all Services", addresses, MAX_ADDRESSES),
+        ("addresses of all Services", shared.addresses, MAX_ADDRESSES),
         (
             "bytes of compiled policies",
             compiled.image.len(),
@@ -55,6 +71,11 @@ pub(crate) fn fits(
             "bytes of compiled policies and Services",
             config,
             MAX_CONFIG_BYTES,
+        ),
+        (
+            "bytes of one node's state",
+            config + shared.sources + most(|i| i.bytes),
+            MAX_STATE_BYTES,
         ),
     ];
     let file = parsed.first().map(|p| p.file.clone()).unwrap_or_default();
@@ -69,20 +90,126 @@ pub(crate) fn fits(
     }
 }
 
-/// How many identities the node with the most of them has.
-fn identities_of_one_node(documents: &BTreeMap<Key, Document>) -> usize {
-    let mut everywhere = 0;
-    let mut named: HashMap<_, usize> = HashMap::new();
-    for document in documents.values() {
-        let Document::WorkloadIdentity(identity) = document else {
-            continue;
-        };
-        match &identity.nodes {
-            None => everywhere += 1,
-            Some(nodes) => nodes
-                .iter()
-                .for_each(|node| *named.entry(node).or_default() += 1),
-        }
+/// What every node has.
+#[derive(Default)]
+struct Shared {
+    addresses: usize,
+    /// In the kernel's configuration.
+    services: usize,
+    /// Bytes of policy text.
+    sources: usize,
+}
+
+impl Shared {
+    fn add(&mut self, service: &Service) {
+        self.addresses += service.addresses.len();
+        self.services += service.config_bytes();
     }
-    everywhere + named.into_values().max().unwrap_or(0)
+}
+
+/// Identities that go to the same nodes.
+#[derive(Default)]
+struct Identities {
+    count: usize,
+    /// On the wire, roughly.
+    bytes: usize,
+}
+
+impl Identities {
+    fn add(&mut self, identity: &WorkloadIdentity) {
+        let selectors = identity.selector_texts();
+        let texts = selectors.iter().map(String::as_str);
+        let texts = texts.chain([identity.name.as_str(), identity.spiffe_id.as_str()]);
+        self.count += 1;
+        self.bytes += texts
+            .map(|text| text.len() + BYTES_PER_FIELD)
+            .sum::<usize>()
+            + BYTES_PER_FIELD;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tidelock_spiffe_core::TrustDomain;
+
+    use super::*;
+    use crate::document::{Format, SourceFile, parse_files};
+
+    fn documents(texts: impl Iterator<Item = String>) -> BTreeMap<Key, Document> {
+        let text = texts.collect();
+        let file = SourceFile {
+            name: "f".into(),
+            text,
+            format: Format::Yaml,
+        };
+        let parsed = parse_files(&[file], TrustDomain::parse("td").expect("trust domain"));
+        parsed
+            .expect("documents")
+            .into_iter()
+            .map(|d| (d.key(), d))
+            .collect()
+    }
+
+    fn refused(
+        documents: &BTreeMap<Key, Document>,
+        image_len: usize,
+    ) -> Vec<(&'static str, usize)> {
+        let compiled = Compiled {
+            image: vec![0; image_len],
+            warnings: vec![],
+        };
+        let mut errors = Vec::new();
+        fits(documents, &compiled, &[], &mut errors);
+        let what = |e: DocumentError| match e.reason {
+            Reason::TooMany { what, found, .. } => (what, found),
+            other => panic!("{other:?}"),
+        };
+        errors.into_iter().map(what).collect()
+    }
+
+    #[test]
+    fn identities_are_counted_by_node() {
+        let identity = |n: usize, nodes: &str| {
+            format!(
+                "---\napiVersion: tidelock.dev/v1\nkind: WorkloadIdentity\nmetadata: {{name: i{n}}}\n\
+                 spec: {{spiffeID: 'spiffe://td/a', selectors: ['unix:path:/a']{nodes}}}\n"
+            )
+        };
+        let everywhere = (0..1000).map(|n| identity(n, ""));
+        let on = |node: &'static str, range: std::ops::Range<usize>| {
+            range.map(move |n| identity(n, &format!(", nodes: [{node}]")))
+        };
+        let fitting = everywhere
+            .clone()
+            .chain(on("n1", 1000..1024))
+            .chain(on("n2", 1024..1048));
+        assert_eq!(refused(&documents(fitting), 0), []);
+        let one_more = everywhere.chain(on("n1", 1000..1025));
+        assert_eq!(
+            refused(&documents(one_more), 0),
+            [("identities of one node", 1025)]
+        );
+    }
+
+    #[test]
+    fn the_image_and_all_addresses_are_bounded() {
+        let service = |n: usize| {
+            let addresses: Vec<String> = (0..128).map(|i| format!("'10.{n}.0.{i}:80'")).collect();
+            format!(
+                "---\napiVersion: tidelock.dev/v1\nkind: Service\nmetadata: {{name: s{n}}}\n\
+                 spec: {{addresses: [{}], servers: ['spiffe://td/a']}}\n",
+                addresses.join(", ")
+            )
+        };
+        assert_eq!(
+            refused(&documents((0..8).map(service)), MAX_POLICY_BYTES),
+            []
+        );
+        let refused = refused(&documents((0..9).map(service)), MAX_POLICY_BYTES + 1);
+        let expected = [
+            ("addresses of all Services", 1152),
+            ("bytes of compiled policies", MAX_POLICY_BYTES + 1),
+        ];
+        assert_eq!(refused, expected);
+    }
 }

@@ -14,7 +14,7 @@ pub use address::{Address, AddressError};
 pub(crate) use capacity::fits;
 pub use capacity::{
     MAX_ADDRESSES, MAX_CONFIG_BYTES, MAX_IDENTITIES_PER_NODE, MAX_POLICY_BYTES,
-    MAX_SERVERS_PER_SERVICE,
+    MAX_SERVERS_PER_SERVICE, MAX_STATE_BYTES,
 };
 pub(crate) use check::{Compiled, compile, conflicts};
 pub use error::{DocumentError, Overlap, Place, Reason};

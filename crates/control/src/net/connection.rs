@@ -20,17 +20,17 @@ const ANONYMOUS_LIFE: Duration = Duration::from_secs(60);
 
 /// A TLS connection and who is at its other end.
 #[derive(Debug)]
-pub(crate) struct Connection {
-    stream: TlsStream<TcpStream>,
+pub(crate) struct Connection<S = TlsStream<TcpStream>> {
+    stream: S,
     caller: Caller,
     expiry: Pin<Box<Sleep>>,
     _slots: Vec<OwnedSemaphorePermit>,
 }
 
-impl Connection {
+impl<S> Connection<S> {
     /// `now` is in seconds since the Unix epoch; `slots` are given back when the connection ends.
     pub(crate) fn new(
-        stream: TlsStream<TcpStream>,
+        stream: S,
         caller: Caller,
         now: i64,
         slots: Vec<OwnedSemaphorePermit>,
@@ -60,7 +60,7 @@ impl Connection {
     }
 }
 
-impl Connected for Connection {
+impl<S> Connected for Connection<S> {
     type ConnectInfo = Caller;
 
     fn connect_info(&self) -> Caller {
@@ -68,7 +68,7 @@ impl Connected for Connection {
     }
 }
 
-impl AsyncRead for Connection {
+impl<S: AsyncRead + Unpin> AsyncRead for Connection<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -79,7 +79,7 @@ impl AsyncRead for Connection {
     }
 }
 
-impl AsyncWrite for Connection {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Connection<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -106,5 +106,42 @@ impl AsyncWrite for Connection {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+    use std::sync::Arc;
+
+    use tokio::io::AsyncReadExt as _;
+    use tokio::sync::Semaphore;
+
+    use super::*;
+    use crate::name::Name;
+
+    #[tokio::test]
+    async fn a_connection_ends_with_the_callers_certificate() {
+        let slots = Arc::new(Semaphore::new(1));
+        let slot = Arc::clone(&slots).try_acquire_owned().expect("a slot");
+        let node = Name::parse("n").expect("name");
+        let peer = Peer::Agent {
+            node,
+            serial: vec![1],
+            not_after: 101,
+        };
+        let caller = Caller {
+            remote: SocketAddr::from(([127, 0, 0, 1], 1)),
+            peer,
+        };
+        let (_other, stream) = tokio::io::duplex(1);
+        let mut connection = Connection::new(stream, caller, 100, vec![slot]);
+        let begun = std::time::Instant::now();
+        let error = connection.read_u8().await.expect_err("over");
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        assert!(begun.elapsed() >= Duration::from_millis(990));
+        assert_eq!(slots.available_permits(), 0);
+        drop(connection);
+        assert_eq!(slots.available_permits(), 1);
     }
 }

@@ -1,6 +1,7 @@
 //! Node attestation with a join token.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use tidelock_proto::v1;
 use tidelock_proto::v1::AttestRefusal;
@@ -9,17 +10,37 @@ use tonic::{Code, Status};
 
 use crate::authority::Issued;
 use crate::clock;
-use crate::core::Core;
+use crate::core::{Core, StoreFailure};
 use crate::name::Name;
 use crate::net::Caller;
 use crate::store::{NodeRecord, TokenRecord};
 use crate::token::Token;
 
-/// Why a caller is not let in. `node` is known once the token's secret has been proved.
-struct Refusal {
-    node: String,
-    reason: AttestRefusal,
-    detail: String,
+/// Why a caller gets no SVID.
+enum Failure {
+    /// Its own fault, to be told. `node` is known once the token's secret has been proved.
+    Refused {
+        node: String,
+        reason: AttestRefusal,
+        detail: String,
+    },
+    Ours(Status),
+}
+
+impl Failure {
+    fn refused(node: &str, reason: AttestRefusal) -> Self {
+        Self::Refused {
+            node: node.to_owned(),
+            reason,
+            detail: String::new(),
+        }
+    }
+}
+
+impl From<StoreFailure> for Failure {
+    fn from(failure: StoreFailure) -> Self {
+        Self::Ours(failure.into())
+    }
 }
 
 pub(super) async fn attest(
@@ -27,72 +48,81 @@ pub(super) async fn attest(
     caller: &Caller,
     request: v1::AttestRequest,
 ) -> Result<v1::AttestResponse, Status> {
-    match admit(core, caller, request).await? {
-        Ok(issued) => Ok(v1::AttestResponse {
-            chain: issued.chain,
-            bundle: Some(core.authority.bundle()),
-        }),
-        Err(refusal) => Err(refuse(core, caller, refusal)),
+    let now = clock::unix_secs();
+    match admit(core, &request, now).await {
+        Ok((node, issued)) => {
+            let remote = caller.remote.to_string();
+            tracing::info!(%node, remote, "node attested");
+            let (serial, not_after_unix_secs) = (issued.serial, issued.not_after);
+            let event = v1::NodeAttested {
+                remote,
+                serial,
+                not_after_unix_secs,
+            };
+            core.events
+                .record(node.as_str(), EventKind::NodeAttested(event));
+            Ok(v1::AttestResponse {
+                chain: issued.chain,
+                bundle: Some(core.authority.bundle()),
+            })
+        }
+        Err(Failure::Refused {
+            node,
+            reason,
+            detail,
+        }) => Err(refuse(core, caller, &node, reason, detail)),
+        Err(Failure::Ours(status)) => Err(status),
     }
 }
 
+/// The token is looked at first, so that nobody without one makes us sign; it is used up last.
 async fn admit(
     core: &Arc<Core>,
-    caller: &Caller,
-    request: v1::AttestRequest,
-) -> Result<Result<Issued, Refusal>, Status> {
-    let token = match Token::parse(&request.token) {
-        Ok(token) => token,
-        Err(_) => return Ok(Err(refusal("", AttestRefusal::UnknownToken, ""))),
-    };
-    let id = token.id();
-    let stored = core.with_store(move |store| store.token(&id)).await?;
-    let Some(stored) = stored.filter(|stored| stored.hash.matches(&token)) else {
-        return Ok(Err(refusal("", AttestRefusal::UnknownToken, "")));
-    };
-    let now = clock::unix_secs();
-    if let Some(reason) = spent(&stored, now) {
-        return Ok(Err(refusal(&stored.node, reason, "")));
+    request: &v1::AttestRequest,
+    now: i64,
+) -> Result<(Name, Issued), Failure> {
+    let token = proved(core, &request.token).await?;
+    if let Some(reason) = spent(&token, now) {
+        return Err(Failure::refused(&token.node, reason));
     }
-    let Ok(node) = Name::parse(&stored.node) else {
-        return Err(Status::internal("the token's node has no valid name"));
-    };
+    let node = Name::parse(&token.node)
+        .map_err(|_| Failure::Ours(Status::internal("the token's node has no valid name")))?;
     let issued = match core.authority.issue_node(&request.csr, &node, now) {
         Ok(issued) => issued,
         Err(error) if error.is_callers_fault() => {
-            return Ok(Err(refusal(
-                &stored.node,
-                AttestRefusal::BadCsr,
-                &error.to_string(),
-            )));
+            let (node, reason) = (token.node, AttestRefusal::BadCsr);
+            return Err(Failure::Refused {
+                node,
+                reason,
+                detail: error.to_string(),
+            });
         }
-        Err(error) => return Err(error.into()),
+        Err(error) => return Err(Failure::Ours(error.into())),
     };
     let record = NodeRecord {
-        name: node.as_str().to_owned(),
+        name: token.node,
         serial: issued.serial.clone(),
         previous_serial: None,
         not_after: issued.not_after,
         attested: now,
     };
-    let row = record.clone();
-    if !core
-        .with_store(move |store| store.redeem(&id, now, &row))
-        .await?
-    {
+    if core.admit(token.id, now, node.clone(), record).await? {
+        Ok((node, issued))
+    } else {
         // Another call was faster with the same token.
-        return Ok(Err(refusal(node.as_str(), AttestRefusal::UsedToken, "")));
+        Err(Failure::refused(node.as_str(), AttestRefusal::UsedToken))
     }
-    core.nodes.attested(&node, record);
-    tracing::info!(%node, remote = %caller.remote, "node attested");
-    let attested = v1::NodeAttested {
-        remote: caller.remote.to_string(),
-        serial: issued.serial.clone(),
-        not_after_unix_secs: issued.not_after,
-    };
-    core.events
-        .record(node.as_str(), EventKind::NodeAttested(attested));
-    Ok(Ok(issued))
+}
+
+/// The stored token whose secret this text holds.
+async fn proved(core: &Core, text: &str) -> Result<TokenRecord, Failure> {
+    let unknown = || Failure::refused("", AttestRefusal::UnknownToken);
+    let token = Token::parse(text).map_err(|_| unknown())?;
+    let id = token.id();
+    let stored = core.with_store(move |store| store.token(&id)).await?;
+    stored
+        .filter(|stored| stored.hash.matches(&token))
+        .ok_or_else(unknown)
 }
 
 fn spent(token: &TokenRecord, now: i64) -> Option<AttestRefusal> {
@@ -105,45 +135,55 @@ fn spent(token: &TokenRecord, now: i64) -> Option<AttestRefusal> {
     }
 }
 
-fn refusal(node: &str, reason: AttestRefusal, detail: &str) -> Refusal {
-    Refusal {
-        node: node.to_owned(),
-        reason,
-        detail: detail.to_owned(),
-    }
-}
-
-fn refuse(core: &Core, caller: &Caller, refusal: Refusal) -> Status {
-    let Refusal {
-        node,
-        reason,
-        detail,
-    } = refusal;
-    let (code, message) = match reason {
-        AttestRefusal::ExpiredToken => (
-            Code::Unauthenticated,
-            "the join token has expired".to_owned(),
-        ),
+fn refuse(
+    core: &Core,
+    caller: &Caller,
+    node: &str,
+    reason: AttestRefusal,
+    detail: String,
+) -> Status {
+    let status = match reason {
+        AttestRefusal::ExpiredToken => (Code::Unauthenticated, "the join token has expired"),
         AttestRefusal::UsedToken => (
             Code::Unauthenticated,
-            "the join token has been used already".to_owned(),
+            "the join token has been used already",
         ),
         AttestRefusal::BadCsr => (
             Code::InvalidArgument,
-            format!("the certificate signing request is refused: {detail}"),
+            "the certificate signing request is refused",
         ),
-        _ => (
-            Code::Unauthenticated,
-            "the join token is not known here".to_owned(),
-        ),
+        _ => (Code::Unauthenticated, "the join token is not known here"),
     };
-    tracing::warn!(remote = %caller.remote, node, why = message, "attestation refused");
+    let message = match detail.as_str() {
+        "" => status.1.to_owned(),
+        detail => format!("{}: {detail}", status.1),
+    };
+    tell(core, caller, node, reason, detail, &message);
+    Status::new(status.0, message)
+}
+
+/// Tokens that nobody knows cost a caller nothing: not each of them is told, or they would push everything else out of the log.
+fn tell(
+    core: &Core,
+    caller: &Caller,
+    node: &str,
+    reason: AttestRefusal,
+    mut detail: String,
+    why: &str,
+) {
+    if reason == AttestRefusal::UnknownToken {
+        match core.unknown_tokens.take(Instant::now()) {
+            None => return,
+            Some(0) => {}
+            Some(untold) => detail = format!("and {untold} more before it that were not told"),
+        }
+    }
     let remote = caller.remote.to_string();
+    tracing::warn!(remote, node, why, detail, "attestation refused");
     let event = v1::AttestRefused {
         reason: reason.into(),
         remote,
         detail,
     };
-    core.events.record(&node, EventKind::AttestRefused(event));
-    Status::new(code, message)
+    core.events.record(node, EventKind::AttestRefused(event));
 }

@@ -127,7 +127,7 @@ fn authenticate(core: &Core, caller: &Caller) -> Result<Agent, Status> {
             "node `{node}` has not attested here"
         )));
     };
-    if record.serial != *serial && record.previous_serial.as_ref() != Some(serial) {
+    if !record.stands_by(serial) {
         return Err(Status::unauthenticated(format!(
             "a newer SVID was issued to node `{node}`; this one no longer counts"
         )));

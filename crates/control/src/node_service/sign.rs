@@ -10,7 +10,6 @@ use super::{Agent, refused};
 use crate::authority::IssueError;
 use crate::clock;
 use crate::core::Core;
-use crate::store::NodeRecord;
 
 pub(super) fn sign(
     core: &Arc<Core>,
@@ -83,19 +82,13 @@ pub(super) async fn renew(
             );
             Status::from(error)
         })?;
-    let Some(old) = core.nodes.record(&agent.node) else {
-        return Err(Status::unauthenticated("the node is gone"));
-    };
-    let record = NodeRecord {
-        serial: issued.serial.clone(),
-        previous_serial: Some(agent.serial.clone()),
-        not_after: issued.not_after,
-        ..old
-    };
-    let row = record.clone();
-    core.with_store(move |store| store.update_node(&row))
-        .await?;
-    core.nodes.renewed(&agent.node, record);
+    let (node, presented) = (agent.node.clone(), agent.serial.clone());
+    let (serial, not_after) = (issued.serial.clone(), issued.not_after);
+    if !core.renew(node, presented, serial, not_after).await? {
+        return Err(Status::unauthenticated(
+            "the node attested anew; this SVID no longer counts",
+        ));
+    }
     let event = v1::NodeRenewed {
         serial: issued.serial,
         not_after_unix_secs: issued.not_after,

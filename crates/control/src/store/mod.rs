@@ -148,6 +148,14 @@ pub struct NodeRecord {
     pub attested: i64,
 }
 
+impl NodeRecord {
+    /// Whether the SVID of this serial number is one that still counts.
+    #[must_use]
+    pub fn stands_by(&self, serial: &[u8]) -> bool {
+        self.serial == serial || self.previous_serial.as_deref() == Some(serial)
+    }
+}
+
 /// An event, encoded.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct EventRecord {

@@ -255,3 +255,18 @@ async fn no_token_is_written_down() {
     }
     assert!(dir.path().join("ca").join(DATABASE_FILE).exists());
 }
+
+#[tokio::test]
+async fn guessing_tokens_does_not_flood_the_events() {
+    let plane = Plane::start().await;
+    let mut client = plane.node(None).await;
+    for _ in 0..100 {
+        let request = v1::AttestRequest {
+            token: "tlj1.guess".into(),
+            csr: vec![],
+        };
+        assert_eq!(code(client.attest(request).await), Code::Unauthenticated);
+    }
+    let told = plane.attest_refusals().await.len();
+    assert!((20..40).contains(&told), "{told}");
+}

@@ -1,0 +1,107 @@
+//! The binary: what it prints, and how it ends.
+
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+/// Longest that starting or stopping may take.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+fn serve(dir: &Path, more: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tidelock-ca"));
+    command.args([
+        "serve",
+        "--trust-domain",
+        "example.org",
+        "--listen",
+        "127.0.0.1:0",
+    ]);
+    command.arg("--data-dir").arg(dir.join("ca"));
+    command.arg("--admin-socket").arg(dir.join("run/ca.sock"));
+    command
+        .args(more)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command
+}
+
+fn started(dir: &Path) -> Child {
+    let child = serve(dir, &[]).spawn().expect("spawn");
+    let begun = Instant::now();
+    while UnixStream::connect(dir.join("run/ca.sock")).is_err() {
+        assert!(begun.elapsed() < PATIENCE, "does not start");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    child
+}
+
+fn stop(child: Child, signal: &str) -> Output {
+    let killed = Command::new("kill")
+        .args([signal, &child.id().to_string()])
+        .status();
+    assert!(killed.expect("kill").success());
+    child.wait_with_output().expect("wait")
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[test]
+fn it_serves_until_a_signal_and_starts_again() {
+    let dir = tempfile::tempdir().expect("temp dir");
+    for signal in ["-TERM", "-INT"] {
+        let output = stop(started(dir.path()), signal);
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        assert!(stderr(&output).contains("the control plane stops"));
+        assert!(!dir.path().join("run/ca.sock").exists());
+    }
+    assert!(dir.path().join("ca/bundle.pem").exists());
+}
+
+#[test]
+fn a_kill_loses_nothing_that_it_needs_to_start() {
+    let dir = tempfile::tempdir().expect("temp dir");
+    let output = stop(started(dir.path()), "-KILL");
+    assert_eq!(output.status.code(), None);
+    let output = stop(started(dir.path()), "-TERM");
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+}
+
+#[test]
+fn what_keeps_it_from_starting_is_one_line() {
+    let dir = tempfile::tempdir().expect("temp dir");
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("bind");
+    let address = taken.local_addr().expect("address").to_string();
+    let output = serve(dir.path(), &["--listen", &address])
+        .output()
+        .expect("run");
+    assert_eq!(output.status.code(), Some(1));
+    let text = stderr(&output);
+    let last = text.lines().last().expect("a line");
+    let expected = format!("tidelock-ca: cannot listen at {address}: ");
+    assert!(last.starts_with(&expected), "{text}");
+    assert_eq!(last.matches("in use").count(), 1, "{last}");
+}
+
+#[test]
+fn arguments_are_checked() {
+    let dir = tempfile::tempdir().expect("temp dir");
+    for (argument, value, reason) in [
+        (
+            "--trust-domain",
+            "not a domain",
+            "invalid value 'not a domain'",
+        ),
+        ("--listen", "localhost", "invalid value 'localhost'"),
+    ] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tidelock-ca"));
+        command
+            .args(["serve", argument, value])
+            .current_dir(dir.path());
+        let output = command.output().expect("run");
+        assert_eq!(output.status.code(), Some(2));
+        assert!(stderr(&output).contains(reason), "{}", stderr(&output));
+    }
+}

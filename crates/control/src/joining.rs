@@ -1,0 +1,72 @@
+//! Writing down which SVID a node has: in the store and in memory alike, one node at a time, and to the end even if the caller
+//! goes away in between.
+
+use std::sync::Arc;
+
+use crate::core::{Core, StoreFailure};
+use crate::name::Name;
+use crate::store::NodeRecord;
+use crate::token::TokenId;
+
+impl Core {
+    /// Uses a token up for a node. `false`, and nothing written, if it is used or expired by now.
+    pub(crate) async fn admit(
+        self: &Arc<Self>,
+        token: TokenId,
+        now: i64,
+        node: Name,
+        record: NodeRecord,
+    ) -> Result<bool, StoreFailure> {
+        let core = Arc::clone(self);
+        let task = async move {
+            let _alone = core.joining.lock().await;
+            let row = record.clone();
+            let admitted = core
+                .with_store(move |store| store.redeem(&token, now, &row))
+                .await?;
+            if admitted {
+                core.nodes.attested(&node, record);
+            }
+            Ok(admitted)
+        };
+        tokio::spawn(task)
+            .await
+            .unwrap_or(Err(StoreFailure::Panicked))
+    }
+
+    /// Gives a node a new SVID, if it still stands by the one that it was asked for with. `false`, and nothing written, if the
+    /// node attested anew or is gone.
+    pub(crate) async fn renew(
+        self: &Arc<Self>,
+        node: Name,
+        presented: Vec<u8>,
+        serial: Vec<u8>,
+        not_after: i64,
+    ) -> Result<bool, StoreFailure> {
+        let core = Arc::clone(self);
+        let task = async move {
+            let _alone = core.joining.lock().await;
+            let Some(old) = core
+                .nodes
+                .record(&node)
+                .filter(|old| old.stands_by(&presented))
+            else {
+                return Ok(false);
+            };
+            let record = NodeRecord {
+                serial,
+                previous_serial: Some(presented),
+                not_after,
+                ..old
+            };
+            let row = record.clone();
+            core.with_store(move |store| store.update_node(&row))
+                .await?;
+            core.nodes.renewed(&node, record);
+            Ok(true)
+        };
+        tokio::spawn(task)
+            .await
+            .unwrap_or(Err(StoreFailure::Panicked))
+    }
+}
