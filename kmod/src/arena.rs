@@ -1,36 +1,36 @@
 //! Arenas: blocks of memory that C lends and frees whole.
 //!
 //! C reserves an arena before the work that needs it begins, so that running out is a refusal and
-//! never a wait. Inside, freed blocks return to a list of their size class; everything is zero
-//! before it is handed out and is wiped when it is given back, so keys do not linger.
+//! never a wait. Everything is zero before it is handed out and is wiped when it is given back, so
+//! keys do not linger. Blocks given back become holes, which are joined and used again first: what
+//! an arena ever holds stays close to what was in use at once.
 //!
 //! An arena is changed only by the lane whose current arena it is. What was built in it may be read
 //! from anywhere once that lane is done, for as long as C keeps the memory.
 //!
 //! ```text
-//! +--------+------------------------------+---------------------+
-//! | Header | blocks, handed out in order  | zero, never used    |
-//! +--------+------------------------------+---------------------+
-//! 0        size_of Header                 next                  size
+//! +--------+-------+------+-------+------+----------------------+
+//! | Header | block | hole | block | …    | zero, not in use     |
+//! +--------+-------+------+-------+------+----------------------+
+//! 0        size_of Header                next                   size
 //! ```
+
+mod holes;
 
 use core::alloc::Layout;
 use core::ptr::{self, NonNull};
 
-use crate::classes::{CLASSES, class_bytes, class_of};
 use crate::errno::EINVAL;
 
 /// Smallest memory that can be an arena.
 pub const MIN_BYTES: usize = size_of::<Header>() + 1024;
-/// Largest memory that can be an arena: links are 32-bit offsets.
+/// Largest memory that can be an arena: places in it are 32-bit offsets.
 pub const MAX_BYTES: usize = 1 << 31;
-/// Alignment of every block, and of the arena.
+/// Alignment and granule of every block, and alignment of the arena.
 pub const ALIGN: usize = 16;
 
 /// Marks memory as an arena: `TLarena1`.
 const MAGIC: u64 = u64::from_le_bytes(*b"TLarena1");
-/// End of a free list. Offset 0 is the header's, so no block has it.
-const END: u32 = 0;
 
 /// What an arena was made to hold.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -58,16 +58,18 @@ impl Kind {
 #[repr(C, align(16))]
 struct Header {
     magic: u64,
-    /// Bytes, header included.
-    size: u64,
-    /// Offset of the first byte never handed out; the high-water mark.
-    next: u64,
     /// What was built here, of the type that `kind` says; null before.
     root: *const (),
     /// Number of a [`Kind`], or 0 before there is a root.
     kind: u32,
-    /// Offset of the first free block of each class, or [`END`].
-    free: [u32; CLASSES],
+    /// Bytes, header included.
+    size: u32,
+    /// Offset of the first byte behind every block and hole.
+    next: u32,
+    /// The furthest that `next` ever was.
+    peak: u32,
+    /// Offset of the first hole, or [`holes::END`].
+    first: u32,
 }
 
 /// An arena in memory that C owns. A copyable handle, not an owner.
@@ -97,7 +99,7 @@ pub unsafe extern "C" fn tl_rs_arena_used(mem: *const u8) -> u64 {
     // SAFETY: the caller's contract is that of `at`.
     match unsafe { Arena::at(mem) } {
         // SAFETY: `at` found an arena, which nobody writes to now.
-        Some(arena) => unsafe { (*arena.header()).next },
+        Some(arena) => u64::from(unsafe { (*arena.header()).peak }),
         None => 0,
     }
 }
@@ -113,13 +115,15 @@ impl Arena {
         if !(MIN_BYTES..=MAX_BYTES).contains(&bytes) {
             return None;
         }
+        let next = u32::try_from(size_of::<Header>()).ok()?;
         let fresh = Header {
             magic: MAGIC,
-            size,
-            next: u64::try_from(size_of::<Header>()).ok()?,
             root: ptr::null(),
             kind: 0,
-            free: [END; CLASSES],
+            size: u32::try_from(size).ok()?,
+            next,
+            peak: next,
+            first: holes::END,
         };
         // SAFETY: aligned, large enough, and ours by the caller's contract.
         unsafe { header.write(fresh) };
@@ -196,15 +200,16 @@ impl Arena {
     /// # Safety
     /// This is the current arena, and its lane is the only one to change it.
     pub unsafe fn alloc(self, layout: Layout) -> *mut u8 {
-        let Some(class) = class_of(layout.size()) else {
+        let Some(len) = granules(layout.size()) else {
             return ptr::null_mut();
         };
         // SAFETY: the caller's contract.
-        match unsafe { self.pop(class, layout.align()) } {
-            Some(block) => block,
+        let place = match unsafe { self.take_hole(len, layout.align()) } {
+            Some(place) => Some(place),
             // SAFETY: the caller's contract.
-            None => unsafe { self.bump(class, layout.align()) },
-        }
+            None => unsafe { self.extend(len, layout.align()) },
+        };
+        place.map_or(ptr::null_mut(), |place| self.at_offset(place))
     }
 
     /// Wipes a block and takes it back. A block of another arena is left alone: its own arena
@@ -214,33 +219,24 @@ impl Arena {
     /// This is the current arena; `block` was handed out, for `layout`, by this or another arena,
     /// and nobody uses it any more.
     pub unsafe fn dealloc(self, block: *mut u8, layout: Layout) {
-        let Some(offset) = self.offset_of(block) else {
-            return;
-        };
-        let Some(class) = class_of(layout.size()) else {
+        let (Some(at), Some(len)) = (self.offset_of(block), granules(layout.size())) else {
             return;
         };
         // SAFETY: the block is ours and at least `layout.size()` long.
         unsafe { wipe(block, layout.size()) };
-        // SAFETY: the block is ours, free, aligned and at least 16 bytes long.
-        unsafe { self.push(class, block, offset) };
+        // SAFETY: the block is ours, given up and wiped.
+        unsafe { self.make_hole(at, len) };
     }
 
-    /// Resizes a block, in place when its size class stays the same; null when there is no room,
-    /// and then the block is as it was.
+    /// Resizes a block, in place if it shrinks, is the last, or was rounded up; null when there is
+    /// no room, and then the block is as it was.
     ///
     /// # Safety
     /// As for [`Arena::dealloc`], except that the block is in use; `size` rounded up to the
     /// alignment of `layout` is at most `isize::MAX`.
     pub unsafe fn realloc(self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        let ours = self.offset_of(block).is_some();
-        if ours && class_of(size).is_some() && class_of(size) == class_of(layout.size()) {
-            if let Some(gone) = layout.size().checked_sub(size) {
-                // SAFETY: the block is longer than `size`.
-                let tail = unsafe { block.add(size) };
-                // SAFETY: these are the last bytes of the block, no longer in use.
-                unsafe { wipe(tail, gone) };
-            }
+        // SAFETY: the caller's contract.
+        if unsafe { self.resize_in_place(block, layout, size) }.is_some() {
             return block;
         }
         let Ok(grown) = Layout::from_size_align(size, layout.align()) else {
@@ -258,6 +254,29 @@ impl Arena {
         moved
     }
 
+    /// # Safety
+    /// As for [`Arena::realloc`].
+    unsafe fn resize_in_place(self, block: *mut u8, layout: Layout, size: usize) -> Option<()> {
+        let at = self.offset_of(block)?;
+        let (old, new) = (granules(layout.size())?, granules(size)?);
+        if let Some(gone) = layout.size().checked_sub(size) {
+            // SAFETY: the block is longer than `size`.
+            let tail = unsafe { block.add(size) };
+            // SAFETY: these are the last bytes of the block, no longer in use.
+            unsafe { wipe(tail, gone) };
+        }
+        match old.checked_sub(new) {
+            Some(0) => Some(()),
+            Some(gone) => {
+                // SAFETY: what is behind the first `new` bytes is wiped and no longer in use.
+                unsafe { self.make_hole(at.checked_add(new)?, gone) };
+                Some(())
+            }
+            // SAFETY: the block is in use, and the caller's contract.
+            None => unsafe { self.extend_last(at, old, new) },
+        }
+    }
+
     fn header(self) -> *mut Header {
         self.0.as_ptr()
     }
@@ -273,82 +292,76 @@ impl Arena {
 
     /// The offset of a block of this arena.
     fn offset_of(self, block: *mut u8) -> Option<u32> {
-        let offset = block.addr().checked_sub(self.start().addr())?;
+        let offset = u32::try_from(block.addr().checked_sub(self.start().addr())?).ok()?;
         // SAFETY: the header is valid, and only this lane changes it.
         let next = unsafe { (*self.header()).next };
-        let offset = u32::try_from(offset).ok()?;
-        if u64::from(offset) < next {
-            Some(offset)
-        } else {
-            None
-        }
+        if offset < next { Some(offset) } else { None }
     }
 
-    /// Takes the first free block of a class, if it is aligned as asked.
+    /// The place at an offset, which is less than the arena's size.
+    fn at_offset(self, offset: u32) -> *mut u8 {
+        self.start()
+            .wrapping_add(usize::try_from(offset).unwrap_or(0))
+    }
+
+    /// Cuts a new block off the unused end; its offset.
     ///
     /// # Safety
     /// As for [`Arena::alloc`].
-    unsafe fn pop(self, class: usize, align: usize) -> Option<*mut u8> {
+    unsafe fn extend(self, len: u32, align: usize) -> Option<u32> {
         // SAFETY: the header is valid, and only this lane changes it.
-        let slot = unsafe { &mut (*self.header()).free }.get_mut(class)?;
-        if *slot == END {
-            return None;
+        let from = unsafe { (*self.header()).next };
+        let at = self.aligned_up(from, align)?;
+        // SAFETY: the caller's contract.
+        unsafe { self.set_next(at.checked_add(len)?) }?;
+        if at > from {
+            // SAFETY: what was skipped is zero and not in use.
+            unsafe { self.make_hole(from, at.saturating_sub(from)) };
         }
-        // SAFETY: free lists hold offsets of blocks of this arena.
-        let block = unsafe { self.start().add(usize::try_from(*slot).ok()?) };
-        if block.addr() & align.checked_sub(1)? != 0 {
-            return None;
-        }
-        let link = block.cast::<u32>();
-        // SAFETY: a free block is aligned, and starts with a link.
-        *slot = unsafe { link.read() };
-        // SAFETY: as above; with the link gone the block is all zero.
-        unsafe { link.write(0) };
-        Some(block)
+        Some(at)
     }
 
-    /// Puts a wiped block at the head of its class's list.
-    ///
-    /// # Safety
-    /// `block` is a block of `class` at `offset` in this arena, and is not in use.
-    unsafe fn push(self, class: usize, block: *mut u8, offset: u32) {
-        // SAFETY: the header is valid, and only this lane changes it.
-        let Some(slot) = (unsafe { &mut (*self.header()).free }).get_mut(class) else {
-            return;
-        };
-        // SAFETY: a block is aligned to 16 and at least 16 bytes long.
-        unsafe { block.cast::<u32>().write(*slot) };
-        *slot = offset;
-    }
-
-    /// Cuts a new block off the unused end; null when it does not fit.
+    /// Grows the block of `old` bytes at `at`, if it is the last, to `new`.
     ///
     /// # Safety
     /// As for [`Arena::alloc`].
-    unsafe fn bump(self, class: usize, align: usize) -> *mut u8 {
-        let header = self.header();
+    unsafe fn extend_last(self, at: u32, old: u32, new: u32) -> Option<()> {
         // SAFETY: the header is valid, and only this lane changes it.
-        let next = unsafe { (*header).next };
-        // SAFETY: as above.
-        let size = unsafe { (*header).size };
-        let Some((from, to)) = fit(self.start().addr(), next, size, class, align) else {
-            return ptr::null_mut();
-        };
-        // SAFETY: as above.
-        unsafe { (*header).next = to };
-        // SAFETY: `from` is less than `size`, so inside the arena.
-        unsafe { self.start().add(from) }
+        let next = unsafe { (*self.header()).next };
+        if at.checked_add(old)? != next {
+            return None;
+        }
+        // SAFETY: the caller's contract.
+        unsafe { self.set_next(at.checked_add(new)?) }
+    }
+
+    /// Moves the end of what is in use, if there is room.
+    ///
+    /// # Safety
+    /// As for [`Arena::alloc`]; what is between the old end and the new is zero.
+    unsafe fn set_next(self, next: u32) -> Option<()> {
+        // SAFETY: the header is valid, and only this lane changes it.
+        let header = unsafe { &mut *self.header() };
+        if next > header.size {
+            return None;
+        }
+        header.next = next;
+        header.peak = header.peak.max(next);
+        Some(())
+    }
+
+    /// The first offset from `from` on whose address is aligned.
+    fn aligned_up(self, from: u32, align: usize) -> Option<u32> {
+        let start = self.start().addr();
+        let unaligned = start.checked_add(usize::try_from(from).ok()?)?;
+        let aligned = unaligned.checked_next_multiple_of(align.max(ALIGN))?;
+        u32::try_from(aligned.checked_sub(start)?).ok()
     }
 }
 
-/// Where a block of `class` would lie in an arena at `start`: its offset, and the next `next`.
-fn fit(start: usize, next: u64, size: u64, class: usize, align: usize) -> Option<(usize, u64)> {
-    let unaligned = start.checked_add(usize::try_from(next).ok()?)?;
-    let from = unaligned
-        .checked_next_multiple_of(align.max(ALIGN))?
-        .checked_sub(start)?;
-    let to = u64::try_from(from.checked_add(class_bytes(class)?)?).ok()?;
-    if to <= size { Some((from, to)) } else { None }
+/// A length rounded up to whole granules; not 0, so that every block has an end of its own.
+fn granules(size: usize) -> Option<u32> {
+    u32::try_from(size.max(1).checked_next_multiple_of(ALIGN)?).ok()
 }
 
 /// Overwrites memory with zeros, also when nobody will read it again.

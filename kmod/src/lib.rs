@@ -19,13 +19,19 @@
         clippy::unwrap_used
     )
 )]
+#![cfg_attr(
+    test,
+    expect(
+        clippy::multiple_unsafe_ops_per_block,
+        reason = "a test makes several calls in a row"
+    )
+)]
 
 extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
 pub mod arena;
-mod classes;
 pub mod config;
 pub mod control;
 pub mod decide;

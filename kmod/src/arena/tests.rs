@@ -118,11 +118,12 @@ proptest! {
             // SAFETY: the block is live.
             unsafe { arena.dealloc(gone.block, gone.layout) };
         }
-        // Nothing but links is left: every fill byte repeated eight times is gone.
+        // All holes were joined and given up, and nothing at all is left in them.
+        // SAFETY: nobody else uses the arena.
+        let (next, first) = unsafe { ((*arena.header()).next, (*arena.header()).first) };
+        prop_assert_eq!((next, first), (u32::try_from(size_of::<Header>()).unwrap(), holes::END));
         let after = contents(arena.start(), BYTES);
-        for window in after[size_of::<Header>()..].windows(8) {
-            prop_assert!(window[0] == 0 || window.iter().any(|&b| b != window[0]));
-        }
+        prop_assert!(after[size_of::<Header>()..].iter().all(|&byte| byte == 0));
     }
 }
 
@@ -160,11 +161,8 @@ fn blocks_end_before_the_arena_does() {
         fill(block, 16, 0xaa);
     }
     // SAFETY: the memory goes 4096 bytes on.
-    assert!(
-        contents(unsafe { mem.add(BYTES) }, 4096)
-            .iter()
-            .all(|&b| b == 0)
-    );
+    let behind = unsafe { mem.add(BYTES) };
+    assert!(contents(behind, 4096).iter().all(|&b| b == 0));
 }
 
 #[test]
@@ -207,10 +205,56 @@ fn high_water_never_falls() {
     let l = layout(1000, 16);
     // SAFETY: nobody else uses the arena.
     let block = unsafe { arena.alloc(l) };
-    assert_eq!(used(), before + 1024);
+    assert_eq!(used(), before + 1008);
     // SAFETY: the block is live.
     unsafe { arena.dealloc(block, l) };
-    assert_eq!(used(), before + 1024);
+    assert_eq!(used(), before + 1008);
+}
+
+#[test]
+fn holes_are_used_again_and_joined() {
+    let arena = fresh(BYTES);
+    let l = layout(96, 16);
+    // SAFETY: nobody else uses the arena.
+    let blocks: Vec<_> = (0..4).map(|_| unsafe { arena.alloc(l) }).collect();
+    // SAFETY: the block is live.
+    unsafe { arena.dealloc(blocks[0], l) };
+    // SAFETY: the block is live.
+    unsafe { arena.dealloc(blocks[2], l) };
+    // SAFETY: the block is live.
+    unsafe { arena.dealloc(blocks[1], l) };
+    // SAFETY: nobody else uses the arena.
+    assert_eq!(unsafe { arena.alloc(layout(96 * 3, 16)) }, blocks[0]);
+    // SAFETY: the block is live.
+    unsafe { arena.dealloc(blocks[0], layout(96 * 3, 16)) };
+    // SAFETY: nobody else uses the arena.
+    let aligned = unsafe { arena.alloc(layout(16, 128)) };
+    assert!((blocks[0]..blocks[3]).contains(&aligned));
+    // SAFETY: nobody else uses the arena.
+    let next = unsafe { arena.alloc(layout(16, 16)) };
+    assert_eq!(next == blocks[0], aligned != blocks[0]);
+}
+
+#[test]
+fn the_last_block_grows_and_shrinks_in_place() {
+    let arena = fresh(BYTES);
+    // SAFETY: nobody else uses the arena.
+    let block = unsafe { arena.alloc(layout(32, 8)) };
+    fill(block, 32, 7);
+    // SAFETY: the block is live.
+    assert_eq!(unsafe { arena.realloc(block, layout(32, 8), 1000) }, block);
+    assert!(contents(block, 1000)[32..].iter().all(|&byte| byte == 0));
+    // SAFETY: the block is live.
+    assert_eq!(unsafe { arena.realloc(block, layout(1000, 8), 10) }, block);
+    // SAFETY: nobody else uses the arena.
+    let next = unsafe { arena.alloc(layout(16, 8)) };
+    assert_eq!(next, block.wrapping_add(16));
+    // SAFETY: the block is live.
+    assert!(unsafe { arena.realloc(block, layout(10, 8), BYTES) }.is_null());
+    assert!(
+        contents(block, 10).iter().all(|&byte| byte == 7),
+        "as it was"
+    );
 }
 
 #[test]

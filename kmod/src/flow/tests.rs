@@ -4,6 +4,9 @@ use std::format;
 use std::string::String;
 use std::vec::Vec;
 
+use rcgen::CustomExtension;
+use tidelock_datapath::{MAX_CHAIN_BYTES, MAX_CHAIN_CERTS};
+use tidelock_kabi::{Bundle, List, Service};
 use tidelock_policy::{ImageBuilder, Rule};
 use tidelock_testkit::{KernelTls, Leaf, TestCa, VirtualClock, uri};
 
@@ -39,10 +42,8 @@ impl End {
             tl_rs_flow_start(&raw const new, out.as_mut_ptr())
         });
         // SAFETY: it was written.
-        Self {
-            arena,
-            last: unsafe { out.assume_init() },
-        }
+        let last = unsafe { out.assume_init() };
+        Self { arena, last }
     }
 
     fn feed(&mut self, record: &mut [u8]) {
@@ -191,28 +192,39 @@ fn an_arena_has_room_to_spare() {
     }
 }
 
-/// The longest SPIFFE IDs and as many intermediates as are accepted, at both ends.
+/// A chain of the most certificates, together as long as is accepted: the leaf has the longest
+/// SPIFFE ID, the others are padded.
+fn longest_chain_ca() -> TestCa {
+    let mut ca = TestCa::new(TD);
+    for _ in 1..MAX_CHAIN_CERTS {
+        // Leaf, and names and keys of the others, take less than 4,600 bytes.
+        let padding = std::vec![4; (MAX_CHAIN_BYTES - 4600) / (MAX_CHAIN_CERTS - 1)];
+        let extension = CustomExtension::from_oid_content(&[1, 3, 6, 1, 4, 1, 55555, 1], padding);
+        ca.add_intermediate(|params| params.custom_extensions.push(extension));
+    }
+    ca
+}
+
+fn longest_id(name: &str) -> String {
+    let id = format!("spiffe://{TD}/app/{name}/");
+    let rest = "x".repeat(2048 - id.len());
+    id + &rest
+}
+
 #[test]
 fn an_arena_holds_the_longest_chains() {
-    let mut ca = TestCa::new(TD);
-    ca.add_intermediate(|_| {});
-    ca.add_intermediate(|_| {});
-    let long = |name: &str| {
-        let id = format!("spiffe://{TD}/app/{name}/");
-        let rest = "x".repeat(2048 - id.len());
-        id + &rest
-    };
-    let (client_id, server_id) = (long("client"), long("server"));
+    let ca = longest_chain_ca();
+    let (client_id, server_id) = (longest_id("client"), longest_id("server"));
     let mut image = ImageBuilder::new();
     image.push(&Rule::permit("all")).unwrap();
     let (image, servers) = (image.build().unwrap(), [server_id.as_str()]);
     let authorities = [ca.authority()];
-    let bundles = [tidelock_kabi::Bundle {
+    let bundles = [Bundle {
         trust_domain: TD,
-        authorities: tidelock_kabi::List::of(&authorities),
+        authorities: List::of(&authorities),
     }];
-    let service = tidelock_kabi::Service {
-        servers: tidelock_kabi::List::of(&servers),
+    let service = Service {
+        servers: List::of(&servers),
         ..world::web()
     };
     let cfg = world::build(world::config(&[], &[service], &bundles, &image)).unwrap();
@@ -223,6 +235,34 @@ fn an_arena_holds_the_longest_chains() {
         assert_eq!(end.last.verdict, verdict::ESTABLISHED, "{}", end.detail());
         std::println!("arena used on the longest chains: {}", end.used());
         assert!(end.used() < FLOW_ARENA as u64 * 3 / 4, "{}", end.used());
+    }
+}
+
+/// The longest message that a stranger may send, in as many records as it may.
+#[test]
+fn an_arena_holds_what_a_stranger_may_send() {
+    let world = World::new();
+    let identity = world::identity(&world.ca, SERVER);
+    for size in [250, 600, 4000, 16384] {
+        let mut server = End::new(world.cfg, identity, role::SERVER, NOW);
+        // A ClientHello of 65,000 bytes, of which the extensions never end.
+        let mut hello = std::vec![1, 0, 0xfd, 0xe8, 3, 3];
+        hello.resize(65_004, 0);
+        for piece in hello.chunks(size) {
+            if server.last.verdict != verdict::WANT_RECORD {
+                break;
+            }
+            let len = u16::try_from(piece.len()).unwrap().to_be_bytes();
+            let mut record = [&[22, 3, 1][..], &len, piece].concat();
+            server.feed(&mut record);
+        }
+        assert_eq!(server.last.verdict, verdict::FAILED);
+        std::println!("arena used by a stranger, {size}: {}", server.used());
+        assert!(
+            server.used() < FLOW_ARENA as u64 * 3 / 4,
+            "{size}: {}",
+            server.used()
+        );
     }
 }
 
@@ -341,10 +381,8 @@ fn what_is_not_tls_is_a_protocol_failure() {
         (Some(DenyReason::Protocol), EACCES)
     );
     // SAFETY: the array is live.
-    assert_eq!(
-        unsafe { tl_rs_record_len(b"HTTP/".as_ptr().cast()) },
-        -EPROTO
-    );
+    let len = unsafe { tl_rs_record_len(b"HTTP/") };
+    assert_eq!(len, -EPROTO);
     let mut server = world.server(SERVER);
     server.feed(&mut [22, 3, 1, 0, 5, 1]);
     assert_eq!(server.reason(), Some(DenyReason::Protocol), "half a record");

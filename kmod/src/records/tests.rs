@@ -302,7 +302,7 @@ fn what_makes_no_record_is_refused() {
     // SAFETY: null is allowed.
     unsafe {
         assert_eq!(
-            tl_rs_encode(&raw const *&blank(rec::HELLO), ptr::null_mut(), 64),
+            tl_rs_encode(&blank(rec::HELLO), ptr::null_mut(), 64),
             i64::from(-EINVAL)
         );
         tl_rs_stamp(ptr::null_mut(), 64, 1);
