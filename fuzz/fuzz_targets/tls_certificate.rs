@@ -1,0 +1,7 @@
+//! Certificates of bundles and SVIDs.
+#![no_main]
+
+#[path = "../../crates/datapath/tests/bodies/mod.rs"]
+mod bodies;
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| bodies::certificate(input));

@@ -1,0 +1,7 @@
+//! Bytes from the network, to either end.
+#![no_main]
+
+#[path = "../../crates/datapath/tests/bodies/mod.rs"]
+mod bodies;
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| bodies::stream(input));
