@@ -1,28 +1,38 @@
 //! Which Service an address belongs to, found without walking every Service at every connect.
 
+use alloc::vec::Vec;
+
 use tidelock_kabi::{Config, Endpoint, Fault, Service};
 
-use super::sorted;
+use super::NO_MEMORY;
 
-/// Numbers of the Services by port, for the life of the arena.
+/// A Service's port and number.
+type Row = (u16, u32);
+
+/// The Services by port, for the life of the arena. Every connect looks here, also an ungoverned
+/// one, so the ports lie side by side.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Services {
-    by_port: &'static [u32],
+    by_port: &'static [Row],
 }
 
 fn service<'a>(view: &Config<'a>, number: u32) -> Option<Service<'a>> {
     view.services.get(usize::try_from(number).ok()?)
 }
 
-fn port(view: &Config<'_>, number: u32) -> u16 {
-    service(view, number).map_or(0, |service| service.port)
-}
-
 impl Services {
-    pub(super) fn new(view: &Config<'static>) -> Result<Self, Fault> {
-        let numbers = (0..).zip(view.services).map(|(number, _)| number);
+    pub(super) fn new(view: &Config<'_>) -> Result<Self, Fault> {
+        let mut rows = Vec::new();
+        rows.try_reserve_exact(view.services.len())
+            .map_err(|_| NO_MEMORY)?;
+        rows.extend(
+            (0..)
+                .zip(view.services)
+                .map(|(number, service)| (service.port, number)),
+        );
+        rows.sort_unstable();
         Ok(Self {
-            by_port: sorted(numbers, |number| port(view, number))?,
+            by_port: Vec::leak(rows),
         })
     }
 
@@ -39,15 +49,13 @@ impl Services {
         } else {
             *at
         };
-        let first = self
-            .by_port
-            .partition_point(|&number| port(view, number) < at.port);
+        let first = self.by_port.partition_point(|&(port, _)| port < at.port);
         let same = self
             .by_port
             .iter()
             .skip(first)
-            .map_while(|&n| Some((n, service(view, n)?)));
-        let same = same.take_while(|(_, service)| service.port == at.port);
+            .take_while(|&&(port, _)| port == at.port);
+        let same = same.filter_map(|&(_, number)| Some((number, service(view, number)?)));
         let mut covering = same.filter(|(_, s)| s.covers(at) || s.covers(&named));
         if at.is_wildcard() {
             return covering.next().map(|(number, _)| number);

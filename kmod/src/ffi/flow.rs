@@ -1,0 +1,67 @@
+//! What crosses for a handshake.
+
+use super::{Addr, CRYPTO_INFO_BYTES, DETAIL_BYTES, SERIAL_BYTES, Str};
+
+/// What a handshake starts from: `struct tl_flow_new`.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct FlowNew {
+    /// Arena of the configuration.
+    pub cfg: *const u8,
+    /// Arena of the identity.
+    pub identity: *const u8,
+    /// Service number.
+    pub service: i32,
+    /// `TL_CLIENT` or `TL_SERVER`.
+    pub role: u32,
+    /// The server's end.
+    pub addr: Addr,
+    /// Unix seconds.
+    pub now: i64,
+}
+
+/// What a step of a handshake came to: `enum tl_verdict`.
+pub mod verdict {
+    /// Send `tx`, then feed a record.
+    pub const WANT_RECORD: u32 = 1;
+    /// Send `tx`, then hand the flow to kTLS.
+    pub const ESTABLISHED: u32 = 2;
+    /// Send `tx`, then close.
+    pub const FAILED: u32 = 3;
+}
+
+/// One step of a handshake: `struct tl_step`.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct Step {
+    /// One of [`verdict`].
+    pub verdict: u32,
+    /// Why it failed.
+    pub reason: u32,
+    /// What the program sees when it failed: a positive errno.
+    pub err: i32,
+    /// Cipher suite, when established.
+    pub suite: u32,
+    /// Bytes to send.
+    pub tx: *const u8,
+    /// Length of `tx`.
+    pub tx_len: u64,
+    /// The peer's SPIFFE ID, when known.
+    pub peer_id: Str,
+    /// Serial number of the peer's leaf, when known.
+    pub peer_serial: [u8; SERIAL_BYTES],
+    /// Bytes used in `peer_serial`.
+    pub peer_serial_len: u32,
+    /// Bytes used in `detail`.
+    pub detail_len: u32,
+    /// Why it failed, for people; or determining policies.
+    pub detail: [u8; DETAIL_BYTES],
+    /// `struct tls12_crypto_info_*` for what we send.
+    pub tx_info: [u8; CRYPTO_INFO_BYTES],
+    /// Bytes used in `tx_info`.
+    pub tx_info_len: u32,
+    /// `struct tls12_crypto_info_*` for what we receive.
+    pub rx_info: [u8; CRYPTO_INFO_BYTES],
+    /// Bytes used in `rx_info`.
+    pub rx_info_len: u32,
+}
