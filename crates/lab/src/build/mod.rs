@@ -58,6 +58,15 @@ pub(crate) fn module(places: &Places, kernel: &Kernel, flavour: Flavour) -> Resu
     )
 }
 
+/// Builds the static library that is the Rust half of the module, before it is linked for a kernel.
+///
+/// # Errors
+/// When it does not build.
+pub(crate) fn rust_library(places: &Places) -> Result<PathBuf> {
+    let _lock = Cache::new(&places.lab).lock("rust", "the Rust half of the module")?;
+    object::library(places, Flavour::Real)
+}
+
 /// Compiles the C half alone.
 ///
 /// # Errors

@@ -38,10 +38,7 @@ SECTIONS {
 /// # Errors
 /// When it does not build, or uses registers that the kernel does not save.
 pub(crate) fn build(places: &Places, flavour: Flavour) -> Result<PathBuf> {
-    let sysroot = sysroot(places)?;
-    let library = timed("the Rust half of the module", || {
-        compile(places, &sysroot, flavour)
-    })?;
+    let library = library(places, flavour)?;
     let dir = places.lab.join(match flavour {
         Flavour::Real => "rust",
         Flavour::Sabotage => "rust-sabotage",
@@ -51,6 +48,17 @@ pub(crate) fn build(places: &Places, flavour: Flavour) -> Result<PathBuf> {
     link(&library, &dir, &object)?;
     check_registers(&object)?;
     Ok(object)
+}
+
+/// Compiles the static library.
+///
+/// # Errors
+/// When it does not build.
+pub(crate) fn library(places: &Places, flavour: Flavour) -> Result<PathBuf> {
+    let sysroot = sysroot(places)?;
+    timed("the Rust half of the module", || {
+        compile(places, &sysroot, flavour)
+    })
 }
 
 fn compile(places: &Places, sysroot: &Path, flavour: Flavour) -> Result<PathBuf> {

@@ -1,0 +1,119 @@
+//! Tiers that need nothing but cargo: formatting, lints, documentation, tests.
+
+use super::tally::Tally;
+use super::{harness, watch};
+use crate::cmd::Cmd;
+use crate::failure::{Doing, Result};
+use crate::places::Places;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Sources are formatted.
+///
+/// # Errors
+/// When cargo cannot be run.
+pub(crate) fn formatting(places: &Places) -> Result<Tally> {
+    let mut tally = Tally::default();
+    for (what, manifest) in workspaces(places) {
+        let cargo = cargo(places, &["fmt", "--all", "--check"])
+            .arg("--manifest-path")
+            .arg(manifest);
+        tally.result(what, watch::run(cargo, &log(places, "fmt")));
+    }
+    Ok(tally)
+}
+
+/// Clippy has nothing to say. Every feature is on: each crate's tests ask for all of its own.
+///
+/// # Errors
+/// When cargo cannot be run.
+pub(crate) fn lints(places: &Places) -> Result<Tally> {
+    let mut tally = Tally::default();
+    let clippy = cargo(
+        places,
+        &["clippy", "--workspace", "--all-targets", "--locked"],
+    )
+    .args(["--", "-Dwarnings"]);
+    tally.result("workspace", watch::run(clippy, &log(places, "clippy")));
+    Ok(tally)
+}
+
+/// Fuzz targets, a workspace of their own, compile, though no fuzzer's runtime is installed.
+///
+/// # Errors
+/// When cargo cannot be run.
+pub(crate) fn fuzz_targets(places: &Places) -> Result<Tally> {
+    let mut tally = Tally::default();
+    let clippy = cargo(places, &["clippy", "--locked", "--all-targets"])
+        .arg("--manifest-path")
+        .arg(places.repo.join("fuzz/Cargo.toml"))
+        .arg("--target-dir")
+        .arg(places.target.join("fuzz"))
+        // The runtime is C++ and only needed to link: a name that is not there keeps it from being compiled.
+        .env("CUSTOM_LIBFUZZER_PATH", "/nonexistent/libfuzzer.a")
+        .args(["--", "-Dwarnings"]);
+    tally.result("fuzz targets", watch::run(clippy, &log(places, "fuzz")));
+    Ok(tally)
+}
+
+/// Documentation builds without a warning. Libraries, then the lab: the other programs have no more than a `main`, and
+/// their documentation would overwrite that of the libraries of the same names.
+///
+/// # Errors
+/// When cargo cannot be run.
+pub(crate) fn documentation(places: &Places) -> Result<Tally> {
+    let mut tally = Tally::default();
+    let build = |which: &[&str], name: &str| {
+        let cargo = cargo(places, &["doc", "--no-deps", "--locked"])
+            .args(which)
+            .env("RUSTDOCFLAGS", "-Dwarnings");
+        watch::run(cargo, &log(places, name))
+    };
+    tally.result("libraries", build(&["--workspace", "--lib"], "doc"));
+    tally.result(
+        "lab",
+        build(&["--package", "tidelock-lab", "--bins"], "doc-lab"),
+    );
+    Ok(tally)
+}
+
+/// Unit, property, integration and documentation tests. The programs and examples that guests run are built with
+/// them, so that nothing is compiled twice.
+///
+/// # Errors
+/// When the log cannot be read.
+pub(crate) fn tests(places: &Places) -> Result<Tally> {
+    let log = log(places, "tests");
+    let cargo = cargo(
+        places,
+        &["test", "--workspace", "--no-fail-fast", "--locked"],
+    );
+    let ended = watch::run(cargo, &log);
+    let text = fs::read(&log).doing("read", &log)?;
+    let mut tally = harness::read(&String::from_utf8_lossy(&text));
+    if let (Err(failure), true) = (ended, tally.failed.is_empty()) {
+        tally.fail("cargo test", failure.to_string());
+    }
+    Ok(tally)
+}
+
+/// A cargo for the host, in the repository.
+pub(crate) fn cargo(places: &Places, args: &[&str]) -> Cmd {
+    Cmd::new("cargo")
+        .args(args)
+        .env("CARGO_TERM_COLOR", "never")
+        .dir(&places.repo)
+}
+
+/// Where a tier's output goes.
+pub(crate) fn log(places: &Places, name: &str) -> PathBuf {
+    places.lab.join(format!("test-{name}.log"))
+}
+
+fn workspaces(places: &Places) -> [(&'static str, PathBuf); 2] {
+    let manifest = |folder: &str| Path::new(&places.repo).join(folder).join("Cargo.toml");
+    [
+        ("workspace", manifest(".")),
+        ("fuzz targets", manifest("fuzz")),
+    ]
+}

@@ -1,0 +1,283 @@
+//! Tiers that run in virtual machines.
+
+use super::filter::Filter;
+use super::host;
+use super::tally::Tally;
+use crate::build::{self, Flavour};
+use crate::cmd::Cmd;
+use crate::demo::{self, Outcome};
+use crate::failure::{Doing, Result};
+use crate::kernel::{Kernel, Line};
+use crate::places::Places;
+use crate::say::say;
+use crate::{guest_image, vm};
+use std::fs;
+use std::io::{self, Write};
+use std::time::Duration;
+
+/// How long the device is fuzzed.
+const FUZZ_SECS: u32 = 60;
+/// How long that may take with everything around it.
+const FUZZ_TIMEOUT: Duration = Duration::from_secs(600);
+
+/// Everything that is made once and kept: tools, the root image, kernels.
+///
+/// # Errors
+/// When a kernel's modules cannot be made ready for booting.
+pub(crate) fn set_up(places: &Places, lines: &[Line]) -> Result<Tally> {
+    let mut tally = Tally::default();
+    tally.result("the guest's root", guest_image::root_disk(places).map(drop));
+    for line in lines {
+        let ready = Kernel::ensure(places, *line, false)
+            .and_then(|kernel| guest_image::initramfs(places, &kernel));
+        tally.result(&format!("kernel {}", line.label()), ready.map(drop));
+    }
+    Ok(tally)
+}
+
+/// Builds the module for each kernel, and once with its faults.
+///
+/// # Errors
+/// When a kernel cannot be had.
+pub(crate) fn modules(places: &Places, wanted: &[(Line, Flavour)]) -> Result<Tally> {
+    let mut tally = Tally::default();
+    for (line, flavour) in wanted {
+        let kernel = Kernel::ensure(places, *line, false)?;
+        let name = format!("{}/{}", line.label(), flavour.file());
+        tally.result(&name, build::module(places, &kernel, *flavour).map(drop));
+    }
+    Ok(tally)
+}
+
+/// Every scene on one kernel, in one boot.
+///
+/// # Errors
+/// When the machine cannot be set up.
+pub(crate) fn scenes(places: &Places, tier: &str, line: Line, filter: &Filter) -> Result<Tally> {
+    play(places, tier, &["--kernel", line.label()], filter)
+}
+
+/// The scenes that two machines can show, on two kernels.
+///
+/// # Errors
+/// When a machine cannot be set up.
+pub(crate) fn pair(
+    places: &Places,
+    tier: &str,
+    lines: [Line; 2],
+    filter: &Filter,
+) -> Result<Tally> {
+    let pair = format!("--pair={}", lines[1].label());
+    play(places, tier, &["--kernel", lines[0].label(), &pair], filter)
+}
+
+/// Each scene with its mechanism broken: it has to fail.
+///
+/// # Errors
+/// When a machine cannot be set up.
+pub(crate) fn sabotage(places: &Places, tier: &str, line: Line, filter: &Filter) -> Result<Tally> {
+    let mut tally = Tally::default();
+    for scene in scene_files(&["--kernel", line.label()])? {
+        if !filter.takes(tier, &scene) {
+            continue;
+        }
+        let words = [
+            "--kernel",
+            line.label(),
+            "--sabotage",
+            &scene,
+            "--only",
+            &scene,
+        ];
+        match demo::run(places, &options(&words)?) {
+            Ok(outcome) if outcome.good => tally.passed += 1,
+            Ok(outcome) => tally.fail(scene, unnoticed(&outcome)),
+            Err(failure) => tally.fail(scene, failure.to_string()),
+        }
+    }
+    Ok(tally)
+}
+
+fn unnoticed(outcome: &Outcome) -> String {
+    match outcome.played.first() {
+        Some(played) if played.pass => {
+            format!(
+                "it passed although its mechanism was broken: {}",
+                played.detail
+            )
+        }
+        Some(_) => "it failed, but the kernel log has more than that".to_owned(),
+        None => "it did not run".to_owned(),
+    }
+}
+
+fn play(places: &Places, tier: &str, words: &[&str], filter: &Filter) -> Result<Tally> {
+    let wanted: Vec<String> = scene_files(words)?
+        .into_iter()
+        .filter(|scene| filter.takes(tier, scene))
+        .collect();
+    let only = wanted.join(",");
+    let outcome = demo::run(places, &options(&[words, &["--only", &only]].concat())?)?;
+    let report = places.lab.join("demo.json");
+    let kept = places.lab.join(format!("test-{tier}.json"));
+    fs::copy(&report, &kept).doing("copy", &report)?;
+    Ok(tally(&outcome, &wanted))
+}
+
+fn tally(outcome: &Outcome, wanted: &[String]) -> Tally {
+    let mut tally = Tally::default();
+    for scene in wanted {
+        match outcome
+            .played
+            .iter()
+            .find(|played| played.scene.file() == *scene)
+        {
+            Some(played) if played.pass => tally.passed += 1,
+            Some(played) => tally.fail(scene.as_str(), played.detail.as_str()),
+            None => tally.fail(scene.as_str(), "it did not run"),
+        }
+    }
+    if tally.failed.is_empty() && !outcome.good {
+        tally.fail("kernel log", "it holds what it should not (see above)");
+    }
+    tally.notes.push(outcome.kernel.clone());
+    tally
+}
+
+/// The scenes that such a run would play.
+///
+/// # Errors
+/// When the words mean nothing.
+pub(crate) fn scene_files(words: &[&str]) -> Result<Vec<String>> {
+    Ok(options(words)?
+        .scenes
+        .iter()
+        .map(|scene| scene.file())
+        .collect())
+}
+
+fn options(words: &[&str]) -> Result<demo::Options> {
+    let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+    demo::Options::parse(&words)
+}
+
+/// Malformed, mutated and unexpected records at the real device, then the same device as if nothing had been.
+///
+/// # Errors
+/// When the fuzzer does not build, or the machine cannot be set up.
+pub(crate) fn device_fuzz(places: &Places, line: Line) -> Result<Tally> {
+    let fuzzer = fuzzer(places)?;
+    let mut machine = vm::Options::new(places.repo.join("crates/lab/src/test/device-fuzz.sh"));
+    machine.kernel = line;
+    machine.copy = vec![fuzzer];
+    machine.timeout = FUZZ_TIMEOUT;
+    machine.args = vec![FUZZ_SECS.to_string()];
+    let mut lines = Lines::default();
+    let software = |kernel: &Kernel| build::software(places, kernel, Flavour::Real);
+    let ended = vm::run(places, &machine, software, &mut lines)?;
+    let mut tally = lines.tally;
+    if ended.status != 0 && tally.failed.is_empty() {
+        tally.fail(
+            "device-fuzz.sh",
+            format!("it ended with status {}", ended.status),
+        );
+    }
+    if tally.passed == 0 && tally.failed.is_empty() {
+        tally.fail("device-fuzz.sh", "it checked nothing");
+    }
+    tally.check("kernel log", &ended.trouble);
+    if !tally.failed.is_empty() {
+        say(format!("logs: {}", ended.folder.display()));
+    }
+    Ok(tally)
+}
+
+/// The program that runs in the guest: an example of the test kit, which is built with the tests.
+fn fuzzer(places: &Places) -> Result<std::path::PathBuf> {
+    let log = host::log(places, "device-fuzz");
+    let cargo = host::cargo(places, &["test", "--workspace", "--locked", "--no-run"]);
+    // Everything of the workspace, so that its features are those of the tests and nothing is compiled anew.
+    super::watch::run(cargo.args(["--example", "device_fuzz"]), &log)?;
+    let built = places.target.join("debug/examples/device_fuzz");
+    let stripped = places.lab.join("device_fuzz");
+    Cmd::new("strip")
+        .arg("-o")
+        .arg(&stripped)
+        .arg(&built)
+        .run()?;
+    Ok(stripped)
+}
+
+/// Reads `pass NAME`, `fail NAME: WHY` and `note TEXT`; shows the rest.
+#[derive(Debug, Default)]
+struct Lines {
+    line: Vec<u8>,
+    tally: Tally,
+}
+
+impl Lines {
+    fn take(&mut self, line: &str) {
+        say(format!("   {line}"));
+        match line.split_once(' ') {
+            Some(("pass", _)) => self.tally.passed += 1,
+            Some(("fail", what)) => {
+                let (name, why) = what.split_once(": ").unwrap_or((what, ""));
+                self.tally.fail(name, why);
+            }
+            Some(("note", text)) => self.tally.notes.push(text.to_owned()),
+            _ => {}
+        }
+    }
+}
+
+impl Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        for byte in bytes {
+            match byte {
+                b'\n' => {
+                    let line = std::mem::take(&mut self.line);
+                    self.take(String::from_utf8_lossy(&line).trim_end());
+                }
+                byte => self.line.push(*byte),
+            }
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// What virtual machines need of this one.
+///
+/// # Errors
+/// When something is missing and cannot be installed.
+pub(crate) fn ensure_tools(places: &Places) -> Result<()> {
+    crate::host::ensure_tools(places)?;
+    build::check_guest_can_run()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_guest_says_is_counted() {
+        let mut lines = Lines::default();
+        lines
+            .write_all(b"hello\npass one\nfail two: because: of x\nnote three\npass")
+            .expect("it is memory");
+        assert_eq!(lines.tally.passed, 1);
+        assert_eq!(lines.tally.failed[0].name, "two");
+        assert_eq!(lines.tally.failed[0].why, "because: of x");
+        assert_eq!(lines.tally.notes, ["three"]);
+    }
+
+    #[test]
+    fn every_scene_has_a_name_to_go_by() {
+        let scenes = scene_files(&["--kernel", "6.12"]).expect("it is well formed");
+        assert_eq!(scenes.len(), 10);
+        assert!(scenes.iter().all(|scene| scene.get(1..2) == Some("-")));
+    }
+}

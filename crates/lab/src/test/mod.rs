@@ -1,0 +1,196 @@
+//! `cargo lab test`: everything that is checked, tier after tier, and a table of what came of it.
+
+mod filter;
+mod harness;
+mod host;
+mod lane;
+mod machines;
+mod options;
+mod plan;
+mod tally;
+mod watch;
+mod workspace;
+
+pub(crate) use options::Options;
+
+use crate::failure::Result;
+use crate::places::Places;
+use crate::say::{say, seconds};
+use filter::Filter;
+use plan::Tier;
+use std::fmt::Write as _;
+use std::time::{Duration, Instant};
+use tally::Tally;
+
+/// How many minutes it may take to install what virtual machines need.
+const TOOLS_MINUTES: f64 = 2.0;
+
+/// A tier that ran.
+struct Ran {
+    name: String,
+    tally: Tally,
+    took: Duration,
+    budget: Duration,
+}
+
+/// Runs what is asked for, whatever fails on the way; prints the table and the closing line. `true` if nothing failed.
+///
+/// # Errors
+/// When nothing can be run at all.
+pub(crate) fn run(places: &Places, options: &Options) -> Result<bool> {
+    let tiers = plan::plan(options)?;
+    let filter = Filter(options.filter.clone());
+    let mut ran = Vec::new();
+    if tiers.iter().any(Tier::needs_machine) {
+        // First, so that who cannot install what is missing hears of it at once.
+        let mut tally = Tally::default();
+        let start = Instant::now();
+        tally.result("tools", machines::ensure_tools(places));
+        ran.push(Ran::new("tools", tally, start.elapsed(), TOOLS_MINUTES));
+    }
+    for tier in &tiers {
+        ran.push(run_tier(places, tier, &filter));
+    }
+    println!("{}", table(&ran));
+    let (passed, failed) = sums(&ran);
+    println!("{passed} passed, {failed} failed");
+    Ok(failed == 0)
+}
+
+fn run_tier(places: &Places, tier: &Tier, filter: &Filter) -> Ran {
+    let name = tier.name();
+    say(format!(
+        "[{name}] budget {}",
+        minutes(tier.budget_minutes())
+    ));
+    let start = Instant::now();
+    let tally = tier.run(places, filter).unwrap_or_else(|failure| {
+        let mut tally = Tally::default();
+        tally.fail(name.as_str(), failure.to_string());
+        tally
+    });
+    let ran = Ran::new(&name, tally, start.elapsed(), tier.budget_minutes());
+    for finding in &ran.tally.failed {
+        say(format!(
+            "[{name}] FAILED: {}\n{}",
+            finding.name, finding.why
+        ));
+    }
+    for note in &ran.tally.notes {
+        say(format!("[{name}] {note}"));
+    }
+    let over = if ran.over() { ", OVER BUDGET" } else { "" };
+    say(format!(
+        "[{name}] {} passed, {} failed in {}{over}",
+        ran.tally.passed,
+        ran.tally.failed.len(),
+        seconds(ran.took),
+    ));
+    ran
+}
+
+impl Ran {
+    fn new(name: &str, tally: Tally, took: Duration, budget_minutes: f64) -> Self {
+        Self {
+            name: name.to_owned(),
+            tally,
+            took,
+            budget: Duration::from_secs_f64(budget_minutes * 60.0),
+        }
+    }
+
+    fn over(&self) -> bool {
+        self.took > self.budget
+    }
+}
+
+fn sums(ran: &[Ran]) -> (usize, usize) {
+    let passed = ran.iter().map(|tier| tier.tally.passed).sum();
+    let failed = ran.iter().map(|tier| tier.tally.failed.len()).sum();
+    (passed, failed)
+}
+
+/// One line for each tier, one for all, then what failed.
+fn table(ran: &[Ran]) -> String {
+    let mut text = format!(
+        "\n{:20} {:>7} {:>7} {:>13} {:>9}\n",
+        "tier", "passed", "failed", "took", "budget"
+    );
+    let mut line =
+        |name: &str, passed: usize, failed: usize, took: Duration, budget: Duration, over: bool| {
+            // Writing to a `String` cannot fail.
+            let _ = writeln!(
+                text,
+                "{name:20} {passed:>7} {failed:>7} {:>13} {:>9}{}",
+                seconds(took),
+                minutes(budget.as_secs_f64() / 60.0),
+                if over { "  over" } else { "" }
+            );
+        };
+    for tier in ran {
+        let Tally { passed, failed, .. } = &tier.tally;
+        line(
+            &tier.name,
+            *passed,
+            failed.len(),
+            tier.took,
+            tier.budget,
+            tier.over(),
+        );
+    }
+    let (passed, failed) = sums(ran);
+    let took = ran.iter().map(|tier| tier.took).sum();
+    let budget = ran.iter().map(|tier| tier.budget).sum();
+    line("all", passed, failed, took, budget, took > budget);
+    for tier in ran {
+        for finding in &tier.tally.failed {
+            let why = finding.why.lines().next().unwrap_or_default();
+            let _ = write!(text, "\nFAILED {}: {}: {why}", tier.name, finding.name);
+        }
+    }
+    if failed > 0 {
+        text.push('\n');
+    }
+    text
+}
+
+fn minutes(minutes: f64) -> String {
+    format!("{minutes} min")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ran() -> Vec<Ran> {
+        let mut bad = Tally {
+            passed: 2,
+            ..Tally::default()
+        };
+        bad.fail("b-mtls", "no page\nmore");
+        let good = Tally {
+            passed: 40,
+            ..Tally::default()
+        };
+        vec![
+            Ran::new("tests", good, Duration::from_secs(30), 1.0),
+            Ran::new("e2e-6.1", bad, Duration::from_secs(100), 1.5),
+        ]
+    }
+
+    #[test]
+    fn the_table_sums_up_and_says_what_is_over() {
+        let table = table(&ran());
+        let row = |name: &str| {
+            let line = table.lines().find(|line| line.starts_with(name));
+            line.expect("every tier has a row")
+                .split_whitespace()
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(row("tests"), ["tests", "40", "0", "30", "s", "1", "min"]);
+        assert_eq!(row("e2e-6.1").last(), Some(&"over"));
+        assert_eq!(row("all")[1..3], ["42", "1"]);
+        assert!(table.contains("FAILED e2e-6.1: b-mtls: no page\n"));
+        assert_eq!(sums(&ran()), (42, 1));
+    }
+}

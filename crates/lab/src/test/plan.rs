@@ -1,0 +1,257 @@
+//! The tiers: what they are called, how long they may take, and what they do.
+
+use super::filter::Filter;
+use super::options::Options;
+use super::tally::Tally;
+use super::{host, lane, machines, workspace};
+use crate::build::Flavour;
+use crate::failure::{Failure, Result};
+use crate::kernel::Line;
+use crate::places::Places;
+use crate::vm::DEFAULT_KERNEL;
+
+/// The two kernels that talk to one another.
+const PAIR: [Line; 2] = [Line::V6_12, Line::V6_1];
+
+/// One step of `cargo lab test`, cheapest first.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum Tier {
+    /// Sources are formatted.
+    Format,
+    /// Rules about the workspace.
+    Workspace,
+    /// Clippy.
+    Lints,
+    /// Documentation.
+    Documentation,
+    /// Everything that `cargo test` runs.
+    Tests,
+    /// Fuzz targets compile.
+    FuzzTargets,
+    /// Crates of the kernel lane need no `std`.
+    NoStd,
+    /// The Rust half of the module as it ships.
+    KernelRust,
+    /// What is made once and kept.
+    SetUp(Vec<Line>),
+    /// The modules that the next tiers load.
+    Modules(Vec<(Line, Flavour)>),
+    /// Every scene.
+    Scenes(Line),
+    /// The device, fuzzed.
+    DeviceFuzz(Line),
+    /// Scenes between two machines.
+    Pair([Line; 2]),
+    /// Scenes with their mechanisms broken.
+    Sabotage(Line),
+}
+
+impl Tier {
+    /// What the table and `--filter` call it.
+    pub(crate) fn name(&self) -> String {
+        match self {
+            Self::Format => "fmt".to_owned(),
+            Self::Workspace => "workspace".to_owned(),
+            Self::Lints => "clippy".to_owned(),
+            Self::Documentation => "docs".to_owned(),
+            Self::Tests => "tests".to_owned(),
+            Self::FuzzTargets => "fuzz-targets".to_owned(),
+            Self::NoStd => "no-std".to_owned(),
+            Self::KernelRust => "kernel-rust".to_owned(),
+            Self::SetUp(_) => "set-up".to_owned(),
+            Self::Modules(_) => "modules".to_owned(),
+            Self::Scenes(line) => format!("e2e-{}", line.label()),
+            Self::DeviceFuzz(line) => format!("device-fuzz-{}", line.label()),
+            Self::Pair([a, b]) => format!("pair-{}-{}", a.label(), b.label()),
+            Self::Sabotage(line) => format!("sabotage-{}", line.label()),
+        }
+    }
+
+    /// How many minutes it may take on a cold machine with two cores. They add up to less than 45.
+    pub(crate) fn budget_minutes(&self) -> f64 {
+        match self {
+            Self::Format | Self::Workspace => 0.2,
+            Self::FuzzTargets | Self::Documentation => 1.0,
+            Self::NoStd | Self::KernelRust | Self::DeviceFuzz(_) => 2.0,
+            Self::SetUp(_) => 2.5,
+            Self::Modules(_) => 1.5,
+            Self::Scenes(_) => 4.0,
+            Self::Pair(_) | Self::Lints => 3.0,
+            Self::Sabotage(_) => 4.0,
+            Self::Tests => 6.5,
+        }
+    }
+
+    /// Whether it boots something, or prepares that.
+    pub(crate) fn needs_machine(&self) -> bool {
+        match self {
+            Self::SetUp(_) | Self::Modules(_) | Self::Scenes(_) => true,
+            Self::DeviceFuzz(_) | Self::Pair(_) | Self::Sabotage(_) => true,
+            Self::Format | Self::Workspace | Self::Lints | Self::Documentation => false,
+            Self::Tests | Self::FuzzTargets | Self::NoStd | Self::KernelRust => false,
+        }
+    }
+
+    /// The scenes that `--filter` can choose from.
+    fn scenes(&self) -> Result<Vec<String>> {
+        match self {
+            Self::Scenes(line) | Self::Sabotage(line) => {
+                machines::scene_files(&["--kernel", line.label()])
+            }
+            Self::Pair([a, b]) => {
+                let pair = format!("--pair={}", b.label());
+                machines::scene_files(&["--kernel", a.label(), &pair])
+            }
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    /// Does it.
+    ///
+    /// # Errors
+    /// When the tier as a whole cannot be run, which is a failure of it.
+    pub(crate) fn run(&self, places: &Places, filter: &Filter) -> Result<Tally> {
+        match self {
+            Self::Format => host::formatting(places),
+            Self::Workspace => workspace::run(places),
+            Self::Lints => host::lints(places),
+            Self::Documentation => host::documentation(places),
+            Self::Tests => host::tests(places),
+            Self::FuzzTargets => host::fuzz_targets(places),
+            Self::NoStd => lane::without_std(places),
+            Self::KernelRust => lane::shipped(places),
+            Self::SetUp(lines) => machines::set_up(places, lines),
+            Self::Modules(wanted) => machines::modules(places, wanted),
+            Self::Scenes(line) => machines::scenes(places, &self.name(), *line, filter),
+            Self::DeviceFuzz(line) => machines::device_fuzz(places, *line),
+            Self::Pair(lines) => machines::pair(places, &self.name(), *lines, filter),
+            Self::Sabotage(line) => machines::sabotage(places, &self.name(), *line, filter),
+        }
+    }
+}
+
+/// The tiers that are asked for, in the order in which they run.
+///
+/// # Errors
+/// When there is none.
+pub(crate) fn plan(options: &Options) -> Result<Vec<Tier>> {
+    let filter = Filter(options.filter.clone());
+    let mut chosen = Vec::new();
+    let mut known = Vec::new();
+    for tier in all(options) {
+        let scenes = tier.scenes()?;
+        if filter.takes_some(&tier.name(), &scenes) {
+            chosen.push(tier.clone());
+        }
+        known.push(tier.name());
+    }
+    if chosen.is_empty() {
+        let what = format!(
+            "no tier or scene has `{}` in its name",
+            filter.0.unwrap_or_default()
+        );
+        return Err(Failure::new(what).fix(format!("there are {}", known.join(", "))));
+    }
+    Ok(chosen)
+}
+
+fn all(options: &Options) -> Vec<Tier> {
+    let mut tiers = vec![
+        Tier::Format,
+        Tier::Workspace,
+        Tier::Lints,
+        Tier::Documentation,
+        Tier::Tests,
+        Tier::FuzzTargets,
+        Tier::NoStd,
+        Tier::KernelRust,
+    ];
+    if options.host_only {
+        return tiers;
+    }
+    let wanted = |line: &Line| options.kernel.is_none_or(|only| only == *line);
+    let lines: Vec<Line> = Line::ALL.into_iter().filter(wanted).collect();
+    let in_a_pair = PAIR.iter().any(wanted);
+    let sabotaged = wanted(&DEFAULT_KERNEL);
+    let booted = |line: &Line| lines.contains(line) || (in_a_pair && PAIR.contains(line));
+    let booted: Vec<Line> = Line::ALL.into_iter().filter(booted).collect();
+    let mut modules: Vec<(Line, Flavour)> =
+        booted.iter().map(|line| (*line, Flavour::Real)).collect();
+    if sabotaged {
+        modules.push((DEFAULT_KERNEL, Flavour::Sabotage));
+    }
+    tiers.extend([Tier::SetUp(booted), Tier::Modules(modules)]);
+    tiers.extend(lines.iter().copied().map(Tier::Scenes));
+    tiers.extend(lines.iter().copied().map(Tier::DeviceFuzz));
+    if in_a_pair {
+        tiers.push(Tier::Pair(PAIR));
+    }
+    if sabotaged {
+        tiers.push(Tier::Sabotage(DEFAULT_KERNEL));
+    }
+    tiers
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(options: &Options) -> Vec<String> {
+        let tiers = plan(options).expect("something is asked for");
+        tiers.iter().map(Tier::name).collect()
+    }
+
+    #[test]
+    fn everything_runs_unless_told_otherwise() {
+        let names = names(&Options::default());
+        for line in Line::ALL {
+            assert!(names.contains(&format!("e2e-{}", line.label())));
+            assert!(names.contains(&format!("device-fuzz-{}", line.label())));
+        }
+        assert!(names.contains(&"pair-6.12-6.1".to_owned()));
+        assert!(names.contains(&"sabotage-6.12".to_owned()));
+    }
+
+    #[test]
+    fn the_budgets_fit_into_three_quarters_of_an_hour() {
+        let tiers = plan(&Options::default()).expect("everything");
+        let minutes: f64 = tiers.iter().map(Tier::budget_minutes).sum();
+        assert!(minutes < 45.0, "{minutes}");
+    }
+
+    #[test]
+    fn the_host_needs_no_machine() {
+        let options = Options {
+            host_only: true,
+            ..Options::default()
+        };
+        assert!(!names(&options).iter().any(|name| name.contains("6.1")));
+    }
+
+    #[test]
+    fn one_kernel_brings_only_what_it_takes_part_in() {
+        let options = Options {
+            kernel: Some(Line::Newest),
+            ..Options::default()
+        };
+        let names = names(&options);
+        assert!(names.contains(&"e2e-newest".to_owned()));
+        assert!(!names.iter().any(|name| name.contains("6.1")), "{names:?}");
+    }
+
+    #[test]
+    fn a_filter_finds_tiers_and_scenes() {
+        let filtered = |part: &str| {
+            let options = Options {
+                filter: Some(part.to_owned()),
+                ..Options::default()
+            };
+            plan(&options).map(|tiers| tiers.iter().map(Tier::name).collect::<Vec<_>>())
+        };
+        assert_eq!(filtered("clippy").expect("a tier"), ["clippy"]);
+        let scenes = filtered("b-mtls").expect("a scene");
+        assert_eq!(scenes.len(), 5, "{scenes:?}");
+        let failure = filtered("nothing").expect_err("no such name").to_string();
+        assert!(failure.contains("e2e-6.12"), "{failure}");
+    }
+}

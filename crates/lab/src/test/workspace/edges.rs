@@ -1,0 +1,167 @@
+//! Who may depend on whom: the arrows of `ARCHITECTURE.md`.
+
+use super::metadata::Package;
+
+/// A package of ours and those of ours that it may depend on. Tests may use what they like; `tidelock-` is left out.
+const ARROWS: [(&str, &[&str]); 16] = [
+    ("spiffe-core", &[]),
+    ("policy", &[]),
+    ("attest", &["spiffe-core"]),
+    ("kabi", &["spiffe-core"]),
+    ("datapath", &["spiffe-core"]),
+    ("proto", &[]),
+    ("ca", &["spiffe-core"]),
+    (
+        "control",
+        &["attest", "ca", "policy", "proto", "spiffe-core"],
+    ),
+    ("agent", &["attest", "kabi", "proto", "spiffe-core"]),
+    ("agent-bin", &["agent"]),
+    ("ca-bin", &["control", "spiffe-core"]),
+    ("cli", &["proto"]),
+    (
+        "kmod",
+        &["attest", "datapath", "kabi", "policy", "spiffe-core"],
+    ),
+    ("testkit", &["ca", "datapath", "kabi", "spiffe-core"]),
+    ("lab", &[]),
+    ("benches", &[]),
+];
+
+/// Packages that only tests may depend on.
+const UNPUBLISHED: [&str; 4] = ["testkit", "lab", "benches", "kmod"];
+
+/// Everything that is linked into a kernel or read by one, and the crates of others that it may ask for.
+const LANE: [(&str, &[&str]); 5] = [
+    ("spiffe-core", &[]),
+    ("policy", &["cedar-policy", "miette"]),
+    ("attest", &["serde"]),
+    ("kabi", &[]),
+    (
+        "datapath",
+        &[
+            "rustls",
+            "rustls-webpki",
+            "rustls-pki-types",
+            "p256",
+            "x25519-dalek",
+            "sha2",
+            "hmac",
+            "aes-gcm",
+            "chacha20poly1305",
+            "zeroize",
+            "once_cell",
+        ],
+    ),
+];
+
+/// Arrows that the map does not have.
+pub(crate) fn wrong(packages: &[Package]) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for package in packages.iter().filter(|package| package.source.is_none()) {
+        let name = short(&package.name);
+        let Some((_, may)) = ARROWS.iter().find(|(known, _)| *known == name) else {
+            wrong.push(format!("`{}` is not on the map", package.name));
+            continue;
+        };
+        for ask in package.asks.iter().filter(|ask| ask.ours) {
+            let to = short(&ask.name);
+            let allowed = ask.dev || may.contains(&to);
+            if !allowed || (UNPUBLISHED.contains(&to) && !ask.dev) {
+                wrong.push(format!("`{}` depends on `{}`", package.name, ask.name));
+            }
+        }
+    }
+    wrong
+}
+
+/// What the crates of the kernel lane ask for and should not.
+pub(crate) fn strangers(packages: &[Package]) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for (name, may) in LANE {
+        let package = packages
+            .iter()
+            .find(|package| package.source.is_none() && short(&package.name) == name);
+        let Some(package) = package else {
+            wrong.push(format!("there is no `tidelock-{name}`"));
+            continue;
+        };
+        let asks = package.asks.iter().filter(|ask| !ask.dev && !ask.ours);
+        for ask in asks.filter(|ask| !may.contains(&ask.name.as_str())) {
+            wrong.push(format!(
+                "`{}` asks for `{}`: what a kernel runs is kept minimal",
+                package.name, ask.name
+            ));
+        }
+    }
+    wrong
+}
+
+fn short(name: &str) -> &str {
+    name.strip_prefix("tidelock-").unwrap_or(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::metadata::Dependency;
+    use super::*;
+
+    fn package(name: &str, asks: &[(&str, bool, bool)]) -> Package {
+        let asks = asks.iter().map(|&(name, dev, ours)| Dependency {
+            name: name.to_owned(),
+            dev,
+            ours,
+        });
+        Package {
+            name: name.to_owned(),
+            asks: asks.collect(),
+            ..Package::default()
+        }
+    }
+
+    #[test]
+    fn arrows_point_down() {
+        let up = package("tidelock-kabi", &[("tidelock-agent", false, true)]);
+        assert_eq!(
+            wrong(&[up]),
+            ["`tidelock-kabi` depends on `tidelock-agent`"]
+        );
+        let down = package("tidelock-agent", &[("tidelock-kabi", false, true)]);
+        assert!(wrong(&[down]).is_empty());
+        let test = package("tidelock-datapath", &[("tidelock-testkit", true, true)]);
+        assert!(wrong(&[test]).is_empty());
+    }
+
+    #[test]
+    fn a_new_package_has_to_be_put_on_the_map() {
+        let new = package("tidelock-new", &[]);
+        assert_eq!(wrong(&[new]), ["`tidelock-new` is not on the map"]);
+    }
+
+    #[test]
+    fn nothing_that_ships_depends_on_what_does_not() {
+        for (name, may) in ARROWS {
+            let shipped = !UNPUBLISHED.contains(&name);
+            assert!(
+                !shipped || !may.iter().any(|to| UNPUBLISHED.contains(to)),
+                "{name}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_crate_of_the_kernel_lane_asks_for_little() {
+        let packages: Vec<Package> = LANE
+            .iter()
+            .map(|(name, _)| {
+                package(
+                    &format!("tidelock-{name}"),
+                    &[("libc", *name != "kabi", false)],
+                )
+            })
+            .collect();
+        let wrong = strangers(&packages);
+        assert_eq!(wrong.len(), 1, "{wrong:?}");
+        assert!(wrong[0].starts_with("`tidelock-kabi` asks for `libc`"));
+    }
+}

@@ -1,0 +1,136 @@
+//! Rules about files: what compilers and linters do not hold.
+
+use super::metadata::Package;
+use crate::cmd::Cmd;
+use crate::failure::{Doing, Result};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Longest file, in lines, tests not counted (the rule is 400 and files aim at 200).
+const MAX_LINES: usize = 400;
+
+/// Crates without `std`.
+const NO_STD: [&str; 5] = ["spiffe-core", "policy", "attest", "kabi", "datapath"];
+
+/// Where unsafe code may be: the kernel's boundary, and the agent's system calls.
+const MAY_BE_UNSAFE: [&str; 2] = ["tidelock-kmod", "tidelock-agent"];
+
+/// Every file that git knows, or would know if it were added.
+///
+/// # Errors
+/// When git fails.
+pub(crate) fn files(repo: &Path) -> Result<Vec<PathBuf>> {
+    let text = Cmd::new("git")
+        .args(["ls-files", "--cached", "--others", "--exclude-standard"])
+        .dir(repo)
+        .output()?;
+    let mut files: Vec<PathBuf> = text.lines().map(PathBuf::from).collect();
+    files.sort();
+    files.dedup();
+    files.retain(|file| repo.join(file).is_file());
+    Ok(files)
+}
+
+/// Files that should be split.
+pub(crate) fn too_long(repo: &Path, files: &[PathBuf]) -> Vec<String> {
+    let counted = |file: &&PathBuf| {
+        let code = file
+            .extension()
+            .is_some_and(|ending| ["rs", "c", "h", "sh"].iter().any(|known| ending == *known));
+        let test =
+            file.ends_with("tests.rs") || file.components().any(|part| part.as_os_str() == "tests");
+        code && !test
+    };
+    let lines = |file: &PathBuf| {
+        let text = fs::read_to_string(repo.join(file)).unwrap_or_default();
+        let lines = lines_of_code(&text);
+        (lines > MAX_LINES).then(|| format!("{} has {lines} lines", file.display()))
+    };
+    files.iter().filter(counted).filter_map(lines).collect()
+}
+
+/// Lines before the tests at a file's foot.
+fn lines_of_code(text: &str) -> usize {
+    let before = text.split("\n#[cfg(test)]\nmod tests {").next();
+    before.unwrap_or(text).lines().count()
+}
+
+/// Packages that do not take edition, lints or the oldest compiler from the workspace, and crates without the
+/// attributes that they should have.
+///
+/// # Errors
+/// When a file cannot be read.
+pub(crate) fn attributes(packages: &[Package]) -> Result<Vec<String>> {
+    let mut wrong = Vec::new();
+    for package in packages.iter().filter(|package| package.source.is_none()) {
+        let manifest = read(&package.manifest)?;
+        for line in [
+            "edition.workspace = true",
+            "rust-version.workspace = true",
+            "[lints]\nworkspace = true",
+        ] {
+            if !manifest.contains(line) {
+                let line = line.replace('\n', " ");
+                wrong.push(format!("`{}` lacks `{line}`", package.name));
+            }
+        }
+        let Some(root) = root(&package.manifest) else {
+            continue;
+        };
+        let text = read(&root)?;
+        let mut expect = |attribute: &str| {
+            if !text.lines().any(|line| line.starts_with(attribute)) {
+                wrong.push(format!("`{}` lacks `{attribute}`", package.name));
+            }
+        };
+        let name = package.name.trim_start_matches("tidelock-");
+        if NO_STD.contains(&name) {
+            expect("#![no_std]");
+        }
+        if !MAY_BE_UNSAFE.contains(&package.name.as_str()) && root.ends_with("src/lib.rs") {
+            expect("#![forbid(unsafe_code)]");
+        }
+    }
+    Ok(wrong)
+}
+
+fn root(manifest: &Path) -> Option<PathBuf> {
+    let folder = manifest.parent()?;
+    ["src/lib.rs", "src/main.rs"]
+        .map(|file| folder.join(file))
+        .into_iter()
+        .find(|file| file.is_file())
+}
+
+/// Shell scripts that are no shell.
+pub(crate) fn broken_scripts(repo: &Path, files: &[PathBuf]) -> Vec<String> {
+    let is_script = |file: &&PathBuf| {
+        let text = fs::read(repo.join(file)).unwrap_or_default();
+        file.extension().is_some_and(|ending| ending == "sh") || text.starts_with(b"#!/bin/bash")
+    };
+    files
+        .iter()
+        .filter(is_script)
+        .filter_map(|file| {
+            let checked = Cmd::new("bash").arg("-n").arg(file).dir(repo).output();
+            checked.err().map(|failure| failure.to_string())
+        })
+        .collect()
+}
+
+fn read(path: &Path) -> Result<String> {
+    fs::read_to_string(path).doing("read", path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tests_at_the_foot_are_not_counted() {
+        let code = "fn a() {}\n".repeat(10);
+        let text = format!("{code}\n#[cfg(test)]\nmod tests {{\n{code}}}\n");
+        assert_eq!(lines_of_code(&text), 10);
+        assert_eq!(lines_of_code(&code), 10);
+    }
+}
