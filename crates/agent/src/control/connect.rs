@@ -1,0 +1,106 @@
+//! Reaching the control plane: TLS pinned to the bundle file, and the node's SVID as our side of it.
+
+use std::error::Error as _;
+use std::fs;
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tidelock_proto::{CONTROL_DNS_NAME, MAX_MESSAGE_BYTES};
+use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Identity};
+
+use super::Client;
+use crate::node::NodeSvid;
+
+/// How long reaching the server may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// A server that does not answer a ping for this long is gone.
+const KEEP_ALIVE: Duration = Duration::from_secs(10);
+
+/// Where the control plane is, and how it is recognised.
+#[derive(Clone, Debug)]
+pub struct Server {
+    /// Host name or address, and port: `127.0.0.1:8443`.
+    pub address: String,
+    /// The trust domain's authorities, PEM. Read anew for every connection, so that it can be replaced.
+    pub bundle: PathBuf,
+}
+
+/// Why the control plane was not reached.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// The bundle cannot be read.
+    #[error("cannot read the server bundle {}: {source}", path.display())]
+    Bundle {
+        /// Where it should be.
+        path: PathBuf,
+        /// What went wrong.
+        source: io::Error,
+    },
+    /// The address is none.
+    #[error("`{address}` is not an address: write HOST:PORT")]
+    Address {
+        /// The text given.
+        address: String,
+    },
+    /// No connection, or not to the one that the bundle vouches for.
+    #[error("cannot reach the control plane at {address}: {why}")]
+    Transport {
+        /// Where it should be.
+        address: String,
+        /// Every cause, outermost first.
+        why: String,
+    },
+}
+
+impl Server {
+    /// Connects. Whoever answers has to prove, by the bundle, that it is the control plane of the trust
+    /// domain, whatever its address. Without `svid` all that can be done is to join.
+    ///
+    /// # Errors
+    /// Why not.
+    pub(crate) async fn connect(&self, svid: Option<&NodeSvid>) -> Result<Client, ConnectError> {
+        let bundle = fs::read(&self.bundle).map_err(|source| ConnectError::Bundle {
+            path: self.bundle.clone(),
+            source,
+        })?;
+        let mut tls = ClientTlsConfig::new()
+            .ca_certificate(Certificate::from_pem(bundle))
+            .domain_name(CONTROL_DNS_NAME);
+        if let Some(svid) = svid {
+            tls = tls.identity(Identity::from_pem(
+                svid.chain_pem(),
+                svid.key().to_pem().as_bytes(),
+            ));
+        }
+        let address = || self.address.clone();
+        let channel = Endpoint::from_shared(format!("https://{}", self.address))
+            .map_err(|_| ConnectError::Address { address: address() })?
+            .tls_config(tls)
+            .map_err(|error| self.transport(&error))?
+            .connect_timeout(CONNECT_TIMEOUT)
+            .http2_keep_alive_interval(KEEP_ALIVE)
+            .keep_alive_timeout(KEEP_ALIVE)
+            .keep_alive_while_idle(true)
+            .connect()
+            .await
+            .map_err(|error| self.transport(&error))?;
+        Ok(Client::new(channel)
+            .max_decoding_message_size(MAX_MESSAGE_BYTES)
+            .max_encoding_message_size(MAX_MESSAGE_BYTES))
+    }
+
+    fn transport(&self, error: &tonic::transport::Error) -> ConnectError {
+        let mut why = error.to_string();
+        let mut source = error.source();
+        while let Some(cause) = source {
+            why = format!("{why}: {cause}");
+            source = cause.source();
+        }
+        ConnectError::Transport {
+            address: self.address.clone(),
+            why,
+        }
+    }
+}

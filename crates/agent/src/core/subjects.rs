@@ -1,0 +1,307 @@
+//! Processes of this node and what they were answered.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tidelock_kabi::DenyReason;
+use tidelock_proto::v1::report_request::Report;
+use tidelock_proto::v1::{Grant, GrantEnded, Process as ProcessReport};
+
+use super::clock::{Mono, Now};
+use super::command::Command;
+use super::desired::Desired;
+use super::entry::{self, Appraised};
+use super::identities::Identities;
+use super::io::Output;
+use super::out::Out;
+use super::process::Process;
+use crate::measure::{Digest, FileId, HashError};
+
+/// How often an answer that the kernel refused is given again before it is given up until the next generation.
+const MAX_ANSWERS: u32 = 5;
+/// How long to wait before giving it again.
+const ANSWER_AGAIN: Duration = Duration::from_secs(1);
+
+/// Every governed process that the kernel told of in this session.
+#[derive(Debug, Default)]
+pub(super) struct Subjects {
+    by_id: BTreeMap<u64, Subject>,
+    /// Processes whose answer the kernel refused, and when to answer again.
+    again: BTreeMap<u64, Mono>,
+}
+
+/// What appraisal is done against.
+#[derive(Clone, Copy)]
+pub(super) struct Reference<'a> {
+    /// The state in force.
+    pub(super) desired: &'a Desired,
+    /// The identities to grant.
+    pub(super) identities: &'a Identities,
+}
+
+#[derive(Debug)]
+struct Subject {
+    process: Process,
+    digest: DigestState,
+    /// The generation at which it was last answered; 0: never.
+    answered: u64,
+    grant: Option<Granted>,
+    /// Answers that the kernel refused at this generation.
+    refusals: u32,
+}
+
+/// What is known of the hash of a process's file.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum DigestState {
+    /// Nobody asked yet.
+    Unknown,
+    /// It is being made.
+    Making,
+    /// It is this, or there is none.
+    Settled(Option<Digest>),
+}
+
+#[derive(Clone, Debug, PartialEq)]
+struct Granted {
+    number: u32,
+    entry: String,
+    spiffe_id: String,
+    generation: u64,
+    at_unix_ns: u64,
+    took_ns: u64,
+}
+
+impl Subjects {
+    /// A process runs a program.
+    pub(super) fn exec(
+        &mut self,
+        process: Process,
+        reference: Option<Reference<'_>>,
+        now: Now,
+        out: &mut Out,
+    ) {
+        let id = process.subject;
+        let digest = if process.is_hashable() {
+            DigestState::Unknown
+        } else {
+            DigestState::Settled(None)
+        };
+        self.again.remove(&id);
+        let before = self.by_id.remove(&id);
+        let subject = Subject {
+            process,
+            digest,
+            answered: 0,
+            grant: before.and_then(|before| before.grant),
+            refusals: 0,
+        };
+        self.by_id.insert(id, subject);
+        if let Some(reference) = reference {
+            self.appraise(id, reference, now, out);
+        }
+    }
+
+    /// A process ended.
+    pub(super) fn exit(&mut self, id: u64, now: Now, out: &mut Out) {
+        self.again.remove(&id);
+        if let Some(Subject {
+            grant: Some(grant), ..
+        }) = self.by_id.remove(&id)
+        {
+            ended(id, grant.entry, "the process ended", now, out);
+        }
+    }
+
+    /// A file was hashed, or could not be.
+    pub(super) fn measured(
+        &mut self,
+        id: u64,
+        file: FileId,
+        answer: Result<Digest, HashError>,
+        reference: Option<Reference<'_>>,
+        now: Now,
+        out: &mut Out,
+    ) {
+        let Some(subject) = self.by_id.get_mut(&id) else {
+            return;
+        };
+        if subject.digest != DigestState::Making || subject.process.file != file {
+            return;
+        }
+        if let Err(error) = answer {
+            let pid = subject.process.pid;
+            tracing::warn!(subject = id, pid, "the executed file has no hash: {error}");
+        }
+        subject.digest = DigestState::Settled(answer.ok());
+        if let Some(reference) = reference {
+            self.appraise(id, reference, now, out);
+        }
+    }
+
+    /// Appraises every process that was not yet answered at the generation in force.
+    pub(super) fn appraise_all(&mut self, reference: Reference<'_>, now: Now, out: &mut Out) {
+        self.again.clear();
+        let ids: Vec<u64> = self.by_id.keys().copied().collect();
+        for id in ids {
+            self.appraise(id, reference, now, out);
+        }
+    }
+
+    /// The kernel refused an answer: it is given again in a while, unless that was tried often enough.
+    pub(super) fn refused(&mut self, id: u64, now: Now) {
+        let Some(subject) = self.by_id.get_mut(&id) else {
+            return;
+        };
+        subject.answered = 0;
+        subject.refusals += 1;
+        if subject.refusals < MAX_ANSWERS {
+            self.again.insert(id, now.mono.after(ANSWER_AGAIN));
+        }
+    }
+
+    /// Answers again where that is due.
+    pub(super) fn timeout(&mut self, reference: Option<Reference<'_>>, now: Now, out: &mut Out) {
+        let Some(reference) = reference else {
+            return;
+        };
+        let due = self.again.iter().filter(|(_, at)| **at <= now.mono);
+        let due: Vec<u64> = due.map(|(id, _)| *id).collect();
+        for id in due {
+            self.again.remove(&id);
+            self.appraise(id, reference, now, out);
+        }
+    }
+
+    pub(super) fn next_deadline(&self) -> Option<Mono> {
+        self.again.values().min().copied()
+    }
+
+    /// A process as reports name it; as far as we know it.
+    pub(super) fn describe(&self, id: u64) -> Option<ProcessReport> {
+        self.by_id.get(&id).map(|subject| subject.process.report())
+    }
+
+    /// Every grant.
+    pub(super) fn report(&self) -> Vec<Grant> {
+        self.by_id
+            .values()
+            .filter_map(|subject| Some(report(&subject.process, subject.grant.as_ref()?)))
+            .collect()
+    }
+
+    fn appraise(&mut self, id: u64, reference: Reference<'_>, now: Now, out: &mut Out) {
+        let Some(subject) = self.by_id.get_mut(&id) else {
+            return;
+        };
+        let generation = reference.desired.generation;
+        if subject.answered == generation {
+            return;
+        }
+        let entries = &reference.desired.entries;
+        let matched = match entry::appraise(entries, &subject.process, subject.digest) {
+            Appraised::NeedsDigest => {
+                if subject.digest == DigestState::Unknown {
+                    subject.digest = DigestState::Making;
+                    out.push(Output::Measure {
+                        subject: id,
+                        pid: subject.process.pid,
+                        file: subject.process.file,
+                    });
+                }
+                return;
+            }
+            Appraised::Matched(entry) => {
+                let number = reference.identities.number_of(&entry.id);
+                number.map(|number| (number, entry))
+            }
+            Appraised::NoMatch => None,
+        };
+        if subject.answered > 0 {
+            subject.refusals = 0;
+        }
+        subject.answered = generation;
+        let before = subject.grant.take();
+        match matched {
+            Some((number, entry)) => {
+                let grant = Granted {
+                    number,
+                    entry: entry.id.clone(),
+                    spiffe_id: entry.spiffe_id().to_owned(),
+                    generation,
+                    at_unix_ns: now.wall_unix_ns,
+                    took_ns: subject.process.waited_ns(now),
+                };
+                out.push(Output::Write(Command::Grant {
+                    subject: id,
+                    generation,
+                    identity: number,
+                }));
+                subject.grant(grant, before, now, out);
+            }
+            None => {
+                out.push(Output::Write(Command::Refuse {
+                    subject: id,
+                    generation,
+                    reason: DenyReason::NotGranted,
+                }));
+                if let Some(before) = before {
+                    ended(
+                        id,
+                        before.entry,
+                        "no identity matches the process any more",
+                        now,
+                        out,
+                    );
+                }
+            }
+        }
+    }
+}
+
+impl Subject {
+    /// Notes a grant; tells of it if it is another one than before.
+    fn grant(&mut self, mut grant: Granted, before: Option<Granted>, now: Now, out: &mut Out) {
+        let id = self.process.subject;
+        match before {
+            Some(before) if before.number == grant.number => {
+                (grant.at_unix_ns, grant.took_ns) = (before.at_unix_ns, before.took_ns);
+            }
+            before => {
+                if let Some(before) = before {
+                    ended(
+                        id,
+                        before.entry,
+                        "another identity matches better",
+                        now,
+                        out,
+                    );
+                }
+                out.report(now, Report::Granted(report(&self.process, &grant)));
+            }
+        }
+        self.grant = Some(grant);
+    }
+}
+
+fn report(process: &Process, grant: &Granted) -> Grant {
+    Grant {
+        process: Some(process.report()),
+        entry_id: grant.entry.clone(),
+        spiffe_id: grant.spiffe_id.clone(),
+        generation: grant.generation,
+        granted_unix_ns: grant.at_unix_ns,
+        took_ns: grant.took_ns,
+    }
+}
+
+fn ended(subject: u64, entry_id: String, reason: &str, now: Now, out: &mut Out) {
+    let reason = reason.to_owned();
+    out.report(
+        now,
+        Report::GrantEnded(GrantEnded {
+            subject,
+            entry_id,
+            reason,
+        }),
+    );
+}

@@ -1,0 +1,8 @@
+//! The core, run against an in-memory kernel and control plane on a virtual clock.
+
+mod catalogue;
+mod control;
+mod kernel;
+mod prop;
+mod scenes;
+mod world;
