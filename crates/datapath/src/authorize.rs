@@ -13,9 +13,9 @@ pub enum Role {
     Server,
 }
 
-/// Decides whether a connection may be. Asked at most once per handshake, after the peer's chain and its proof of
-/// possession of the key are verified and before anything of ours that the answer could forbid is sent: a client
-/// has not shown its certificate, a server has not confirmed.
+/// Decides whether a connection may be. Asked at most once per handshake, after the peer's chain
+/// and its proof of possession of the key are verified and before anything of ours that the answer
+/// could forbid is sent: a client has not shown its certificate, a server has not confirmed.
 pub trait Authorize: Send + Sync {
     /// May we, as `role`, be connected with `peer`?
     fn authorize(&self, role: Role, peer: SpiffeId<'_>) -> Answer;
@@ -31,7 +31,8 @@ pub enum Answer {
     },
     /// No.
     Deny {
-        /// The reason's number; the engine only hands it back, in [`Failure::Denied`](crate::Failure::Denied).
+        /// The reason's number; the engine only hands it back, in
+        /// [`Failure::Denied`](crate::Failure::Denied).
         code: u32,
         /// Why, for people.
         detail: Box<str>,

@@ -2,13 +2,15 @@
 
 /// A source of cryptographic randomness without state of its own.
 ///
-/// rustls holds its key exchange groups and its random source for `'static`; an associated function lets them be
-/// zero-sized statics whatever the source is: the kernel's pool, the host's `getrandom`, a fuzzer's fixed stream.
+/// rustls holds its key exchange groups and its random source for `'static`; an associated function
+/// lets them be zero-sized statics whatever the source is: the kernel's pool, the host's
+/// `getrandom`, a fuzzer's fixed stream.
 pub trait Entropy: Send + Sync + 'static {
     /// Fills `out` with bytes nobody can predict.
     ///
     /// # Errors
-    /// [`EntropyUnavailable`] if the source cannot serve; what was asked for then fails, never falls back.
+    /// [`EntropyUnavailable`] if the source cannot serve; what was asked for then fails, never
+    /// falls back.
     fn fill(out: &mut [u8]) -> Result<(), EntropyUnavailable>;
 }
 

@@ -18,8 +18,9 @@ const CHACHA20_POLY1305: u16 = 54;
 /// Bytes of the nonce that the kernel calls salt with AES-GCM (`TLS_CIPHER_AES_GCM_128_SALT_SIZE`).
 const GCM_SALT_BYTES: usize = 4;
 
-/// One direction's key, nonce and next sequence number: the bytes of a `struct tls12_crypto_info_*`, ready for
-/// `setsockopt(SOL_TLS, TLS_TX or TLS_RX)`. Wiped on drop; never printed.
+/// One direction's key, nonce and next sequence number: the bytes of a `struct
+/// tls12_crypto_info_*`, ready for `setsockopt(SOL_TLS, TLS_TX or TLS_RX)`. Wiped on drop; never
+/// printed.
 #[derive(Zeroize, ZeroizeOnDrop)]
 pub struct KtlsInfo {
     bytes: [u8; MAX_KTLS_INFO_BYTES],
@@ -33,7 +34,8 @@ impl KtlsInfo {
         self.bytes.get(..self.len).unwrap_or_default()
     }
 
-    /// Lays out `secrets` with `sequence` as the number of the next record. `None` for a cipher the kernel lacks.
+    /// Lays out `secrets` with `sequence` as the number of the next record. `None` for a cipher the
+    /// kernel lacks.
     pub(crate) fn new(sequence: u64, secrets: &ConnectionTrafficSecrets) -> Option<Self> {
         let (cipher, key, iv) = match secrets {
             ConnectionTrafficSecrets::Aes128Gcm { key, iv } => (AES_GCM_128, key, iv),
@@ -44,7 +46,8 @@ impl KtlsInfo {
         Self::lay_out(cipher, key, iv, sequence)
     }
 
-    /// `struct tls_crypto_info`, then iv, key, salt and sequence number, as every `struct tls12_crypto_info_*` has them.
+    /// `struct tls_crypto_info`, then iv, key, salt and sequence number, as every `struct
+    /// tls12_crypto_info_*` has them.
     fn lay_out(cipher: u16, key: &AeadKey, iv: &Iv, sequence: u64) -> Option<Self> {
         let salt_bytes = if cipher == CHACHA20_POLY1305 {
             0

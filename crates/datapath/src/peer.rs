@@ -7,7 +7,8 @@ use tidelock_spiffe_core::{SpiffeId, SpiffeIdBuf};
 
 use crate::record::{MAX_CHAIN_BYTES, MAX_CHAIN_CERTS};
 
-/// A peer that has proved its SPIFFE ID: its chain leads to its trust domain's authorities and it holds the key.
+/// A peer that has proved its SPIFFE ID: its chain leads to its trust domain's authorities and it
+/// holds the key.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Peer {
     pub(crate) id: SpiffeIdBuf,

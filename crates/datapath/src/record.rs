@@ -9,8 +9,9 @@ pub const MAX_RECORD_BODY_BYTES: usize = 16384 + 256;
 /// Longest whole record.
 pub const MAX_RECORD_BYTES: usize = RECORD_HEADER_BYTES + MAX_RECORD_BODY_BYTES;
 
-/// Most records a peer may send before the handshake is over. A flight in records of the least useful size that
-/// any stack sends stays far below; the bound stops a peer that dribbles one byte per record.
+/// Most records a peer may send before the handshake is over. A flight in records of the least
+/// useful size that any stack sends stays far below; the bound stops a peer that dribbles one byte
+/// per record.
 pub const MAX_HANDSHAKE_RECORDS: usize = 64;
 
 /// Most bytes a peer may send before the handshake is over, headers included: the longest chain

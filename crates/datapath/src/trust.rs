@@ -12,14 +12,15 @@ use crate::record::MAX_CHAIN_BYTES;
 /// Most authorities of one trust domain: a few overlapping rotations.
 pub const MAX_AUTHORITIES: usize = 16;
 
-/// The X.509 authorities of every trust domain we know. Domains are never merged: an SVID is checked against the
-/// authorities of its own trust domain and no others (SPIFFE X509-SVID §5).
+/// The X.509 authorities of every trust domain we know. Domains are never merged: an SVID is
+/// checked against the authorities of its own trust domain and no others (SPIFFE X509-SVID §5).
 #[derive(Debug, Default)]
 pub struct TrustStore {
     domains: Vec<Domain>,
 }
 
-/// One trust domain's authorities; the two lists run in parallel, because webpki takes anchors as a slice.
+/// One trust domain's authorities; the two lists run in parallel, because webpki takes anchors as a
+/// slice.
 #[derive(Debug)]
 pub(crate) struct Domain {
     name: TrustDomainBuf,
@@ -106,8 +107,8 @@ impl Domain {
         &self.anchors
     }
 
-    /// Is `anchor`, one of [`Self::anchors`], valid at `unix`? RFC 5280 leaves the age of anchors to us: we hold them
-    /// to their dates.
+    /// Is `anchor`, one of [`Self::anchors`], valid at `unix`? RFC 5280 leaves the age of anchors
+    /// to us: we hold them to their dates.
     pub(crate) fn is_current(&self, anchor: &TrustAnchor<'_>, unix: i64) -> bool {
         let same = |known: &&TrustAnchor<'static>| {
             known.subject == anchor.subject

@@ -1,4 +1,5 @@
-//! Verification of a peer: X509-SVID rules, path to its own trust domain's authorities, signature, authorisation.
+//! Verification of a peer: X509-SVID rules, path to its own trust domain's authorities, signature,
+//! authorisation.
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
@@ -30,7 +31,8 @@ pub(crate) struct PeerVerifier {
     findings: Arc<Findings>,
 }
 
-/// What verification found. Each slot is written at most once; rustls' own errors cannot carry our values.
+/// What verification found. Each slot is written at most once; rustls' own errors cannot carry our
+/// values.
 #[derive(Default)]
 pub(crate) struct Findings {
     /// Who the chain says the peer is. Not proved until `answer` is there.
@@ -74,7 +76,8 @@ impl PeerVerifier {
         }
     }
 
-    /// Steps before the signature: bounds, leaf rules, path. Remembers the claimed peer or the error.
+    /// Steps before the signature: bounds, leaf rules, path. Remembers the claimed peer or the
+    /// error.
     fn check_chain(
         &self,
         leaf: &CertificateDer<'_>,
@@ -89,7 +92,8 @@ impl PeerVerifier {
                 .map_err(|_| repeated()),
             Err(why) => {
                 let alert = alert_for(&why);
-                // A second error can only follow a second chain, and the first already ended the handshake.
+                // A second error can only follow a second chain, and the first already ended the
+                // handshake.
                 let _ = self.findings.error.set(Box::new(why));
                 Err(Error::InvalidCertificate(alert))
             }
@@ -186,13 +190,14 @@ impl PeerVerifier {
     }
 }
 
-/// rustls verifies one chain and one signature per handshake; anything else is a fault that must end it.
+/// rustls verifies one chain and one signature per handshake; anything else is a fault that must
+/// end it.
 fn repeated() -> Error {
     Error::General("peer verified out of order".into())
 }
 
-/// Who the leaf says it is, if it keeps the rules of X509-SVIDs. Kept out of its caller, which has the deepest
-/// calls of all below it, to spare the stack.
+/// Who the leaf says it is, if it keeps the rules of X509-SVIDs. Kept out of its caller, which has
+/// the deepest calls of all below it, to spare the stack.
 #[inline(never)]
 fn claim(leaf: &CertificateDer<'_>) -> Result<Peer, PeerError> {
     let leaf = Leaf::parse(leaf).map_err(PeerError::Leaf)?;

@@ -1,5 +1,5 @@
-//! Stalls, truncation, garbage and tampering at every state. Nothing panics, each end comes to one verdict at most, and
-//! nobody is connected who should not be.
+//! Stalls, truncation, garbage and tampering at every state. Nothing panics, each end comes to one
+//! verdict at most, and nobody is connected who should not be.
 
 use proptest::prelude::*;
 use tidelock_datapath::{
@@ -33,7 +33,8 @@ enum Fault {
     HoldBack,
 }
 
-/// Runs a handshake in which `fault` befalls the record numbered `at` that travels to `to`; then lets time run out.
+/// Runs a handshake in which `fault` befalls the record numbered `at` that travels to `to`; then
+/// lets time run out.
 fn run_with(ends: &PairBuilder, to: Role, at: usize, fault: &Fault) -> Pair {
     let mut pair = ends.start();
     let mut seen = [0; 2];

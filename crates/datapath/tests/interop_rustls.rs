@@ -1,5 +1,5 @@
-//! The engine against rustls with ring, both ways round, in every suite and group; and what kernel TLS would then do
-//! with the secrets.
+//! The engine against rustls with ring, both ways round, in every suite and group; and what kernel
+//! TLS would then do with the secrets.
 
 mod support;
 

@@ -1,7 +1,9 @@
-//! What one end of a handshake takes: heap, counted by the allocator, and stack, counted in touched pages.
+//! What one end of a handshake takes: heap, counted by the allocator, and stack, counted in touched
+//! pages.
 //!
-//! The kernel gives each flow an arena of 128 KiB and runs each step on a stack of 64 KiB, of which half is the budget.
-//! Each end runs in its own thread over a socket pair, so that nothing allocated in one is freed in the other.
+//! The kernel gives each flow an arena of 128 KiB and runs each step on a stack of 64 KiB, of which
+//! half is the budget. Each end runs in its own thread over a socket pair, so that nothing
+//! allocated in one is freed in the other.
 
 mod support;
 
@@ -57,7 +59,8 @@ fn grew(bytes: usize) {
     LARGEST.set(LARGEST.get().max(bytes));
 }
 
-// SAFETY: the system's allocator does the work; counting touches const-initialised thread locals only.
+// SAFETY: the system's allocator does the work; counting touches const-initialised thread locals
+// only.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         grew(layout.size());
@@ -264,8 +267,8 @@ fn against_fragments(frames: usize, role: Role, ca: &TestCa) -> Taken {
     })
 }
 
-/// Runs `run` at each of eight alignments to the page and checks the whole: of the heap the most counts; of the
-/// stack, which is seen in whole pages, the least.
+/// Runs `run` at each of eight alignments to the page and checks the whole: of the heap the most
+/// counts; of the stack, which is seen in whole pages, the least.
 fn assert_within(what: &str, run: impl Fn(usize) -> Taken) {
     let all: Vec<Taken> = (0..ALIGNMENTS).map(run).collect();
     let most = |of: fn(&Taken) -> usize| all.iter().map(of).max().expect("some runs");

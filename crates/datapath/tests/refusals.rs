@@ -21,11 +21,13 @@ use tidelock_testkit::{
 
 const BOTH: [Role; 2] = [Role::Client, Role::Server];
 
-/// Our end as `role`, believing `trust`, against a peer whose certificates are `ca`'s and `leaf`'s doing.
+/// Our end as `role`, believing `trust`, against a peer whose certificates are `ca`'s and `leaf`'s
+/// doing.
 fn against(role: Role, ca: &TestCa, trust: TrustStore, setup: &Setup) -> Run {
     let own = TestCa::new("example.org");
     let ours = PairBuilder::new(own.identity(CLIENT), own.identity(SERVER), trust);
-    // The peer's own opinion of us does not matter here, as long as ours comes first or it has none.
+    // The peer's own opinion of us does not matter here, as long as ours comes first or it has
+    // none.
     Run::new(role, setup, ca, &ours)
 }
 
@@ -365,7 +367,8 @@ fn a_server_that_the_client_does_not_allow_learns_nothing_of_it() {
     );
     assert!(ends.server_allows.asked().is_empty());
     assert!(pair.server.engine.peer().is_none());
-    // Beyond the hello there is a change_cipher_spec and one alert: far too little for a certificate.
+    // Beyond the hello there is a change_cipher_spec and one alert: far too little for a
+    // certificate.
     assert!(pair.to_server.captured.len() - hello_len < 64);
 }
 

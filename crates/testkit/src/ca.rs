@@ -87,8 +87,8 @@ impl TestCa {
         identity
     }
 
-    /// Signs what `leaf` says for the key of the request `csr` (PKCS#10 DER, whose signature is checked). Gives the
-    /// chain, leaf first, without the root.
+    /// Signs what `leaf` says for the key of the request `csr` (PKCS#10 DER, whose signature is
+    /// checked). Gives the chain, leaf first, without the root.
     #[must_use]
     pub fn sign(&self, csr: &[u8], leaf: Leaf) -> Vec<Vec<u8>> {
         let mut request =

@@ -4,7 +4,8 @@ use std::cell::Cell;
 
 use tidelock_datapath::{Entropy, EntropyUnavailable};
 
-/// A stream of bytes that depends only on the seed of the current thread. Worthless as cryptography.
+/// A stream of bytes that depends only on the seed of the current thread. Worthless as
+/// cryptography.
 pub struct SeededEntropy;
 
 thread_local! {

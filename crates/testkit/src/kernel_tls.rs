@@ -5,8 +5,8 @@ use aes_gcm::aead::{Aead, KeyInit, Payload};
 use aes_gcm::{Aes128Gcm, Aes256Gcm};
 use chacha20poly1305::ChaCha20Poly1305;
 
-/// `TLS_1_3_VERSION`, `TLS_CIPHER_*` and sizes of `<linux/tls.h>`, read from the bytes as the kernel reads them: this
-/// side shares no code with the engine that wrote them.
+/// `TLS_1_3_VERSION`, `TLS_CIPHER_*` and sizes of `<linux/tls.h>`, read from the bytes as the
+/// kernel reads them: this side shares no code with the engine that wrote them.
 pub struct KernelTls {
     cipher: Cipher,
     nonce: [u8; 12],

@@ -1,7 +1,7 @@
 //! Virtual clock, test CA and two-ended simulation for Tidelock tests.
 //!
-//! Nothing here touches a socket, a clock or the system's randomness: a run is a function of its inputs, except for
-//! the keys of the [`TestCa`]. Everything panics on misuse, as tests should.
+//! Nothing here touches a socket, a clock or the system's randomness: a run is a function of its
+//! inputs, except for the keys of the [`TestCa`]. Everything panics on misuse, as tests should.
 
 mod ca;
 mod clock;

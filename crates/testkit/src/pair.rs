@@ -219,8 +219,8 @@ impl PairBuilder {
 }
 
 impl Pair {
-    /// Delivers at most `max` bytes to `role` and lets it handle what records they complete. Gives how many bytes
-    /// there were.
+    /// Delivers at most `max` bytes to `role` and lets it handle what records they complete. Gives
+    /// how many bytes there were.
     pub fn deliver(&mut self, role: Role, max: usize) -> usize {
         let (end, incoming, outgoing) = match role {
             Role::Client => (&mut self.client, &mut self.to_client, &mut self.to_server),

@@ -2,7 +2,8 @@
 
 use tidelock_datapath::RECORD_HEADER_BYTES;
 
-/// Bytes under way in one direction: sent but not delivered, and delivered but not yet a whole record.
+/// Bytes under way in one direction: sent but not delivered, and delivered but not yet a whole
+/// record.
 #[derive(Debug, Default)]
 pub struct Wire {
     /// Sent, not delivered. Tests may change, cut or add to it.
@@ -26,8 +27,9 @@ impl Wire {
         count
     }
 
-    /// The next whole record delivered, header included, as a reader that takes header and body would have it. What
-    /// cannot begin a record is given out as it is, since no length can be read from it.
+    /// The next whole record delivered, header included, as a reader that takes header and body
+    /// would have it. What cannot begin a record is given out as it is, since no length can be read
+    /// from it.
     pub fn record(&mut self) -> Option<Vec<u8>> {
         let header = *self.delivered.first_chunk::<RECORD_HEADER_BYTES>()?;
         let body = tidelock_datapath::record_body_len(header).unwrap_or(0);

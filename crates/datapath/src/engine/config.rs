@@ -21,8 +21,8 @@ use rustls_pki_types::{IpAddr, Ipv4Addr, ServerName, UnixTime};
 
 use crate::verifier::PeerVerifier;
 
-/// The ALPN protocol that two Tidelock ends agree on: the server's first record after the handshake, a
-/// NewSessionTicket, confirms that it has authorised the client.
+/// The ALPN protocol that two Tidelock ends agree on: the server's first record after the
+/// handshake, a NewSessionTicket, confirms that it has authorised the client.
 pub const ALPN: &[u8] = b"tidelock/1";
 
 /// The ticket inside that record. It opens nothing: the receiver is told to discard it at once.
@@ -64,8 +64,8 @@ impl ResolvesClientCert for Own {
         Some(Arc::clone(&self.0))
     }
 
-    /// rustls asks only whether to keep a copy of the whole transcript, which a client needs to sign
-    /// in TLS 1.2 and not in TLS 1.3. `true` would cost twice the peer's chain.
+    /// rustls asks only whether to keep a copy of the whole transcript, which a client needs to
+    /// sign in TLS 1.2 and not in TLS 1.3. `true` would cost twice the peer's chain.
     fn has_certs(&self) -> bool {
         false
     }
@@ -77,8 +77,8 @@ impl ResolvesServerCert for Own {
     }
 }
 
-/// Makes the confirmation. A ticket of lifetime zero is to be discarded immediately (RFC 8446 §4.6.1), and none is
-/// ever accepted: there is no resumption.
+/// Makes the confirmation. A ticket of lifetime zero is to be discarded immediately (RFC 8446
+/// §4.6.1), and none is ever accepted: there is no resumption.
 #[derive(Debug)]
 struct Confirm;
 

@@ -9,7 +9,8 @@ use rustls::unbuffered::{
     ConnectionState, EncodeError, EncodeTlsData, UnbufferedConnectionCommon, UnbufferedStatus,
 };
 
-/// Most states rustls may pass through for one record: each message of a flight is one encode and one transmit.
+/// Most states rustls may pass through for one record: each message of a flight is one encode and
+/// one transmit.
 const MAX_STATES: usize = 64;
 
 /// Where rustls stands when it needs us.
@@ -70,8 +71,8 @@ impl Process for UnbufferedConnectionCommon<ServerConnectionData> {
     }
 }
 
-/// Runs `conn` over `records` until it needs us. What is to be sent is appended to `tx`, an alert included. Gives
-/// where it stopped and how many bytes of `records` are done with.
+/// Runs `conn` over `records` until it needs us. What is to be sent is appended to `tx`, an alert
+/// included. Gives where it stopped and how many bytes of `records` are done with.
 pub(super) fn drive<C: Process>(
     conn: &mut C,
     records: &mut [u8],
@@ -108,8 +109,8 @@ pub(super) fn drive<C: Process>(
     )
 }
 
-/// After an error rustls may still hold records to send, the alert last. It is not called again without
-/// any: it would read the bad record once more, and find it bad once more.
+/// After an error rustls may still hold records to send, the alert last. It is not called again
+/// without any: it would read the bad record once more, and find it bad once more.
 fn collect_alert<C: Process>(conn: &mut C, rest: &mut [u8], tx: &mut Vec<u8>) {
     for _ in 0..MAX_STATES {
         if !conn.has_records_to_send() {

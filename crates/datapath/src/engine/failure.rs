@@ -10,8 +10,9 @@ use crate::authorize::Answer;
 use crate::peer::PeerError;
 use crate::record::{MAX_HANDSHAKE_BYTES, MAX_HANDSHAKE_RECORDS, RecordError};
 
-/// Why a handshake ended without a connection. [`Self::reason`] sorts it; `Display` says it to people, naming what
-/// was found. An alert for the peer, where one is due, was an [`Output::Send`](super::Output::Send) before it.
+/// Why a handshake ended without a connection. [`Self::reason`] sorts it; `Display` says it to
+/// people, naming what was found. An alert for the peer, where one is due, was an
+/// [`Output::Send`](super::Output::Send) before it.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Failure {
@@ -50,7 +51,8 @@ pub enum Failure {
     Record(RecordError),
     /// What the peer sent breaks TLS 1.3, or is another version.
     Tls(Error),
-    /// The peer sent application data, or part of a message, where the end of the handshake was due.
+    /// The peer sent application data, or part of a message, where the end of the handshake was
+    /// due.
     Unconfirmed,
     /// More than [`MAX_HANDSHAKE_RECORDS`].
     TooManyRecords,
@@ -106,7 +108,8 @@ impl Failure {
         }
     }
 
-    /// Sorts an error of rustls, with what the verifier found taking precedence: it is why rustls failed.
+    /// Sorts an error of rustls, with what the verifier found taking precedence: it is why rustls
+    /// failed.
     pub(super) fn sort(error: Error, findings: &Findings) -> Self {
         if let Some(Answer::Deny { code, detail }) = findings.answer() {
             return Self::Denied {

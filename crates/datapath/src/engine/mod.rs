@@ -32,7 +32,8 @@ use crate::verifier::{Findings, PeerVerifier};
 use config::Clock;
 use drive::{Stop, drive};
 
-/// What an engine is made of. The engine keeps the references it needs; dropping it gives them back.
+/// What an engine is made of. The engine keeps the references it needs; dropping it gives them
+/// back.
 pub struct Params<'a> {
     /// Who we are. Must have an SVID installed.
     pub identity: &'a Identity,
@@ -123,7 +124,8 @@ impl core::fmt::Display for Refused {
 impl core::error::Error for Refused {}
 
 impl Engine {
-    /// An engine for a connection we make. Its first output is ready: the bytes of the ClientHello, or a failure.
+    /// An engine for a connection we make. Its first output is ready: the bytes of the ClientHello,
+    /// or a failure.
     pub fn client<E: Entropy>(now: Now, params: Params<'_>) -> Self {
         Self::start(Role::Client, now, params, |clock, own, verifier| {
             config::client(provider::<E>(), clock, own, verifier)
@@ -273,8 +275,9 @@ impl Engine {
         }
     }
 
-    /// Keeps what rustls is not done with, if there is still a handshake that could go on. All the room it may ever
-    /// take is reserved at once, so that the heap does not fill with outgrown copies.
+    /// Keeps what rustls is not done with, if there is still a handshake that could go on. All the
+    /// room it may ever take is reserved at once, so that the heap does not fill with outgrown
+    /// copies.
     fn keep(&mut self, rest: &[u8]) {
         if !rest.is_empty() && !matches!(self.conn, Conn::Over) {
             self.pending.reserve_exact(MAX_HANDSHAKE_BYTES);
@@ -282,7 +285,8 @@ impl Engine {
         }
     }
 
-    /// One turn of rustls over `records`; queues what comes of it and gives how many bytes are done with.
+    /// One turn of rustls over `records`; queues what comes of it and gives how many bytes are done
+    /// with.
     fn step(&mut self, records: &mut [u8]) -> usize {
         let mut tx = Vec::new();
         let (stop, done) = match &mut self.conn {
@@ -305,7 +309,8 @@ impl Engine {
         done
     }
 
-    /// A client of a Tidelock server is not done before the server's first record after the handshake.
+    /// A client of a Tidelock server is not done before the server's first record after the
+    /// handshake.
     fn awaits_confirmation(&self) -> bool {
         match &self.conn {
             Conn::Client(conn) => {
@@ -315,8 +320,8 @@ impl Engine {
         }
     }
 
-    /// Takes the secrets out of rustls and hands them over. Kept out of its caller, below which rustls runs, to
-    /// spare the stack.
+    /// Takes the secrets out of rustls and hands them over. Kept out of its caller, below which
+    /// rustls runs, to spare the stack.
     #[inline(never)]
     fn establish(&mut self) {
         let finished = match mem::replace(&mut self.conn, Conn::Over) {

@@ -1,4 +1,5 @@
-//! Certificate requests (PKCS#10, RFC 2986) that ask for a SPIFFE ID and prove possession of the key.
+//! Certificate requests (PKCS#10, RFC 2986) that ask for a SPIFFE ID and prove possession of the
+//! key.
 
 use alloc::vec::Vec;
 
@@ -43,7 +44,8 @@ pub(super) fn public_key_info(key: &SigningKey) -> Vec<u8> {
     )
 }
 
-/// A signed request for a certificate with an empty subject and `spiffe_id` as its one URI SAN. `None` if signing fails.
+/// A signed request for a certificate with an empty subject and `spiffe_id` as its one URI SAN.
+/// `None` if signing fails.
 pub(super) fn certificate_request(key: &SigningKey, spiffe_id: &str) -> Option<Vec<u8>> {
     let info = tlv(
         SEQUENCE,
@@ -66,7 +68,8 @@ pub(super) fn certificate_request(key: &SigningKey, spiffe_id: &str) -> Option<V
     ))
 }
 
-/// The attribute that asks for a subjectAltName, critical because the subject is empty (RFC 5280 §4.2.1.6).
+/// The attribute that asks for a subjectAltName, critical because the subject is empty (RFC 5280
+/// §4.2.1.6).
 fn san_request(spiffe_id: &str) -> Vec<u8> {
     let names = tlv(SEQUENCE, &[&tlv(URI, &[spiffe_id.as_bytes()])]);
     let extension = tlv(

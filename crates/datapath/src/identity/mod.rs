@@ -19,13 +19,14 @@ use crate::entropy::{Entropy, EntropyUnavailable};
 use crate::provider::sign::TranscriptKey;
 use crate::record::{MAX_CHAIN_BYTES, MAX_CHAIN_CERTS};
 
-/// Draws of 32 bytes that may fall outside the P-256 scalar range before the source is called broken. One draw does
-/// with a chance of 2^-32.
+/// Draws of 32 bytes that may fall outside the P-256 scalar range before the source is called
+/// broken. One draw does with a chance of 2^-32.
 const MAX_SCALAR_DRAWS: usize = 8;
 
 /// A key pair, the SPIFFE ID it is for, and, once installed, the certificate chain that says so.
 ///
-/// The key cannot be read, printed or copied out. It is wiped when the last handshake that uses it ends.
+/// The key cannot be read, printed or copied out. It is wiped when the last handshake that uses it
+/// ends.
 pub struct Identity {
     spiffe_id: SpiffeIdBuf,
     key: Arc<SigningKey>,
@@ -55,8 +56,8 @@ impl Identity {
         })
     }
 
-    /// A certificate request (PKCS#10 DER): empty subject, the SPIFFE ID as its one URI SAN, signed by the key. The
-    /// longest takes under 2,400 bytes.
+    /// A certificate request (PKCS#10 DER): empty subject, the SPIFFE ID as its one URI SAN, signed
+    /// by the key. The longest takes under 2,400 bytes.
     ///
     /// # Errors
     /// [`SigningFailed`] if the key cannot sign, which no P-256 key does.
@@ -64,8 +65,8 @@ impl Identity {
         csr::certificate_request(&self.key, self.spiffe_id.as_str()).ok_or(SigningFailed)
     }
 
-    /// Gives the key its certificate chain, leaf first. A chain installed before is replaced; handshakes under way
-    /// keep theirs.
+    /// Gives the key its certificate chain, leaf first. A chain installed before is replaced;
+    /// handshakes under way keep theirs.
     ///
     /// # Errors
     /// [`InstallError`] names the first rule broken; nothing has changed then.

@@ -76,7 +76,8 @@ impl ActiveKeyExchange for X25519Active {
             .try_into()
             .map_err(|_| PeerMisbehaved::InvalidKeyShare)?;
         let shared = Zeroizing::new(x25519(*self.secret, peer));
-        // A point of small order gives zero, which both sides must refuse (RFC 8446 §7.4.2). The OR is constant time.
+        // A point of small order gives zero, which both sides must refuse (RFC 8446 §7.4.2). The OR
+        // is constant time.
         if shared.iter().fold(0, |all, byte| all | byte) == 0 {
             return Err(PeerMisbehaved::InvalidKeyShare.into());
         }
@@ -110,7 +111,8 @@ impl<E: Entropy> SupportedKxGroup for P256<E> {
 
 impl ActiveKeyExchange for P256Active {
     fn complete(self: Box<Self>, peer: &[u8]) -> Result<SharedSecret, Error> {
-        // Uncompressed form only (RFC 8446 §4.2.8.2); decoding checks that the point is on the curve.
+        // Uncompressed form only (RFC 8446 §4.2.8.2); decoding checks that the point is on the
+        // curve.
         if peer.len() != P256_POINT_BYTES || peer.first() != Some(&0x04) {
             return Err(PeerMisbehaved::InvalidKeyShare.into());
         }

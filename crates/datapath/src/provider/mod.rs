@@ -1,4 +1,5 @@
-//! The cryptography that the engine gives rustls: RustCrypto, without SIMD requirements, getrandom or globals.
+//! The cryptography that the engine gives rustls: RustCrypto, without SIMD requirements, getrandom
+//! or globals.
 
 mod aead;
 mod hash;

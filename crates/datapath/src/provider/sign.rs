@@ -11,7 +11,8 @@ use rustls::sign::{Signer, SigningKey as TlsSigningKey};
 use rustls::{Error, SignatureAlgorithm, SignatureScheme};
 use rustls_pki_types::PrivateKeyDer;
 
-/// A P-256 key as rustls sees it. Holds the key by reference count; cannot be printed or serialised.
+/// A P-256 key as rustls sees it. Holds the key by reference count; cannot be printed or
+/// serialised.
 #[derive(Clone)]
 pub(crate) struct TranscriptKey(pub(crate) Arc<SigningKey>);
 

@@ -52,8 +52,8 @@ pub(crate) fn stream(input: &[u8]) {
     );
 }
 
-/// A handshake between two honest ends over a wire that does as `script` says to each record: if the client connects,
-/// the server has, with the same secrets.
+/// A handshake between two honest ends over a wire that does as `script` says to each record: if
+/// the client connects, the server has, with the same secrets.
 pub(crate) fn tampered(script: &[u8]) {
     SeededEntropy::seed(2);
     let mut script = script.iter().copied();
@@ -119,7 +119,8 @@ pub(crate) fn certificate(input: &[u8]) {
     assert!(identity.svid().is_none());
 }
 
-/// A record header: a length that fits, or a refusal; and an engine never takes less or more than one record.
+/// A record header: a length that fits, or a refusal; and an engine never takes less or more than
+/// one record.
 pub(crate) fn framing(input: &[u8]) {
     let now = VirtualClock::new().now();
     let mut engine = Engine::server::<SeededEntropy>(now, ends().server_params());

@@ -83,7 +83,8 @@ impl Setup {
         Arc::new(SingleCertAndKey::from(CertifiedKey::new(chain, key)))
     }
 
-    /// A client that checks the server's signature, and its chain as far as rustls can without a DNS name.
+    /// A client that checks the server's signature, and its chain as far as rustls can without a
+    /// DNS name.
     pub(crate) fn client(&self, ca: &TestCa, id: &str) -> Connection {
         let credentials = self.credentials(ca, id);
         let builder = ClientConfig::builder_with_details(self.provider(), Arc::new(Fixed))

@@ -22,8 +22,8 @@ pub(crate) struct Run {
 }
 
 impl Run {
-    /// Runs our end, in `our_role` and made of that half of `ours`, against a peer whose certificates `peer_ca` signs,
-    /// until nothing moves.
+    /// Runs our end, in `our_role` and made of that half of `ours`, against a peer whose
+    /// certificates `peer_ca` signs, until nothing moves.
     pub(crate) fn new(our_role: Role, setup: &Setup, peer_ca: &TestCa, ours: &PairBuilder) -> Self {
         let now = VirtualClock::new().now();
         let (engine, peer) = match our_role {
@@ -94,7 +94,8 @@ impl Run {
         let mut answer = Vec::new();
         while let Some(record) = self.to_us.record() {
             let (content_type, text) = rx.open(&record).expect("an authentic record");
-            // Tickets of a peer that is not Tidelock come after the handshake, for kernel TLS to hand over.
+            // Tickets of a peer that is not Tidelock come after the handshake, for kernel TLS to
+            // hand over.
             assert!(matches!(content_type, 22 | 23));
             if content_type == 23 {
                 answer.extend(text);
