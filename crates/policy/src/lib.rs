@@ -1,4 +1,64 @@
 //! Authorisation policy: Cedar in, a checked flat image out, a bounded evaluator over it.
+//!
+//! Policies are written in [Cedar](https://www.cedarpolicy.com) and compiled in userspace, by the feature `compile`, to a flat,
+//! versioned, position-independent image. What enforces them, a kernel for one, checks an image once and then decides by
+//! it: without allocation, recursion or panic, in a number of steps that was proven when the image was made and again when
+//! it was checked. The crate knows nothing of SPIFFE, kernels or I/O: principals, actions and resources are opaque names with
+//! ancestors (`examples/doors.rs` embeds it in something else entirely).
+//!
+//! ```
+//! # #[cfg(feature = "compile")]
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use tidelock_policy::{Attribute, Context, Entity, EntityRef, Image, Outcome, Request, Source, compile};
+//!
+//! // Where policy is managed.
+//! let text = r#"
+//!     @id("shop to db")
+//!     permit(
+//!         principal in Workload::"spiffe://example.org/shop",
+//!         action == Action::"connect",
+//!         resource == Service::"db"
+//!     ) when { [5432, 5433].contains(context.port) };
+//! "#;
+//! let compiled = compile(&[Source { name: "shop.cedar", text }]).map_err(|errors| errors[0].to_string())?;
+//!
+//! // Where policy is enforced.
+//! let image = Image::check(&compiled.image)?;
+//! let ancestors = [EntityRef::new("Workload", "spiffe://example.org/shop"), EntityRef::new("TrustDomain", "example.org")];
+//! let request = Request {
+//!     principal: Entity::new("Workload", "spiffe://example.org/shop/web", &ancestors),
+//!     action: "connect",
+//!     resource: Entity::new("Service", "db", &[]),
+//!     context: Context::new(&[Attribute::port(5432)]),
+//! };
+//! let decision = image.decide(&request);
+//! assert!(decision.allow());
+//! assert!(decision.policies().eq(["shop to db"]));
+//!
+//! let listen = image.decide(&Request { action: "listen", ..request });
+//! assert_eq!(listen.outcome(), Outcome::NoPermit);
+//! # Ok(())
+//! # }
+//! # #[cfg(not(feature = "compile"))]
+//! # fn main() {}
+//! ```
+//!
+//! # What decides
+//!
+//! As in Cedar: a request is denied unless a `permit` matches, and whatever `permit` matches, a matching `forbid` denies. In
+//! one thing this crate is stricter: **a `forbid` that cannot be evaluated denies**, where Cedar skips it. A `permit` that cannot
+//! be evaluated does not count, in both. A request beyond the bounds of [`bounds`] is denied ([`Outcome::Undecided`]).
+//!
+//! # What may be written
+//!
+//! Scopes in full: `==`, `in`, `is`, `is … in`, and actions with `==` and `in`. Conditions over numbers, truth values and attributes
+//! of `context`: `==`, `!=`, `<`, `<=`, `>`, `>=`, `&&`, `||`, `!` and `[numbers].contains(…)`. Everything else is refused when
+//! compiled, by name and place. Policies are validated strictly by the schema in `schema/tidelock.cedarschema`, or by one's own.
+//!
+//! # Features
+//!
+//! None: checking and deciding. `alloc`: `ImageBuilder`, which makes images of rules without Cedar. `compile`: the function
+//! `compile`, of Cedar text; it needs `std`.
 #![no_std]
 #![forbid(unsafe_code)]
 #![cfg_attr(

@@ -122,7 +122,7 @@ fn operators_up_to_the_bound_never_overflow_the_stack() {
 fn operators_past_the_bound_are_refused() {
     let chain = |count| on_small_stack(when(&vec!["true"; count].join(" || ")));
     assert_eq!(
-        chain(MAX_OPERATORS + 2),
+        chain(MAX_OPERATORS + 1),
         Err(Reason::TooManyOperators {
             count: MAX_OPERATORS + 1
         })

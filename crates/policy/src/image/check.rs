@@ -1,7 +1,7 @@
 //! The check of an image, once, before anything is decided by it.
 
 use crate::bounds::{
-    MAX_ACTIONS, MAX_IMAGE_ATTRIBUTES, MAX_PROBES, MAX_PROGRAM_INSTRUCTIONS, MAX_STRING_BYTES,
+    MAX_ACTIONS, MAX_IMAGE_ATTRIBUTES, MAX_PROGRAM_INSTRUCTIONS, MAX_STRING_BYTES,
 };
 use crate::eval::instruction::Instruction;
 use crate::eval::meter::{Unmetered, byte_steps};
@@ -211,9 +211,6 @@ fn operands(image: &Image<'_>, instruction: Instruction) -> bool {
 /// Every slot can be found under its own name. Returns what comparing with the longest name costs.
 fn slots(image: &Image<'_>, nodes: &Nodes<'_>) -> Result<u64, ImageError> {
     let tag = layout::NODES;
-    if nodes.probes > MAX_PROBES {
-        return Err(ImageError::Record { tag, record: 0 });
-    }
     let mut dearest = 0;
     for record in 0..=nodes.last() {
         let bad = ImageError::Record { tag, record };

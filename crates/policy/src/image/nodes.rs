@@ -1,5 +1,6 @@
 //! The scope table: which policies are filed under which entity, found by hash.
 
+use crate::bounds::MAX_PROBES;
 use crate::eval::meter::Meter;
 use crate::image::layout::{NODES_HEADER_BYTES, SLOT_BYTES};
 use crate::image::read;
@@ -134,12 +135,15 @@ pub(crate) struct Nodes<'a> {
 }
 
 impl<'a> Nodes<'a> {
-    /// Reads the section's header; `None` unless the slots are a power of two.
+    /// Reads the section's header; `None` unless the slots are a power of two and the probes within their bound.
     pub(crate) fn read(section: &'a [u8]) -> Option<Self> {
         let (header, slots) = section.split_first_chunk::<NODES_HEADER_BYTES>()?;
         let [seed, probes, unscoped] = read::words(header)?;
         let count = slots.len().checked_div(SLOT_BYTES)?;
-        if !count.is_power_of_two() || count.checked_mul(SLOT_BYTES)? != slots.len() {
+        if probes > MAX_PROBES
+            || !count.is_power_of_two()
+            || count.checked_mul(SLOT_BYTES)? != slots.len()
+        {
             return None;
         }
         let mask = u32::try_from(count).ok()?.checked_sub(1)?;

@@ -1,0 +1,360 @@
+//! Hostile images: whatever the bytes, a check refuses them or every decision by them ends within the proven cost; and
+//! nothing panics, not even a decision by bytes that no check saw.
+#![cfg(feature = "alloc")]
+
+use std::cell::Cell;
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::{Index, select};
+use proptest::strategy::ValueTree;
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+use tidelock_policy::bounds::{MAX_ANCESTORS, MAX_COST, MAX_IMAGE_BYTES};
+use tidelock_policy::{
+    Attribute, Context, Entity, EntityRef, Expr, IMAGE_VERSION, Image, ImageBuilder, ImageError,
+    Request, Rule, Scope, Value,
+};
+
+const NAMES: [&str; 6] = [
+    "a",
+    "b",
+    "c",
+    "a much longer name than sixteen bytes",
+    "",
+    "é",
+];
+const KINDS: [&str; 3] = ["Workload", "Service", ""];
+
+fn build(rules: &[Rule<'_>]) -> Vec<u8> {
+    let mut builder = ImageBuilder::new();
+    rules.iter().for_each(|rule| builder.push(rule).unwrap());
+    builder.build().unwrap()
+}
+
+/// Images that together have every section and instruction.
+fn seeds() -> Vec<Vec<u8>> {
+    let port = || Box::new(Expr::attribute("port"));
+    let condition = Expr::All(vec![
+        Expr::AnyOf(vec![
+            Expr::attribute("flag"),
+            Expr::attribute("port").one_of(&[1, 2, i64::MAX]),
+        ]),
+        Expr::NotEqual(port(), Box::new(Expr::attribute("other"))),
+        Expr::Equal(port(), port()),
+        Expr::Less(Box::new(Expr::Long(i64::MIN)), port()),
+        Expr::Not(Box::new(Expr::LessOrEqual(port(), Box::new(Expr::Long(3))))),
+        Expr::attribute("port").equals(4),
+        Expr::Bool(true),
+        Expr::attribute("flag"),
+    ]);
+    let entity = |kind, id| EntityRef::new(KINDS[kind], NAMES[id]);
+    let rules = [
+        Rule::permit("any"),
+        Rule::permit("when").when(&condition),
+        Rule::forbid("eq")
+            .principal(Scope::Eq(entity(0, 0)))
+            .actions(&["connect"]),
+        Rule::permit("in")
+            .principal(Scope::In(entity(0, 1)))
+            .resource(Scope::Eq(entity(1, 2))),
+        Rule::permit("in too")
+            .principal(Scope::In(entity(0, 1)))
+            .resource(Scope::In(entity(1, 3))),
+        Rule::permit("is")
+            .principal(Scope::Is("Workload"))
+            .actions(&["listen", "connect"]),
+        Rule::permit("is in")
+            .principal(Scope::IsIn("Workload", entity(0, 3)))
+            .when(&condition),
+        Rule::forbid("resource")
+            .resource(Scope::IsIn("Service", entity(1, 1)))
+            .when(&condition),
+    ];
+    (0..=rules.len())
+        .map(|count| build(&rules[..count]))
+        .collect()
+}
+
+#[derive(Clone, Debug)]
+struct Asked {
+    principal: (usize, usize, Vec<(usize, usize)>),
+    resource: (usize, usize, Vec<(usize, usize)>),
+    action: &'static str,
+    attributes: Vec<(&'static str, u8)>,
+}
+
+fn asked() -> impl Strategy<Value = Asked> {
+    let name = || (0..KINDS.len(), 0..NAMES.len());
+    let entity = move || {
+        (
+            0..KINDS.len(),
+            0..NAMES.len(),
+            prop_oneof![vec(name(), 0..4), vec(name(), 0..=MAX_ANCESTORS + 1)],
+        )
+    };
+    let attribute = (select(vec!["port", "flag", "other", "none"]), any::<u8>());
+    (
+        entity(),
+        entity(),
+        select(vec!["connect", "listen", "fly"]),
+        vec(attribute, 0..5),
+    )
+        .prop_map(|(principal, resource, action, attributes)| Asked {
+            principal,
+            resource,
+            action,
+            attributes,
+        })
+}
+
+/// Decides; returns the steps it took.
+fn decide(image: &Image<'_>, asked: &Asked) -> u64 {
+    let names = |ancestors: &[(usize, usize)]| -> Vec<EntityRef<'_>> {
+        ancestors
+            .iter()
+            .map(|&(kind, id)| EntityRef::new(KINDS[kind], NAMES[id]))
+            .collect()
+    };
+    let attributes: Vec<_> = asked
+        .attributes
+        .iter()
+        .map(|&(name, value)| {
+            let value = match value {
+                0..64 => Value::Bool(value % 2 == 0),
+                64..128 => Value::Str(NAMES[usize::from(value) % NAMES.len()]),
+                _ => Value::Long(i64::from(value) - 130),
+            };
+            Attribute::new(name, value)
+        })
+        .collect();
+    let (principal, resource) = (names(&asked.principal.2), names(&asked.resource.2));
+    let request = Request {
+        principal: Entity::new(
+            KINDS[asked.principal.0],
+            NAMES[asked.principal.1],
+            &principal,
+        ),
+        action: asked.action,
+        resource: Entity::new(KINDS[asked.resource.0], NAMES[asked.resource.1], &resource),
+        context: Context::new(&attributes),
+    };
+    let (decision, steps) = image.decide_counted(&request);
+    assert!(decision.policies().count() <= 16);
+    steps
+}
+
+/// One change to an image.
+#[derive(Clone, Debug)]
+enum Change {
+    Set(Index, u8),
+    Flip(Index, u8),
+    /// Small values at word boundaries reach more than random ones.
+    Word(Index, u32),
+    Insert(Index, u8),
+    Remove(Index),
+    Truncate(Index),
+}
+
+fn change() -> impl Strategy<Value = Change> {
+    prop_oneof![
+        4 => (any::<Index>(), any::<u8>()).prop_map(|(at, to)| Change::Set(at, to)),
+        4 => (any::<Index>(), 0..8u8).prop_map(|(at, bit)| Change::Flip(at, bit)),
+        6 => (any::<Index>(), prop_oneof![0..40u32, Just(u32::MAX), any::<u32>()])
+            .prop_map(|(at, to)| Change::Word(at, to)),
+        1 => (any::<Index>(), any::<u8>()).prop_map(|(at, byte)| Change::Insert(at, byte)),
+        1 => any::<Index>().prop_map(Change::Remove),
+        1 => any::<Index>().prop_map(Change::Truncate),
+    ]
+}
+
+fn apply(image: &mut Vec<u8>, change: &Change) {
+    if image.is_empty() {
+        return;
+    }
+    let len = image.len();
+    match change {
+        Change::Set(at, to) => image[at.index(len)] = *to,
+        Change::Flip(at, bit) => image[at.index(len)] ^= 1 << bit,
+        Change::Word(at, to) => {
+            let at = at.index(len) / 4 * 4;
+            let bytes = to.to_le_bytes();
+            image
+                .iter_mut()
+                .skip(at)
+                .zip(bytes)
+                .for_each(|(byte, to)| *byte = to);
+        }
+        Change::Insert(at, byte) => image.insert(at.index(len), *byte),
+        Change::Remove(at) => drop(image.remove(at.index(len))),
+        Change::Truncate(at) => image.truncate(at.index(len)),
+    }
+}
+
+/// Holds any bytes to the rule of this file. True if a check accepted them.
+fn hold(bytes: &[u8], asked: &[Asked]) -> bool {
+    if let Ok(unchecked) = Image::reopen(bytes) {
+        for asked in asked {
+            decide(&unchecked, asked);
+        }
+        unchecked.policy_names().for_each(drop);
+    }
+    let Ok(image) = Image::check(bytes) else {
+        return false;
+    };
+    assert!(image.cost() <= MAX_COST);
+    for asked in asked {
+        let steps = decide(&image, asked);
+        assert!(
+            steps <= u64::from(image.cost()),
+            "{steps} steps, proven {}",
+            image.cost()
+        );
+    }
+    true
+}
+
+/// Writes the proven cost into an image that lacks nothing else.
+fn mend_cost(bytes: &mut [u8]) {
+    if let Err(ImageError::WrongCost { proven, .. }) = Image::check(bytes) {
+        let cost = u32::try_from(proven).unwrap_or(u32::MAX).to_le_bytes();
+        bytes[12..16].copy_from_slice(&cost);
+    }
+}
+
+fn run<S: Strategy>(cases: u32, strategy: S, test: impl Fn(S::Value)) {
+    let config = Config {
+        cases,
+        failure_persistence: None,
+        ..Config::default()
+    };
+    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, b"tidelock policy hostile image 01");
+    let result = TestRunner::new_with_rng(config, rng).run(&strategy, |value| {
+        test(value);
+        Ok(())
+    });
+    if let Err(error) = result {
+        panic!("{error}");
+    }
+}
+
+#[test]
+fn changed_images_are_refused_or_decide_within_their_cost() {
+    let seeds = seeds();
+    let (accepted, refused) = (Cell::new(0), Cell::new(0));
+    let strategy = (select(seeds), vec(change(), 0..4), vec(asked(), 4));
+    run(6_000, strategy, |(mut bytes, changes, asked)| {
+        changes.iter().for_each(|change| apply(&mut bytes, change));
+        mend_cost(&mut bytes);
+        let counter = if hold(&bytes, &asked) {
+            &accepted
+        } else {
+            &refused
+        };
+        counter.set(counter.get() + 1);
+    });
+    assert!(
+        accepted.get() > 1_000 && refused.get() > 1_000,
+        "{accepted:?} {refused:?}"
+    );
+}
+
+#[test]
+fn random_sections_are_refused_or_decide_within_their_cost() {
+    let word = prop_oneof![4 => 0..12u32, 1 => any::<u32>()];
+    let section = vec(word, 0..40);
+    run(
+        10_000,
+        (vec(section, 9), vec(asked(), 2)),
+        |(sections, asked)| {
+            let present = || {
+                (1u16..)
+                    .zip(&sections)
+                    .filter(|(_, words)| !words.is_empty())
+            };
+            let payload: Vec<u8> = sections
+                .iter()
+                .flatten()
+                .flat_map(|word| word.to_le_bytes())
+                .collect();
+            let count = present().count();
+            let len = u32::try_from(16 + 8 * count + payload.len()).unwrap();
+            let mut bytes = Vec::from(*b"TLPI");
+            bytes.extend(IMAGE_VERSION.to_le_bytes());
+            bytes.extend(u16::try_from(count).unwrap().to_le_bytes());
+            bytes.extend(len.to_le_bytes());
+            bytes.extend([0; 4]);
+            for (tag, words) in present() {
+                bytes.extend(tag.to_le_bytes());
+                bytes.extend([0; 2]);
+                bytes.extend(u32::try_from(4 * words.len()).unwrap().to_le_bytes());
+            }
+            bytes.extend(payload);
+            mend_cost(&mut bytes);
+            hold(&bytes, &asked);
+        },
+    );
+}
+
+#[test]
+fn random_bytes_are_refused() {
+    run(20_000, vec(any::<u8>(), 0..200), |bytes| {
+        assert!(Image::check(&bytes).is_err())
+    });
+}
+
+#[test]
+fn every_truncation_and_every_flipped_bit_is_noticed_or_harmless() {
+    let image = seeds().pop().unwrap();
+    let mut runner = TestRunner::deterministic();
+    let asked: Vec<_> = (0..3)
+        .map(|_| asked().new_tree(&mut runner).unwrap().current())
+        .collect();
+    for len in 0..image.len() {
+        assert!(Image::check(&image[..len]).is_err(), "cut to {len}");
+    }
+    for bit in 0..image.len() * 8 {
+        let mut flipped = image.clone();
+        flipped[bit / 8] ^= 1 << (bit % 8);
+        hold(&flipped, &asked);
+    }
+}
+
+#[test]
+fn refusals_name_what_is_wrong() {
+    let image = seeds().pop().unwrap();
+    let with = |at: usize, byte: u8| {
+        let mut changed = image.clone();
+        changed[at] = byte;
+        Image::check(&changed)
+            .map(|image| image.cost())
+            .unwrap_err()
+    };
+    assert_eq!(
+        Image::check(&[]).unwrap_err(),
+        ImageError::Truncated { len: 0, want: 16 }
+    );
+    assert_eq!(with(0, b'X'), ImageError::BadMagic);
+    assert_eq!(with(4, 2), ImageError::Version { version: 2 });
+    assert!(matches!(with(16, 200), ImageError::Section { tag: 200 }));
+    let longer = [image.as_slice(), &[0]].concat();
+    assert_eq!(
+        Image::check(&longer).unwrap_err(),
+        ImageError::TrailingBytes { count: 1 }
+    );
+    let cost = Image::check(&image).unwrap().cost();
+    let error = Image::check_within(&image, cost - 1).unwrap_err();
+    assert_eq!(
+        error,
+        ImageError::TooCostly {
+            cost: u64::from(cost),
+            limit: cost - 1
+        }
+    );
+    assert!(Image::check_within(&image, cost).is_ok());
+    assert!(matches!(with(12, 0), ImageError::WrongCost { .. }));
+    let long = vec![0; MAX_IMAGE_BYTES + 1];
+    assert_eq!(
+        Image::check(&long).unwrap_err(),
+        ImageError::TooLong { len: long.len() }
+    );
+}
