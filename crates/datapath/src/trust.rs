@@ -1,5 +1,6 @@
 //! Which authorities may sign for which trust domain.
 
+use alloc::vec;
 use alloc::vec::Vec;
 
 use rustls_pki_types::{CertificateDer, TrustAnchor};
@@ -62,12 +63,19 @@ impl TrustStore {
         let anchor = anchor_from_trusted_cert(&der)
             .map_err(AuthorityError::NotAnAnchor)?
             .to_owned();
-        let domain = self.entry(trust_domain);
-        if domain.anchors.len() >= MAX_AUTHORITIES {
-            return Err(AuthorityError::TooMany);
+        if let Some(domain) = self
+            .domains
+            .iter_mut()
+            .find(|domain| domain.name() == trust_domain)
+        {
+            return domain.add(anchor, validity);
         }
-        domain.anchors.push(anchor);
-        domain.validity.push(validity);
+        let (anchors, validity) = (vec![anchor], vec![validity]);
+        self.domains.push(Domain {
+            name: trust_domain.to_buf(),
+            anchors,
+            validity,
+        });
         Ok(())
     }
 
@@ -77,26 +85,22 @@ impl TrustStore {
             .iter()
             .find(|domain| domain.name() == trust_domain)
     }
-
-    fn entry(&mut self, trust_domain: TrustDomain<'_>) -> &mut Domain {
-        let known = self
-            .domains
-            .iter()
-            .position(|domain| domain.name() == trust_domain);
-        let at = known.unwrap_or_else(|| {
-            let (anchors, validity) = (Vec::new(), Vec::new());
-            self.domains.push(Domain {
-                name: trust_domain.to_buf(),
-                anchors,
-                validity,
-            });
-            self.domains.len() - 1
-        });
-        &mut self.domains[at]
-    }
 }
 
 impl Domain {
+    fn add(
+        &mut self,
+        anchor: TrustAnchor<'static>,
+        validity: Validity,
+    ) -> Result<(), AuthorityError> {
+        if self.anchors.len() >= MAX_AUTHORITIES {
+            return Err(AuthorityError::TooMany);
+        }
+        self.anchors.push(anchor);
+        self.validity.push(validity);
+        Ok(())
+    }
+
     /// Its name.
     pub(crate) fn name(&self) -> TrustDomain<'_> {
         self.name.as_trust_domain()

@@ -3,6 +3,7 @@
 mod config;
 mod drive;
 mod failure;
+mod io;
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
@@ -16,10 +17,10 @@ use rustls::{Error, ExtractedSecrets};
 
 pub use config::ALPN;
 pub use failure::{Failure, Reason};
+pub use io::{Established, Output, Params, Refused};
 
-use crate::authorize::{Answer, Authorize, Role};
+use crate::authorize::{Answer, Role};
 use crate::entropy::Entropy;
-use crate::identity::Identity;
 use crate::ktls::KtlsInfo;
 use crate::peer::Peer;
 use crate::provider::provider;
@@ -27,52 +28,9 @@ use crate::record::{
     MAX_HANDSHAKE_BYTES, MAX_HANDSHAKE_RECORDS, RECORD_HEADER_BYTES, RecordError, record_body_len,
 };
 use crate::time::{Mono, Now};
-use crate::trust::TrustStore;
 use crate::verifier::{Findings, PeerVerifier};
 use config::Clock;
 use drive::{Stop, drive};
-
-/// What an engine is made of. The engine keeps the references it needs; dropping it gives them
-/// back.
-pub struct Params<'a> {
-    /// Who we are. Must have an SVID installed.
-    pub identity: &'a Identity,
-    /// Whom we believe.
-    pub trust: Arc<TrustStore>,
-    /// Decides whether the peer, once believed, is welcome.
-    pub authorize: Arc<dyn Authorize>,
-    /// When to give up, if the handshake is not over.
-    pub deadline: Option<Mono>,
-}
-
-/// What an engine wants done, oldest first.
-#[derive(Debug)]
-pub enum Output {
-    /// Send these bytes to the peer: one or more whole records.
-    Send(Vec<u8>),
-    /// The handshake is over and the peer is who it must be. The last output.
-    Established(Box<Established>),
-    /// There will be no connection. The last output.
-    Failed(Failure),
-}
-
-/// A finished handshake.
-#[derive(Debug)]
-#[non_exhaustive]
-pub struct Established {
-    /// Who the peer is.
-    pub peer: Peer,
-    /// The cipher suite's number (RFC 8446 §B.4).
-    pub suite: u16,
-    /// The peer is another Tidelock end: ALPN [`ALPN`] was agreed on.
-    pub confirmed: bool,
-    /// What [`Authorize`] gave as the reason for its yes.
-    pub detail: Box<str>,
-    /// For records we send.
-    pub tx: KtlsInfo,
-    /// For records we receive.
-    pub rx: KtlsInfo,
-}
 
 /// The handshake of one connection. See the [crate's documentation](crate) for how to run one.
 pub struct Engine {
@@ -94,34 +52,6 @@ enum Conn {
     /// Established or failed.
     Over,
 }
-
-/// Input an engine did not take; nothing has changed.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[non_exhaustive]
-pub enum Refused {
-    /// The handshake is over.
-    Over,
-    /// The input is not exactly one record.
-    NotOneRecord {
-        /// Bytes given.
-        len: usize,
-        /// Bytes that the record's header announces, the header included.
-        announced: usize,
-    },
-}
-
-impl core::fmt::Display for Refused {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        match self {
-            Self::Over => f.write_str("the handshake is over"),
-            Self::NotOneRecord { len, announced } => {
-                write!(f, "{len} bytes for a record of {announced}")
-            }
-        }
-    }
-}
-
-impl core::error::Error for Refused {}
 
 impl Engine {
     /// An engine for a connection we make. Its first output is ready: the bytes of the ClientHello,

@@ -36,7 +36,8 @@ impl<A> Algorithm<A> {
 
 /// One direction of a connection.
 struct Protection<A> {
-    aead: A,
+    /// `None` if the key had the wrong length; rustls cuts keys to `key_len()`.
+    aead: Option<A>,
     iv: Iv,
 }
 
@@ -53,8 +54,10 @@ impl<A> Tls13Aead for A where
 
 impl<A: Tls13Aead> Protection<A> {
     fn new(key: &AeadKey, iv: Iv) -> Self {
-        let aead = A::new_from_slice(key.as_ref()).expect("rustls cuts keys to key_len()");
-        Self { aead, iv }
+        Self {
+            aead: A::new_from_slice(key.as_ref()).ok(),
+            iv,
+        }
     }
 
     fn nonce(&self, seq: u64) -> AeadNonce<A> {
@@ -94,8 +97,8 @@ impl<A: Tls13Aead> MessageEncrypter for Protection<A> {
         let mut payload = PrefixedPayload::with_capacity(total);
         payload.extend_from_chunks(&msg.payload);
         payload.extend_from_slice(&[u8::from(msg.typ)]);
-        let tag = self
-            .aead
+        let aead = self.aead.as_ref().ok_or(Error::EncryptError)?;
+        let tag = aead
             .encrypt_inout_detached(
                 &self.nonce(seq),
                 &make_tls13_aad(total),
@@ -129,8 +132,8 @@ impl<A: Tls13Aead> MessageDecrypter for Protection<A> {
             .split_at_mut_checked(text_len)
             .ok_or(Error::DecryptError)?;
         let tag = Tag::<A>::try_from(&*tag).map_err(|_| Error::DecryptError)?;
-        self.aead
-            .decrypt_inout_detached(&self.nonce(seq), &make_tls13_aad(total), text.into(), &tag)
+        let aead = self.aead.as_ref().ok_or(Error::DecryptError)?;
+        aead.decrypt_inout_detached(&self.nonce(seq), &make_tls13_aad(total), text.into(), &tag)
             .map_err(|_| Error::DecryptError)?;
         msg.payload.truncate(text_len);
         msg.into_tls13_unpadded_message()

@@ -21,6 +21,7 @@ struct Ready<M>(M);
 
 impl<M: Mac + KeyInit + Clone + Send + Sync + 'static> Hmac for Keyed<M> {
     fn with_key(&self, key: &[u8]) -> Box<dyn Key> {
+        #[expect(clippy::expect_used, reason = "no key can be refused")]
         let mac = <M as KeyInit>::new_from_slice(key)
             .expect("HMAC takes a key of any length (RFC 2104 §2)");
         Box::new(Ready(mac))
