@@ -25,11 +25,12 @@
 //! // Where policy is enforced.
 //! let image = Image::check(&compiled.image)?;
 //! let ancestors = [EntityRef::new("Workload", "spiffe://example.org/shop"), EntityRef::new("TrustDomain", "example.org")];
+//! let attributes = [Attribute::port(5432)];
 //! let request = Request {
 //!     principal: Entity::new("Workload", "spiffe://example.org/shop/web", &ancestors),
 //!     action: "connect",
 //!     resource: Entity::new("Service", "db", &[]),
-//!     context: Context::new(&[Attribute::port(5432)]),
+//!     context: Context::new(&attributes),
 //! };
 //! let decision = image.decide(&request);
 //! assert!(decision.allow());
