@@ -1,6 +1,5 @@
 //! What both services share: one value that outlives every call.
 
-use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
@@ -17,7 +16,7 @@ use crate::events::Events;
 use crate::nodes::Nodes;
 use crate::store::{DocumentKey, DocumentRecord, Store, StoreError};
 use crate::throttle::Throttle;
-use crate::world::{Plan, World};
+use crate::world::{Plan, World, fingerprint};
 
 /// The control plane's state.
 #[derive(Debug)]
@@ -174,71 +173,70 @@ impl Core {
 
     fn commit(&self, world: &World, plan: Plan) -> Result<Changed, ChangeError> {
         let warnings = plan.compiled.warnings.clone();
-        let documents: Vec<_> = plan
-            .changes
-            .iter()
+        let all = plan.changes.iter();
+        let documents: Vec<_> = all
             .map(|(key, change)| document_change(key, *change))
             .collect();
-        let changed: HashSet<&Key> = plan
-            .changes
-            .iter()
-            .filter(|(_, change)| *change != v1::Change::Unchanged)
-            .map(|(key, _)| key)
-            .collect();
-        if changed.is_empty() {
+        let (puts, deletes) = writes(&plan);
+        let changed = puts.len() + deletes.len();
+        if changed == 0 {
             return Ok(Changed {
                 generation: world.generation,
                 documents,
                 warnings,
             });
         }
-        let (mut puts, mut deletes) = (Vec::new(), Vec::new());
-        for key in changed {
-            let stored = DocumentKey {
-                kind: key.0.as_str().to_owned(),
-                name: key.1.as_str().to_owned(),
-            };
-            match plan.documents.get(key) {
-                Some(document) => puts.push(DocumentRecord {
-                    key: stored,
-                    json: document.to_json().to_string(),
-                }),
-                None => deletes.push(stored),
-            }
-        }
+        let fingerprint = fingerprint(&plan.compiled, &self.authority.bundle());
         let generation = self
             .store
-            .commit(world.generation, &puts, &deletes)
+            .commit(world.generation, &fingerprint, &puts, &deletes)
             .map_err(ChangeError::Store)?;
+        let (compiled, in_force) = (plan.compiled, plan.documents);
         self.world.send_replace(Arc::new(World {
             generation,
-            documents: plan.documents,
-            compiled: plan.compiled,
+            documents: in_force,
+            compiled,
         }));
+        tracing::info!(generation, changed, "documents changed");
         let unchanged = i32::from(v1::Change::Unchanged);
         let listed = documents
             .iter()
             .filter(|d| d.change != unchanged)
             .cloned()
             .collect();
-        tracing::info!(
+        let event = v1::DocumentsChanged {
             generation,
-            changed = puts.len() + deletes.len(),
-            "documents changed"
-        );
-        self.events.record(
-            "",
-            EventKind::DocumentsChanged(v1::DocumentsChanged {
-                generation,
-                documents: listed,
-            }),
-        );
+            documents: listed,
+        };
+        self.events.record("", EventKind::DocumentsChanged(event));
         Ok(Changed {
             generation,
             documents,
             warnings,
         })
     }
+}
+
+/// What is to be written and deleted.
+fn writes(plan: &Plan) -> (Vec<DocumentRecord>, Vec<DocumentKey>) {
+    let (mut puts, mut deletes) = (Vec::new(), Vec::new());
+    for (key, change) in &plan.changes {
+        let stored = DocumentKey {
+            kind: key.0.as_str().to_owned(),
+            name: key.1.as_str().to_owned(),
+        };
+        match plan.documents.get(key) {
+            _ if *change == v1::Change::Unchanged => {}
+            Some(document) => {
+                puts.push(DocumentRecord {
+                    key: stored,
+                    json: document.to_json().to_string(),
+                });
+            }
+            None => deletes.push(stored),
+        }
+    }
+    (puts, deletes)
 }
 
 fn document_change(key: &Key, change: v1::Change) -> v1::DocumentChange {

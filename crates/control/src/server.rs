@@ -28,7 +28,7 @@ use crate::node_service::NodeService;
 use crate::nodes::Nodes;
 use crate::start_error::StartError;
 use crate::store::{SqliteStore, Store};
-use crate::world::World;
+use crate::world::{World, fingerprint};
 
 /// Name of the database in the data directory.
 pub const DATABASE_FILE: &str = "control.db";
@@ -78,7 +78,7 @@ impl ControlPlane {
         let data_dir = DataDir::open(&options.data_dir)?;
         let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&data_dir.file(DATABASE_FILE))?);
         let authority = Authority::open(&data_dir, &*store, &options.trust_domain, now)?;
-        let world = load_world(&*store, &options.trust_domain)?;
+        let world = load_world(&*store, &authority, &options.trust_domain)?;
         let generation = world.generation;
         let nodes = load_nodes(&*store)?;
         let server = authority.issue_server(now)?;
@@ -167,9 +167,24 @@ impl ControlPlane {
     }
 }
 
-fn load_world(store: &dyn Store, trust_domain: &TrustDomainBuf) -> Result<World, StartError> {
-    let (generation, records) = store.documents()?;
-    World::load(generation, &records, trust_domain.as_trust_domain()).map_err(StartError::Documents)
+/// Takes up the documents; moves the generation if this version makes something else of them than the last one did.
+fn load_world(
+    store: &dyn Store,
+    authority: &Authority,
+    trust_domain: &TrustDomainBuf,
+) -> Result<World, StartError> {
+    let stored = store.documents()?;
+    let mut world = World::load(
+        stored.generation,
+        &stored.documents,
+        trust_domain.as_trust_domain(),
+    )
+    .map_err(StartError::Documents)?;
+    let fingerprint = fingerprint(&world.compiled, &authority.bundle());
+    if stored.fingerprint != fingerprint {
+        world.generation = store.commit(stored.generation, &fingerprint, &[], &[])?;
+    }
+    Ok(world)
 }
 
 fn load_nodes(store: &dyn Store) -> Result<Nodes, StartError> {

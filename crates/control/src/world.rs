@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use prost::Message as _;
+use sha2::{Digest as _, Sha256};
 use tidelock_proto::v1;
 use tidelock_spiffe_core::TrustDomain;
 
@@ -99,7 +101,7 @@ impl World {
                 compiled: Arc::new(compiled),
                 changes,
             }),
-            _ => Err(errors),
+            _ => Err(document::in_order(files, errors)),
         }
     }
 
@@ -161,6 +163,21 @@ impl World {
             }
         })
     }
+}
+
+/// Tells what nodes are sent apart, as far as documents alone do not: another version of this program may make something else
+/// of the same documents, and then the generation has to move.
+pub(crate) fn fingerprint(compiled: &Compiled, bundle: &v1::Bundle) -> [u8; 32] {
+    let mut digest = Sha256::new();
+    for part in [
+        compiled.image.clone(),
+        LIMITS.encode_to_vec(),
+        bundle.encode_to_vec(),
+    ] {
+        digest.update(part.len().to_le_bytes());
+        digest.update(part);
+    }
+    digest.finalize().into()
 }
 
 fn check(

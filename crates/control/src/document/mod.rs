@@ -20,7 +20,7 @@ pub(crate) use check::{Compiled, compile, conflicts};
 pub use error::{DocumentError, Overlap, Place, Reason};
 pub use identity::{DEFAULT_SVID_TTL_SECS, WorkloadIdentity};
 pub use parse::{Format, SourceFile, parse_files};
-pub(crate) use parse::{Marks, Parsed, parse};
+pub(crate) use parse::{Marks, Parsed, in_order, parse};
 pub use policy::Policy;
 pub use service::{Netns, Service};
 

@@ -73,7 +73,7 @@ pub fn parse_files(
     if errors.is_empty() {
         Ok(parsed.into_iter().map(|p| p.document).collect())
     } else {
-        Err(errors)
+        Err(in_order(files, errors))
     }
 }
 
@@ -112,6 +112,19 @@ pub(crate) fn parse(
         });
     }
     parsed
+}
+
+/// Sorts errors as a reader goes through the files; what has no place comes last.
+pub(crate) fn in_order(files: &[SourceFile], mut errors: Vec<DocumentError>) -> Vec<DocumentError> {
+    let order = |error: &DocumentError| files.iter().position(|file| file.name == error.file);
+    errors.sort_by_cached_key(|error| {
+        (
+            order(error).unwrap_or(files.len()),
+            error.pos.is_none(),
+            error.pos,
+        )
+    });
+    errors
 }
 
 fn document(reader: &mut Reader<'_>, node: &Node, ours: TrustDomain<'_>) -> Option<Parsed> {

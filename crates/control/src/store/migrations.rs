@@ -17,7 +17,8 @@ const V1: &str = "
     CREATE TABLE control (
         one INTEGER PRIMARY KEY CHECK (one = 1),
         trust_domain TEXT NOT NULL,
-        generation INTEGER NOT NULL CHECK (generation > 0)
+        generation INTEGER NOT NULL,
+        fingerprint BLOB NOT NULL
     ) STRICT;
     CREATE TRIGGER control_generation_grows BEFORE UPDATE OF generation ON control
     WHEN new.generation <= old.generation BEGIN

@@ -22,7 +22,7 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// If the store cannot be read.
     fn authority(&self) -> Result<Option<AuthorityRecord>, StoreError>;
 
-    /// Sets up an empty store: its trust domain and first authority, at generation 1.
+    /// Sets up an empty store: its trust domain and first authority, at generation 0.
     ///
     /// # Errors
     /// If it is set up already, or cannot be written.
@@ -31,16 +31,18 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// The generation and all documents.
     ///
     /// # Errors
-    /// If the store cannot be read.
-    fn documents(&self) -> Result<(u64, Vec<DocumentRecord>), StoreError>;
+    /// If the store cannot be read, or is not set up.
+    fn documents(&self) -> Result<Stored, StoreError>;
 
-    /// Writes and deletes documents and moves from generation `from` to the next, which is returned.
+    /// Writes and deletes documents and moves from generation `from` to the next, which is returned. `fingerprint` is of all
+    /// that nodes are sent at that generation.
     ///
     /// # Errors
     /// [`StoreError::StaleGeneration`] if the store is at another generation; nothing is changed then.
     fn commit(
         &self,
         from: u64,
+        fingerprint: &[u8],
         puts: &[DocumentRecord],
         deletes: &[DocumentKey],
     ) -> Result<u64, StoreError>;
@@ -107,6 +109,17 @@ pub struct DocumentKey {
     pub kind: String,
     /// The name.
     pub name: String,
+}
+
+/// All documents at one generation.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Stored {
+    /// 0 before the first commit.
+    pub generation: u64,
+    /// What was given with the last commit; empty before the first.
+    pub fingerprint: Vec<u8>,
+    /// Sorted by kind and name.
+    pub documents: Vec<DocumentRecord>,
 }
 
 /// A document.

@@ -11,7 +11,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, Transaction
 use super::migrations;
 use super::{
     AuthorityRecord, DocumentKey, DocumentRecord, EventRecord, NodeRecord, Store, StoreError,
-    TOKEN_MEMORY_SECS, TokenRecord,
+    Stored, TOKEN_MEMORY_SECS, TokenRecord,
 };
 use crate::token::TokenId;
 
@@ -147,7 +147,7 @@ impl Store for SqliteStore {
 
     fn set_up(&self, authority: &AuthorityRecord) -> Result<(), StoreError> {
         self.write(|transaction| {
-            let sql = "INSERT INTO control (one, trust_domain, generation) VALUES (1, ?1, 1) ON CONFLICT DO NOTHING";
+            let sql = "INSERT INTO control (one, trust_domain, generation, fingerprint) VALUES (1, ?1, 0, x'') ON CONFLICT DO NOTHING";
             if transaction.execute(sql, params![authority.trust_domain])? == 0 {
                 return Err(StoreError::SetUp { set_up: true });
             }
@@ -157,9 +157,9 @@ impl Store for SqliteStore {
         })
     }
 
-    fn documents(&self) -> Result<(u64, Vec<DocumentRecord>), StoreError> {
+    fn documents(&self) -> Result<Stored, StoreError> {
         let connection = self.lock();
-        let generation = generation(&connection)?;
+        let (generation, fingerprint) = head(&connection)?;
         let mut statement =
             connection.prepare("SELECT kind, name, json FROM document ORDER BY kind, name")?;
         let read = |row: &Row<'_>| {
@@ -173,22 +173,28 @@ impl Store for SqliteStore {
             })
         };
         let documents = statement.query_map([], read)?.collect::<Result<_, _>>()?;
-        Ok((generation, documents))
+        Ok(Stored {
+            generation,
+            fingerprint,
+            documents,
+        })
     }
 
     fn commit(
         &self,
         from: u64,
+        fingerprint: &[u8],
         puts: &[DocumentRecord],
         deletes: &[DocumentKey],
     ) -> Result<u64, StoreError> {
         self.write(|transaction| {
-            let found = generation(transaction)?;
+            let (found, _) = head(transaction)?;
             if found != from {
                 return Err(StoreError::StaleGeneration { expected: from, found });
             }
             let to = found + 1;
-            transaction.execute("UPDATE control SET generation = ?1", [to])?;
+            let sql = "UPDATE control SET generation = ?1, fingerprint = ?2";
+            transaction.execute(sql, params![to, fingerprint])?;
             let mut put = transaction.prepare(
                 "INSERT INTO document (kind, name, json, generation) VALUES (?1, ?2, ?3, ?4)
                  ON CONFLICT (kind, name) DO UPDATE SET json = excluded.json, generation = excluded.generation",
@@ -304,11 +310,11 @@ impl Store for SqliteStore {
     }
 }
 
-fn generation(connection: &Connection) -> Result<u64, StoreError> {
-    let found = connection
-        .query_row("SELECT generation FROM control", [], |row| row.get(0))
-        .optional()?;
-    found.ok_or(StoreError::SetUp { set_up: false })
+/// Generation and fingerprint.
+fn head(connection: &Connection) -> Result<(u64, Vec<u8>), StoreError> {
+    let sql = "SELECT generation, fingerprint FROM control";
+    let found = connection.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?)));
+    found.optional()?.ok_or(StoreError::SetUp { set_up: false })
 }
 
 #[cfg(test)]

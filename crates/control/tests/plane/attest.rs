@@ -1,8 +1,10 @@
 //! Joining: what a token opens, and what it does not.
 
 use crate::common::{Plane, code, csr, forged_csr, node_keys, snapshot};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
 use rcgen::{KeyPair, PublicKeyData as _};
-use tidelock_control::DATABASE_FILE;
 use tidelock_proto::v1;
 use tidelock_proto::v1::AttestRefusal;
 use tidelock_proto::v1::event::Kind as EventKind;
@@ -227,33 +229,72 @@ async fn a_renewed_svid_and_the_one_before_it_count() {
     assert_eq!(code(client.renew(request).await), Code::InvalidArgument);
 }
 
+/// Keeps what is logged.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().expect("not poisoned").extend(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
 #[tokio::test]
-async fn no_token_is_written_down() {
+async fn no_secret_is_written_down_or_logged() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE);
+    let _logging =
+        tracing::subscriber::set_default(subscriber.with_writer(move || writer.clone()).finish());
+
     let plane = Plane::start().await;
     let token = plane.token("n1", 60).await;
     let key = KeyPair::generate().expect("key");
-    let request = v1::AttestRequest {
-        token: token.clone(),
-        csr: csr(&key),
-    };
-    plane
-        .node(None)
-        .await
-        .attest(request)
-        .await
-        .expect("attest");
+    for _ in 0..2 {
+        let request = v1::AttestRequest {
+            token: token.clone(),
+            csr: csr(&key),
+        };
+        let _ = plane.node(None).await.attest(request).await;
+    }
     let dir = plane.dir;
     plane.plane.stop().await;
-    let secret = &token[20..];
+
+    let logged = String::from_utf8(log.0.lock().expect("not poisoned").clone()).expect("UTF-8");
+    assert!(
+        logged.contains("node attested") && logged.contains("has been used already"),
+        "{logged}"
+    );
+    let mut written = vec![(PathBuf::from("the log"), logged)];
     for entry in std::fs::read_dir(dir.path().join("ca")).expect("list") {
         let path = entry.expect("entry").path();
         let bytes = std::fs::read(&path).expect("read");
-        let found = bytes
-            .windows(secret.len())
-            .any(|window| window == secret.as_bytes());
-        assert!(!found, "the token is in {}", path.display());
+        written.push((path, String::from_utf8_lossy(&bytes).into_owned()));
     }
-    assert!(dir.path().join("ca").join(DATABASE_FILE).exists());
+    let is_key = |path: &Path| path.extension().is_some_and(|e| e == "key");
+    let (_, key) = written
+        .iter()
+        .find(|(path, _)| is_key(path))
+        .expect("the key file");
+    let secret_of_key = key.lines().nth(1).expect("PEM").to_owned();
+    for (path, text) in &written {
+        assert!(
+            !text.contains(&token[20..]),
+            "the token is in {}",
+            path.display()
+        );
+        assert_eq!(
+            text.contains(&secret_of_key),
+            is_key(path),
+            "{}",
+            path.display()
+        );
+    }
 }
 
 #[tokio::test]

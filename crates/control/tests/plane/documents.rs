@@ -71,18 +71,18 @@ async fn what_every_document_needs() {
         text,
         &[
             (
-                5,
-                "status",
-                "is not a known field; known are `apiVersion`, `kind`, `metadata`, `spec`",
-            ),
-            (
                 2,
                 "apiVersion",
                 "is `v1`; this control plane knows `tidelock.dev/v1`",
             ),
             (3, "kind", "is `Pod`; known kinds are"),
-            (4, "metadata.labels", "is not a known field"),
             (4, "metadata.name", "has 'W' at byte 0"),
+            (4, "metadata.labels", "is not a known field"),
+            (
+                5,
+                "status",
+                "is not a known field; known are `apiVersion`, `kind`, `metadata`, `spec`",
+            ),
         ],
     )
     .await;

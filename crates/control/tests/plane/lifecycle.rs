@@ -252,3 +252,20 @@ async fn addresses_are_all_listened_at() {
     );
     assert_eq!(code, Code::Unauthenticated);
 }
+
+#[tokio::test]
+async fn the_generation_moves_if_another_version_makes_something_else_of_the_documents() {
+    let plane = Plane::start().await;
+    let generation = plane.generation().await;
+    let dir = plane.dir;
+    plane.plane.stop().await;
+    let database = dir.path().join("ca").join(DATABASE_FILE);
+    let connection = rusqlite::Connection::open(database).expect("open");
+    connection
+        .execute("UPDATE control SET fingerprint = x'00'", [])
+        .expect("update");
+    drop(connection);
+    let plane = Plane::start_in(dir).await;
+    assert_eq!(plane.generation().await, generation + 1);
+    assert_eq!(plane.restart().await.generation().await, generation + 1);
+}

@@ -43,22 +43,24 @@ fn a_store_keeps_everything_over_a_restart() {
     let (dir, store) = store();
     assert_eq!(
         store
-            .commit(1, &[document("a", "1"), document("b", "2")], &[])
+            .commit(0, b"f", &[document("a", "1"), document("b", "2")], &[])
             .expect("commit"),
-        2
+        1
     );
     assert_eq!(
         store
-            .commit(2, &[document("a", "3")], &[document("b", "").key])
+            .commit(1, b"g", &[document("a", "3")], &[document("b", "").key])
             .expect("commit"),
-        3
+        2
     );
     drop(store);
     let store = SqliteStore::open(&dir.path().join("s.db")).expect("reopen");
-    assert_eq!(
-        store.documents().expect("read"),
-        (3, vec![document("a", "3")])
-    );
+    let stored = Stored {
+        generation: 2,
+        fingerprint: b"g".to_vec(),
+        documents: vec![document("a", "3")],
+    };
+    assert_eq!(store.documents().expect("read"), stored);
     assert_eq!(store.authority().expect("read"), Some(authority()));
     assert!(matches!(
         store.set_up(&authority()),
@@ -71,17 +73,17 @@ fn a_failed_commit_changes_nothing() {
     let (_dir, store) = store();
     let missing = document("missing", "").key;
     assert!(matches!(
-        store.commit(1, &[document("a", "1")], &[missing]),
+        store.commit(0, b"f", &[document("a", "1")], &[missing]),
         Err(StoreError::NoSuchRow)
     ));
     assert!(matches!(
-        store.commit(7, &[document("a", "1")], &[]),
+        store.commit(7, b"f", &[document("a", "1")], &[]),
         Err(StoreError::StaleGeneration {
             expected: 7,
-            found: 1
+            found: 0
         })
     ));
-    assert_eq!(store.documents().expect("read"), (1, vec![]));
+    assert_eq!(store.documents().expect("read"), Stored::default());
 }
 
 #[test]
@@ -90,7 +92,7 @@ fn the_generation_only_grows() {
     let connection = store.lock();
     assert!(
         connection
-            .execute("UPDATE control SET generation = 1", [])
+            .execute("UPDATE control SET generation = 0", [])
             .is_err()
     );
     assert!(connection.execute("DELETE FROM control", []).is_err());
