@@ -31,13 +31,13 @@
 //!    trust and authoriser.
 //!
 //! # What is promised
-//! TLS 1.3 only; no SNI, no resumption, no early data; nothing that names either end is sent in
-//! clear. A client authorises the server before it shows its own certificate. A server authorises
-//! the client before it sends its first record after the handshake, a NewSessionTicket that opens
-//! nothing; between Tidelock ends (ALPN [`ALPN`]) the client is established only when that record
-//! has arrived, so that a refusal by the server is [`Failure::PeerRefused`] and never a surprise
-//! later. Input cannot panic the engine, nor make it hold more than [`MAX_HANDSHAKE_BYTES`] of what
-//! it was sent.
+//! TLS 1.3 only, X25519 or P-256; certificates with P-256 keys signed by P-256 keys; no SNI, no
+//! resumption, no early data; nothing that names either end is sent in clear. A client authorises
+//! the server before it shows its own certificate. A server authorises the client before it sends
+//! its first record after the handshake, a NewSessionTicket that opens nothing; between Tidelock
+//! ends (ALPN [`ALPN`]) the client is established only when that record has arrived, so that a
+//! refusal by the server is [`Failure::PeerRefused`] and never a surprise later. Input cannot panic
+//! the engine, nor make it hold more than [`MAX_HANDSHAKE_BYTES`] of what it was sent.
 //!
 //! # Example
 //! Both ends in one place; `deliver` stands for the network.
