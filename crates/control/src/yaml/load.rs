@@ -33,10 +33,10 @@ pub enum SyntaxError {
         /// Where it stands first.
         first: Pos,
     },
-    /// More than [`MAX_DEPTH`] levels.
+    /// More levels than any of our documents needs.
     #[error("is nested deeper than {MAX_DEPTH} levels")]
     TooDeep,
-    /// More than [`MAX_NODES`] nodes.
+    /// More values than any set of documents needs.
     #[error("has more than {MAX_NODES} values")]
     TooLarge,
 }
