@@ -169,7 +169,10 @@ pub(crate) fn device_fuzz(places: &Places, line: Line) -> Result<Tally> {
     let fuzzer = fuzzer(places)?;
     let mut machine = vm::Options::new(places.repo.join("crates/lab/src/test/device-fuzz.sh"));
     machine.kernel = line;
-    machine.copy = vec![fuzzer];
+    machine.copy = vec![
+        fuzzer,
+        places.repo.join("crates/lab/scenes/tools/kernel-log.py"),
+    ];
     machine.timeout = FUZZ_TIMEOUT;
     machine.args = vec![FUZZ_SECS.to_string()];
     let mut lines = Lines::default();
