@@ -46,6 +46,8 @@ if [ -n "$peer" ]; then
 fi
 
 if [ -z "$bare" ]; then
+    # What has to be seen on a kernel without the module is seen now.
+    [ ! -x /lab/scenes/bare.sh ] || bash /lab/scenes/bare.sh >&9 2>&1 9>&-
     . /lab/start.sh >&9 2>&1 || fail "Tidelock did not start"
 fi
 

@@ -5,6 +5,7 @@ mod build;
 mod cache;
 mod cmd;
 mod debian_root;
+mod demo;
 mod disk;
 mod failure;
 mod guest_image;
@@ -14,6 +15,7 @@ mod peer;
 mod places;
 mod rustc;
 mod say;
+mod test;
 mod vm;
 
 use build::Flavour;
@@ -24,6 +26,15 @@ use std::process::ExitCode;
 
 /// What `cargo lab help` prints.
 const USAGE: &str = "\
+cargo lab demo [OPTION]...        show what Tidelock does, scene by scene, in one boot
+    --kernel V        6.1, 6.12 (default) or newest
+    --pair[=V]        scenes b to e between two machines, captured on the link
+    --sabotage SCENE  break what the scene tests: then exactly that scene must fail
+    --only a,b        just these, in this order
+cargo lab test [OPTION]...        run every check: on this machine, then in virtual ones
+    --host-only       nothing that boots a kernel
+    --kernel V        of what boots, only 6.1, 6.12 or newest
+    --filter TEXT     only tiers and scenes with this in their names
 cargo lab setup [--refresh]       download and make what the other commands need
 cargo lab build [--kernel V|all] [--sabotage-build] [--c-only]
     build the module, target/lab/<kernel>/tidelock.ko, and the programs; --c-only just compiles the C half
@@ -69,6 +80,16 @@ fn dispatch(args: &[String]) -> Result<i32> {
     }
     let places = Places::find()?;
     match command.as_str() {
+        "demo" => {
+            let options = demo::Options::parse(rest)?;
+            host::ensure_tools(&places)?;
+            build::check_guest_can_run()?;
+            Ok(i32::from(!demo::run(&places, &options)?.good))
+        }
+        "test" => {
+            let options = test::Options::parse(rest)?;
+            Ok(i32::from(!test::run(&places, &options)?))
+        }
         "setup" => setup(&places, rest),
         "vm" => {
             let options = vm::Options::parse(rest)?;

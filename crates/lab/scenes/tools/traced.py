@@ -1,0 +1,43 @@
+#!/usr/bin/env python3
+"""Makes what `strace -ff -o PREFIX` wrote comparable: what differs from run to run for no reason of ours is replaced.
+
+traced.py PREFIX. Prints the processes in the order in which they began, each under a heading.
+
+Replaced: addresses in memory, process numbers, random bytes, ports that the kernel chose, and what is counted in time.
+All else stays: every call, in order, with its arguments and its result.
+"""
+import glob
+import re
+import sys
+
+REPLACED = [
+    (re.compile(r"0x[0-9a-f]{6,}"), "ADDRESS"),
+    (re.compile(r"(getrandom\()\"[^\"]*\""), r"\1RANDOM"),
+    (re.compile(r"(st_(?:dev|ino|blocks|nlink|size|[amc]time))=[^,}]*"), r"\1=N"),
+    (re.compile(r"(si_[us]time)=\d+( /\* [^*]*\*/)?"), r"\1=N"),
+    (re.compile(r"htons\((?:3[3-9]\d{3}|[4-6]\d{4})\)"), "htons(PORT)"),
+    # Whether the first heap has to grow depends on where it begins.
+    (re.compile(r"brk\((?:NULL|ADDRESS)\)\s+= ADDRESS"), "brk"),
+]
+
+
+def processes(prefix):
+    """The files of a run, by process number, which grows."""
+    names = glob.glob(glob.escape(prefix) + ".*")
+    return sorted((int(name.rsplit(".", 1)[1]), name) for name in names if name.rsplit(".", 1)[1].isdigit())
+
+
+def main():
+    found = processes(sys.argv[1])
+    pids = [(re.compile(rf"(= |pid=|wait4\(|\[){pid}\b"), rf"\1PROCESS{index}") for index, (pid, _) in enumerate(found)]
+    for index, (_, name) in enumerate(found):
+        print(f"process {index}")
+        with open(name, encoding="utf-8", errors="backslashreplace") as lines:
+            for line in lines:
+                for pattern, by in REPLACED + pids:
+                    line = pattern.sub(by, line)
+                print(line.rstrip())
+
+
+if __name__ == "__main__":
+    main()

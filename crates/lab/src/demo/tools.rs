@@ -1,0 +1,29 @@
+//! Small programs of the scenes, compiled here: in an emulated machine the compiler takes its time.
+
+use crate::cmd::Cmd;
+use crate::failure::{Doing, Result};
+use crate::places::Places;
+use std::fs;
+use std::path::PathBuf;
+
+/// Compiles every `scenes/tools/*.c`; the folder with the programs.
+///
+/// # Errors
+/// When one does not compile.
+pub(crate) fn build(places: &Places) -> Result<PathBuf> {
+    let from = places.repo.join("crates/lab/scenes/tools");
+    let to = places.lab.join("scene-tools");
+    fs::create_dir_all(&to).doing("make the folder", &to)?;
+    for entry in fs::read_dir(&from).doing("read", &from)?.flatten() {
+        let source = entry.path();
+        if source.extension().is_some_and(|ending| ending == "c") {
+            let name = source.file_stem().unwrap_or_default();
+            Cmd::new("gcc")
+                .args(["-O1", "-Wall", "-Wextra", "-Werror", "-pthread", "-o"])
+                .arg(to.join(name))
+                .arg(&source)
+                .run()?;
+        }
+    }
+    Ok(to)
+}
