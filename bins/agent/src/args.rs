@@ -51,17 +51,11 @@ pub(crate) struct Run {
     /// The kernel module's device.
     #[arg(long, value_name = "PATH", default_value = "/dev/tidelock")]
     device: PathBuf,
-    /// Taken so that older scripts go on working. This agent has no socket: ask the control plane.
-    #[arg(long, value_name = "PATH", hide = true)]
-    admin_socket: Option<PathBuf>,
 }
 
 impl Run {
     /// The agent's options.
     pub(crate) fn options(self) -> Options {
-        if self.admin_socket.is_some() {
-            tracing::warn!("--admin-socket has no effect: `tidelock get` asks the control plane");
-        }
         let text = self
             .join_token
             .map(|token| JoinToken::Text(Zeroizing::new(token)));

@@ -27,6 +27,8 @@ const STABLE: Duration = Duration::from_secs(60);
 const MAX_SLEEP: Duration = Duration::from_secs(3600);
 /// Records written before the kernel is listened to: far fewer than its queue holds.
 const MAX_WRITES: usize = 64;
+/// Records heard before what they call for is done.
+const MAX_HEARD: usize = 1024;
 const OS_RELEASE: &str = "/proc/sys/kernel/osrelease";
 
 /// What a driver is made of.
@@ -93,15 +95,19 @@ impl Driver {
     }
 
     async fn step(&mut self, buf: &mut [u8]) -> Result<(), RunError> {
-        let mut done = 0_usize;
-        while let Some(output) = self.agent.poll() {
-            self.carry_out(output).await?;
-            done += 1;
-            // Most writes make the kernel say something: its queue must not fill while nobody listens.
-            if done.is_multiple_of(MAX_WRITES) {
-                self.listen(buf)?;
+        // Most writes make the kernel say something: its queue must not fill while nobody listens.
+        self.listen(buf)?;
+        for _ in 0..MAX_WRITES {
+            match self.agent.poll() {
+                Some(output) => self.carry_out(output).await?,
+                None => return self.wait(buf).await,
             }
         }
+        Ok(())
+    }
+
+    /// Waits for something to happen, and tells the core.
+    async fn wait(&mut self, buf: &mut [u8]) -> Result<(), RunError> {
         let deadline = self.agent.next_deadline();
         let sleep = deadline.map_or(MAX_SLEEP, |at| clocks::now().mono.until(at).min(MAX_SLEEP));
         tokio::select! {
@@ -123,10 +129,14 @@ impl Driver {
         Ok(())
     }
 
-    /// Hears all that the kernel has to say at the moment.
+    /// Hears what the kernel has to say at the moment, within bounds: a flood of events must not keep
+    /// the agent from answering.
     fn listen(&mut self, buf: &mut [u8]) -> Result<(), RunError> {
-        while let Some(len) = self.device.try_read(buf)? {
-            self.heard(buf.get(..len).unwrap_or_default())?;
+        for _ in 0..MAX_HEARD {
+            match self.device.try_read(buf)? {
+                Some(len) => self.heard(buf.get(..len).unwrap_or_default())?,
+                None => break,
+            }
         }
         Ok(())
     }

@@ -169,11 +169,11 @@ impl World {
             let due = self.now.mono.after(self.chance.up_to(self.slowness));
             match output {
                 Output::Write(command) => {
-                    self.write(command);
-                    // Like the driver, the agent listens between writes, before the queue is full.
+                    // Like the driver, the agent listens before it writes what makes the kernel talk.
                     if self.kernel.is_nearly_full() {
                         while self.hear() {}
                     }
+                    self.write(command);
                 }
                 Output::Measure { subject, pid, file } => {
                     self.asked

@@ -1,0 +1,5 @@
+//! A whole agent against a real control plane, over TLS, and a kernel in memory that speaks the real contract.
+
+mod kernel;
+mod plane;
+mod scenes;
