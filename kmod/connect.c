@@ -65,6 +65,20 @@ out:
 	return err;
 }
 
+/* A stranger at a Service's door. */
+static int deny_stranger(const struct tl_addr *remote, s32 index)
+{
+	struct tl_arena *cfg = tl_config_get();
+	struct tl_str service = {}, nobody = {};
+	int err;
+
+	if (cfg)
+		service = tl_rs_service_name(cfg->mem, index);
+	err = deny(NULL, remote, TL_R_NO_IDENTITY, NULL, service, nobody);
+	tl_arena_put(cfg);
+	return err;
+}
+
 static int finish(struct tl_flow *flow, struct socket *sock, tl_sockaddr *addr, int len, int flags)
 {
 	if (smp_load_acquire(&flow->phase) == TL_FLOW_OPEN)
@@ -164,7 +178,7 @@ static int first(struct tl_subject *s, struct socket *sock, tl_sockaddr *addr, i
 static int governed_connect(struct socket *sock, tl_sockaddr *addr, int len, int flags)
 {
 	struct tl_flow *flow = tl_flow_of(sock);
-	struct tl_str service = {};
+	struct tl_str none = {};
 	struct tl_addr remote;
 	struct tl_subject *s;
 	const void *cfg;
@@ -196,9 +210,9 @@ static int governed_connect(struct socket *sock, tl_sockaddr *addr, int len, int
 		return plain(sock, addr, len, flags);
 	}
 	if (!s)
-		return deny(NULL, &remote, TL_R_NO_IDENTITY, NULL, service, service);
+		return deny_stranger(&remote, index);
 	if (tcp_sk(sock->sk)->fastopen_connect)
-		err = deny(s, &remote, TL_R_UNSUPPORTED_SOCKET, NULL, service, service);
+		err = deny(s, &remote, TL_R_UNSUPPORTED_SOCKET, NULL, none, none);
 	else
 		err = verdict_now(s, &remote);
 	if (!err)

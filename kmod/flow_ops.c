@@ -212,6 +212,12 @@ static int ended(struct tl_flow *flow)
 	return -ECONNRESET;
 }
 
+/* kTLS's own words for a stream that cannot go on: a forged record, one out of place, a key it will not renew. */
+static bool broken(int err)
+{
+	return err == -EBADMSG || err == -EPIPE || err == -EKEYEXPIRED;
+}
+
 static int flow_recvmsg(struct socket *sock, struct msghdr *msg, size_t len, int flags)
 {
 	struct tl_flow *flow = tl_flow_of(sock);
@@ -232,7 +238,7 @@ static int flow_recvmsg(struct socket *sock, struct msghdr *msg, size_t len, int
 
 		n = recv_record(flow, msg, len, flags, &type);
 		if (n < 0)
-			return n == -EBADMSG || n == -EPIPE ? -ECONNRESET : n;
+			return broken(n) ? -ECONNRESET : n;
 		if (type == TL_RECORD_DATA)
 			return n || !len ? n : ended(flow);
 		msg->msg_iter = before;

@@ -88,10 +88,32 @@ static enum outcome refuse_saying(struct tl_flow *flow, u32 reason, const char *
 	return refuse(flow, reason, tl_rs_errno(reason), (const u8 *)what, strlen(what));
 }
 
+/* A program may have asked for wake-ups only at so many bytes, or to hold bytes back: not for the handshake. */
+static void suspend_tuning(struct tl_flow *flow)
+{
+	struct sock *sk = flow->sk;
+
+	flow->rcvlowat = sk->sk_rcvlowat;
+	WRITE_ONCE(sk->sk_rcvlowat, 1);
+	flow->corked = tcp_sk(sk)->nonagle & TCP_NAGLE_CORK;
+	if (flow->corked)
+		tcp_sock_set_cork(sk, false);
+}
+
+static void resume_tuning(struct tl_flow *flow)
+{
+	if (!flow->rcvlowat)
+		return;
+	WRITE_ONCE(flow->sk->sk_rcvlowat, flow->rcvlowat);
+	if (flow->corked)
+		tcp_sock_set_cork(flow->sk, true);
+}
+
 static enum outcome open_flow(struct tl_flow *flow)
 {
 	struct sock *sk = flow->sk;
 
+	resume_tuning(flow);
 	flow->suite = flow->step->suite;
 	tl_handshake_drop(flow);
 	tl_flow_announce(flow);
@@ -378,6 +400,7 @@ static enum outcome begin_handshake(struct tl_flow *flow, struct tl_lane *lane)
 
 	if (tl_sabotaged('b'))
 		return open_flow(flow);
+	suspend_tuning(flow);
 	flow->counted = true;
 	if (atomic_inc_return(&pending) > limits.max_handshakes)
 		return refuse_saying(flow, TL_R_RESOURCE_LIMIT, "too many handshakes at once");

@@ -194,7 +194,8 @@ struct tl_flow {
 	u64 tx_sent;
 	u8 *record;
 	u32 record_len, record_want;
-	bool counted, ulp;
+	bool counted, ulp, corked;
+	int rcvlowat;
 
 	/* After it. */
 	char *peer_id, *local_id, *service_name;
