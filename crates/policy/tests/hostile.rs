@@ -358,3 +358,17 @@ fn refusals_name_what_is_wrong() {
         ImageError::TooLong { len: long.len() }
     );
 }
+
+/// Not a test of anything: writes seeds for the fuzz target `policy_image` to the folder `TIDELOCK_FUZZ_CORPUS`.
+#[test]
+#[ignore = "writes files, and only where it is told"]
+fn write_a_corpus() {
+    let folder = std::env::var_os("TIDELOCK_FUZZ_CORPUS").expect("a folder");
+    for (at, seed) in seeds().into_iter().enumerate() {
+        std::fs::write(
+            std::path::Path::new(&folder).join(format!("seed{at}")),
+            seed,
+        )
+        .unwrap();
+    }
+}
