@@ -13,38 +13,15 @@ pub(crate) fn name(reason: i32) -> String {
     }
 }
 
-/// A reason in words for people.
+/// A reason in words for people: those of the kernel contract.
 pub(crate) fn text(reason: i32) -> String {
-    let words = match DenyReason::try_from(reason) {
-        Ok(DenyReason::NoGrant) => "no grant came in time",
-        Ok(DenyReason::NotGranted) => "no identity matches the process",
-        Ok(DenyReason::NoIdentity) => "a process without identity and a governed service",
-        Ok(DenyReason::NoSvid) => "the identity has no SVID yet",
-        Ok(DenyReason::NoPermit) => "no permit matched",
-        Ok(DenyReason::Forbidden) => "a forbid matched",
-        Ok(DenyReason::NotAServer) => "not one of the service's servers",
-        Ok(DenyReason::PeerUnauthenticated) => "the peer did not prove its identity",
-        Ok(DenyReason::PeerRefused) => "the peer refused",
-        Ok(DenyReason::HandshakeDeadline) => "the handshake took too long",
-        Ok(DenyReason::Protocol) => "malformed TLS",
-        Ok(DenyReason::ResourceLimit) => "a resource limit was reached",
-        Ok(DenyReason::UnsupportedSocket) => "a kind of socket that cannot be protected",
-        Ok(DenyReason::CredentialsChanged) => "the process changed its credentials",
-        Ok(DenyReason::SvidExpired) => "the SVID expired",
-        Ok(DenyReason::NoPolicy) => "there is no policy yet",
-        Ok(DenyReason::Drained) => "the node is being drained",
-        Ok(DenyReason::GrantWithdrawn) => "the grant was withdrawn",
-        Ok(DenyReason::PolicyChanged) => "policy changed",
-        Ok(DenyReason::Exited) => "the process ended",
-        Ok(DenyReason::PeerClosed) => "the peer closed",
-        Ok(DenyReason::LocalClosed) => "closed",
-        Ok(DenyReason::Truncated) => "the stream was cut short",
-        Ok(DenyReason::Internal) => "an internal error",
-        Ok(DenyReason::AgentGone) => "the agent is not running",
-        Ok(DenyReason::SocketOption) => "a socket option that cannot be allowed",
-        Ok(DenyReason::Unspecified) | Err(_) => return format!("reason {reason}"),
-    };
-    words.into()
+    let known = u32::try_from(reason)
+        .ok()
+        .and_then(tidelock_kabi::DenyReason::from_number);
+    match known {
+        Some(known) => known.to_string(),
+        None => format!("reason {reason}"),
+    }
 }
 
 /// Which end of a flow a process is.

@@ -1,0 +1,272 @@
+//! `tidelock`, as people run it, against a real control plane.
+
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use tidelock_control::{ControlPlane, Options};
+use tidelock_spiffe_core::TrustDomainBuf;
+
+const DOCUMENTS: &str = "\
+apiVersion: tidelock.dev/v1
+kind: WorkloadIdentity
+metadata: {name: curl}
+spec:
+  spiffeID: spiffe://example.org/curl
+  selectors: [\"unix:path:/usr/bin/curl\", \"unix:uid:1000\"]
+---
+apiVersion: tidelock.dev/v1
+kind: Service
+metadata: {name: web}
+spec:
+  addresses: [\"10.0.0.1:80\"]
+  servers: [\"spiffe://example.org/web\"]
+";
+const POLICY: &str = r#"
+permit (principal == Workload::"spiffe://example.org/curl", action == Action::"connect", resource == Service::"web");
+"#;
+
+struct Bench {
+    dir: tempfile::TempDir,
+    plane: Option<ControlPlane>,
+    runtime: tokio::runtime::Runtime,
+}
+
+impl Bench {
+    fn start() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let options = Options {
+            trust_domain: TrustDomainBuf::parse("example.org").unwrap(),
+            data_dir: dir.path().join("ca"),
+            listen: vec!["127.0.0.1:0".parse().unwrap()],
+            admin_socket: dir.path().join("ca.sock"),
+        };
+        let plane = runtime.block_on(ControlPlane::start(options)).unwrap();
+        Self {
+            dir,
+            plane: Some(plane),
+            runtime,
+        }
+    }
+
+    fn file(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.dir.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    }
+
+    fn command(&self, line: &str) -> Command {
+        let mut command = tidelock(&self.dir.path().join("ca.sock"));
+        command
+            .current_dir(self.dir.path())
+            .args(line.split_whitespace());
+        command
+    }
+
+    fn run(&self, line: &str) -> Output {
+        self.command(line).output().unwrap()
+    }
+
+    fn ok(&self, line: &str) -> String {
+        let output = self.run(line);
+        let (out, err) = text(&output);
+        assert!(output.status.success(), "{line}: {out}{err}");
+        out
+    }
+
+    fn json(&self, line: &str) -> serde_json::Value {
+        serde_json::from_str(&self.ok(&format!("-o json {line}"))).unwrap()
+    }
+
+    fn applied() -> Self {
+        let bench = Self::start();
+        bench.file("a.yaml", DOCUMENTS);
+        bench.file("allow.cedar", POLICY);
+        bench.ok("apply -f a.yaml -f allow.cedar");
+        bench
+    }
+}
+
+impl Drop for Bench {
+    fn drop(&mut self) {
+        if let Some(plane) = self.plane.take() {
+            self.runtime.block_on(plane.stop());
+        }
+    }
+}
+
+fn tidelock(socket: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tidelock"));
+    command.env("TIDELOCK_SOCKET", socket).stdin(Stdio::null());
+    command
+}
+
+fn text(output: &Output) -> (String, String) {
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    (text(&output.stdout), text(&output.stderr))
+}
+
+#[test]
+fn apply_says_what_became_of_each_document() {
+    let bench = Bench::start();
+    bench.file("a.yaml", DOCUMENTS);
+    bench.file("allow.cedar", POLICY);
+    let first = bench.ok("apply -f a.yaml -f allow.cedar");
+    for line in [
+        "WorkloadIdentity curl created",
+        "Service web created",
+        "Policy allow created",
+    ] {
+        assert!(first.contains(line), "{first}");
+    }
+    let again = bench.json("apply -f a.yaml");
+    assert_eq!(again["documents"][0]["change"], "unchanged");
+}
+
+#[test]
+fn errors_are_a_line_each_by_file_line_and_column_and_nothing_is_applied() {
+    let bench = Bench::start();
+    bench.file("a.yaml", DOCUMENTS);
+    let bad = DOCUMENTS
+        .replace("unix:uid:1000", "unix:uid:root")
+        .replace("10.0.0.1:80", "nowhere");
+    bench.file("bad.yaml", &bad);
+    let output = bench.run("apply -f bad.yaml");
+    let (out, err) = text(&output);
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(out, "");
+    let lines: Vec<_> = err.lines().collect();
+    assert!(lines.len() >= 2, "{err}");
+    for line in &lines {
+        let mut parts = line.splitn(4, ':');
+        assert_eq!(parts.next(), Some("bad.yaml"), "{line}");
+        assert!(parts.next().unwrap().parse::<u32>().is_ok(), "{line}");
+        assert!(parts.next().unwrap().parse::<u32>().is_ok(), "{line}");
+    }
+    let refused = bench.run("-o json apply -f bad.yaml");
+    assert_eq!(refused.status.code(), Some(1));
+    let json: serde_json::Value = serde_json::from_slice(&refused.stdout).unwrap();
+    assert_eq!(json["errors"].as_array().unwrap().len(), lines.len());
+    assert_eq!(
+        bench.json("get services")["services"],
+        serde_json::json!([])
+    );
+}
+
+#[test]
+fn everything_applied_can_be_listed_in_both_forms() {
+    let bench = Bench::applied();
+    let identities = bench.ok("get identities");
+    assert!(identities.starts_with("NAME  SPIFFE ID"), "{identities}");
+    assert!(
+        identities.contains("unix:path:/usr/bin/curl unix:uid:1000"),
+        "{identities}"
+    );
+    let json = bench.json("get identities");
+    assert_eq!(
+        json["identities"][0]["spiffe_id"],
+        "spiffe://example.org/curl"
+    );
+    assert!(bench.ok("get services").contains("10.0.0.1:80"));
+    assert_eq!(
+        bench.json("get services")["services"][0]["servers"][0],
+        "spiffe://example.org/web"
+    );
+    assert!(bench.ok("get policies").contains("permit (principal =="));
+    assert_eq!(bench.json("get policies")["policies"][0]["name"], "allow");
+    assert_eq!(bench.ok("get flows").lines().count(), 1);
+    assert_eq!(bench.json("get flows")["flows"], serde_json::json!([]));
+    assert_eq!(bench.json("get nodes")["nodes"], serde_json::json!([]));
+}
+
+#[test]
+fn delete_removes_one_document_and_says_if_there_is_none() {
+    let bench = Bench::applied();
+    assert!(
+        bench
+            .ok("delete Policy allow")
+            .starts_with("Policy allow deleted\n")
+    );
+    let output = bench.run("delete policy allow");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output).1.contains("allow"), "{output:?}");
+    assert_eq!(
+        bench.json("get policies")["policies"],
+        serde_json::json!([])
+    );
+}
+
+#[test]
+fn a_token_is_printed_bare_so_that_scripts_can_use_it() {
+    let bench = Bench::start();
+    let token = bench.ok("token create --node n1 --ttl 90s");
+    assert_eq!(token.lines().count(), 1);
+    assert!(!token.trim().contains(' '));
+    let json = bench.json("token create --node n1");
+    assert!(json["expires"].as_str().unwrap().ends_with('Z'));
+    let output = bench.run("token create --node BAD/NAME");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output).1.starts_with("tidelock: "), "{output:?}");
+}
+
+#[test]
+fn status_counts_what_there_is() {
+    let bench = Bench::applied();
+    let json = bench.json("status");
+    assert_eq!(json["trust_domain"], "example.org");
+    assert_eq!(
+        (json["identities"].as_u64(), json["services"].as_u64()),
+        (Some(1), Some(1))
+    );
+    let status = bench.ok("status");
+    assert!(status.contains("trust domain   example.org\n"), "{status}");
+    assert!(
+        status.contains("nodes          0 (0 connected)\n"),
+        "{status}"
+    );
+}
+
+#[test]
+fn events_are_told_from_the_start_and_followed() {
+    let bench = Bench::applied();
+    let listed = bench.ok("events");
+    assert!(listed.starts_with("TIME "), "{listed}");
+    assert!(listed.contains("documents-changed"), "{listed}");
+    let mut follow = bench.command("-o json events --follow");
+    let mut follow = follow.stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(follow.stdout.take().unwrap()).lines();
+    bench.ok("token create --node later");
+    let told = lines.any(|line| {
+        let event: serde_json::Value = serde_json::from_str(&line.unwrap()).unwrap();
+        event["what"] == "token-created" && event["node"] == "later"
+    });
+    assert!(told);
+    follow.kill().unwrap();
+    follow.wait().unwrap();
+}
+
+#[test]
+fn without_a_control_plane_the_error_says_where_it_was_sought() {
+    let output = tidelock(Path::new("/nonexistent/ca.sock"))
+        .arg("status")
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let (_, err) = text(&output);
+    assert!(
+        err.contains("/nonexistent/ca.sock") && err.contains("tidelock-ca"),
+        "{err}"
+    );
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_named() {
+    let bench = Bench::start();
+    let output = bench.run("apply -f missing.yaml");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        text(&output).1.contains("missing.yaml: No such file"),
+        "{output:?}"
+    );
+}
