@@ -5,7 +5,9 @@
 use std::thread;
 
 use tidelock_policy::compile::Reason;
-use tidelock_policy::compile::bounds::{MAX_NESTING, MAX_OPERATORS, MAX_POLICY_BYTES};
+use tidelock_policy::compile::bounds::{
+    MAX_NESTING, MAX_OPERATORS, MAX_POLICIES, MAX_POLICY_BYTES, MAX_SOURCE_BYTES,
+};
 use tidelock_policy::{CompileError, Source, compile};
 
 const STACK_BYTES: usize = 2 * 1024 * 1024;
@@ -153,4 +155,22 @@ fn a_long_policy_is_refused() {
         on_small_stack(text),
         Err(Reason::PolicyTooLong { .. })
     ));
+}
+
+#[test]
+fn too_many_policies_and_too_long_sources_are_refused_unparsed() {
+    let many = on_small_stack(";".repeat(MAX_POLICIES + 1));
+    assert_eq!(
+        many,
+        Err(Reason::TooManyPolicies {
+            count: MAX_POLICIES + 1
+        })
+    );
+    let long = on_small_stack(" ".repeat(MAX_SOURCE_BYTES + 1));
+    assert_eq!(
+        long,
+        Err(Reason::SourceTooLong {
+            len: MAX_SOURCE_BYTES + 1
+        })
+    );
 }

@@ -88,13 +88,14 @@ pub fn compile_with_schema(
             .into_iter()
             .map(move |chunk| (lines, chunk))
     });
-    let mut compilation = Compilation::default();
-    for (number, (lines, chunk)) in chunks.enumerate() {
-        compilation.parse(number, lines, chunk);
-    }
-    let count = compilation.places.len();
+    let chunks: Vec<_> = chunks.collect();
+    let count = chunks.len();
     if count > MAX_POLICIES {
         return Err(everywhere(Reason::TooManyPolicies { count }));
+    }
+    let mut compilation = Compilation::default();
+    for (number, (lines, chunk)) in chunks.into_iter().enumerate() {
+        compilation.parse(number, lines, chunk);
     }
     compilation.validate(schema);
     compilation.build(&names)

@@ -41,7 +41,8 @@ pub(crate) struct PolicyRecord {
 }
 
 impl<'a> Image<'a> {
-    /// Checks an image made by this version of the crate, up to a cost of [`MAX_COST`]. Takes time linear in its length.
+    /// Checks an image made by this version of the crate, up to a cost of [`MAX_COST`]. Takes time linear in its length, and in
+    /// that of the names its records refer to, each read once for each.
     ///
     /// # Errors
     /// Names the first thing found wrong. No byte of a refused image has any effect.
