@@ -81,6 +81,8 @@ impl std::fmt::Debug for Run {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use clap::CommandFactory;
 
     use super::*;
@@ -110,7 +112,7 @@ mod tests {
         assert!(options.token.is_none());
         assert_eq!(options.data_dir, PathBuf::from("/var/lib/tidelock/agent"));
         assert!(
-            matches!(options.device, DeviceSource::Path(path) if path == PathBuf::from("/dev/tidelock"))
+            matches!(options.device, DeviceSource::Path(path) if path == Path::new("/dev/tidelock"))
         );
     }
 
@@ -132,6 +134,6 @@ mod tests {
     #[test]
     fn drain_takes_a_device() {
         let args = parse("tidelock-agent drain --device /d").unwrap();
-        assert!(matches!(args.command, Command::Drain { device } if device == PathBuf::from("/d")));
+        assert!(matches!(args.command, Command::Drain { device } if device == Path::new("/d")));
     }
 }

@@ -68,7 +68,7 @@ pub(crate) struct Link {
 /// How following the control plane ended.
 enum Ended {
     /// There is a new SVID: connect again, with it.
-    Renewed(NodeSvid),
+    Renewed(Box<NodeSvid>),
     /// The connection failed, or the server ended it.
     Lost(String),
     /// The server does not know this node (any more).
@@ -94,7 +94,7 @@ impl Link {
             let (why, known) = match ended {
                 Ended::Renewed(new) => {
                     self.store.keep_node_svid(&new).map_err(LinkError::Store)?;
-                    svid = new;
+                    svid = *new;
                     continue;
                 }
                 Ended::AgentEnds => return Ok(()),
@@ -198,7 +198,7 @@ impl Link {
                 },
                 () = tokio::time::sleep(renewal.wait()) => if renewal.is_due() {
                     match join::renew(&mut client).await {
-                        Ok(new) => return Ended::Renewed(new),
+                        Ok(new) => return Ended::Renewed(Box::new(new)),
                         Err(error) => {
                             tracing::warn!("the node's SVID was not renewed: {error}");
                             renewal.failed(&mut self.jitter);

@@ -69,7 +69,7 @@ pub enum Output {
         /// When it happened: nanoseconds since 1970.
         time_unix_ns: u64,
         /// What.
-        report: Report,
+        report: Box<Report>,
     },
     /// Keep this list, whole, before doing what comes after: the identities that the kernel may hold.
     Remember(Vec<KnownIdentity>),

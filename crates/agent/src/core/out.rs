@@ -29,7 +29,7 @@ impl Out {
     pub(super) fn report_at(&mut self, time_unix_ns: u64, report: Report) {
         self.push(Output::Report {
             time_unix_ns,
-            report,
+            report: Box::new(report),
         });
     }
 

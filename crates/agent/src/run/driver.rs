@@ -184,7 +184,7 @@ impl Driver {
             Output::Report {
                 time_unix_ns,
                 report,
-            } => self.report(time_unix_ns, report),
+            } => self.report(time_unix_ns, *report),
             Output::Remember(known) => {
                 let store = self.parts.store.clone();
                 let kept = tokio::task::spawn_blocking(move || store.keep_identities(&known)).await;

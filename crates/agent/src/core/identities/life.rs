@@ -301,7 +301,7 @@ mod tests {
     fn a_back_dated_certificate_is_renewed_at_half_of_what_is_left() {
         let due = renewal(0, 1010, at(1000), &mut Jitter::new(3));
         assert!(
-            due >= 1004 * NS_PER_SEC && due <= 1005 * NS_PER_SEC,
+            (1004 * NS_PER_SEC..=1005 * NS_PER_SEC).contains(&due),
             "{due}"
         );
     }
