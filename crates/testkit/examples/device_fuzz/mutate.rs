@@ -26,7 +26,7 @@ pub(crate) fn mutate(record: &mut Vec<u8>, other: &[u8], rng: &mut Rng) {
     for _ in 0..=rng.below(3) {
         once(record, other, rng);
     }
-    if rng.once_in(2) && record.len() >= HEADER_BYTES {
+    if rng.once_in(2) && header.len().min(record.len()) == HEADER_BYTES {
         record[..HEADER_BYTES].copy_from_slice(&header);
         let len = u32::try_from(record.len()).unwrap_or(u32::MAX);
         record[8..12].copy_from_slice(&len.to_le_bytes());

@@ -9,19 +9,26 @@ use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config as Runs, RngAlgorithm, TestRng, TestRunner};
 use std::time::SystemTime;
 use tidelock_kabi::bounds::MAX_RECORD_BYTES;
-use tidelock_kabi::{Bundle, Cidr, Config, Limits, List, PrefilterEntry, Service, Svid, ToKernel};
+use tidelock_kabi::{
+    Bundle, Cidr, Config, Limits, List, PrefilterEntry, Service, Svid, ToKernel, ToKernelKind,
+};
 use tidelock_testkit::{Leaf, TestCa, VirtualClock};
 
 /// How many well-formed records are made before the first is thrown.
 const POOL: usize = 300;
 /// How many identities are spoken of.
 const IDENTITIES: u32 = 8;
+/// Where a configuration has its generation, and an answer its subject and generation.
+const GENERATION_AT: usize = 24;
+const SUBJECT_AT: usize = 24;
+const ANSWERED_AT: usize = 32;
 /// The trust domain of what means something.
 const TRUST_DOMAIN: &str = "example.org";
 
 /// What records are made of.
 pub(crate) struct Records {
-    pool: Vec<ToKernel<'static>>,
+    /// Every kind, encoded: what is thrown is patched, since an emulated machine has no time to encode.
+    pool: Vec<(ToKernelKind, Vec<u8>)>,
     ca: TestCa,
     config: Config<'static>,
     /// Seconds between the test authority's clock and the real one.
@@ -37,11 +44,12 @@ impl Records {
             TestRng::from_seed(RngAlgorithm::ChaCha, &seed),
         );
         let strategy = common::to_kernel();
-        let mut pool: Vec<ToKernel<'static>> = (0..POOL)
+        let pool = (0..POOL)
             .filter_map(|_| strategy.new_tree(&mut runner).ok())
             .map(|tree| tree.current())
+            .chain(common::samples::every_to_kernel())
+            .map(|record| (record.kind(), encoded(&record)))
             .collect();
-        pool.extend(common::samples::every_to_kernel());
         let offset = unix_time() - VirtualClock::START;
         let ca = TestCa::with_root(TRUST_DOMAIN, |params| {
             params.not_before += time::Duration::seconds(offset);
@@ -59,14 +67,13 @@ impl Records {
     /// The bytes of the next record to throw.
     pub(crate) fn next(&self, device: &Device, rng: &mut Rng) -> Vec<u8> {
         let seq = device.next_seq();
-        let mut bytes = self.meant(device, rng).to_vec(seq).unwrap_or_default();
+        let mut bytes = self.meant(device, rng);
+        let _ = tidelock_kabi::stamp(&mut bytes, seq);
         match rng.below(20) {
             0..8 => {}
             8..16 => {
-                let other = rng
-                    .pick(&self.pool)
-                    .and_then(|other| other.to_vec(seq).ok());
-                mutate(&mut bytes, &other.unwrap_or_default(), rng);
+                let other = rng.pick(&self.pool).map(|(_, other)| other.as_slice());
+                mutate(&mut bytes, other.unwrap_or_default(), rng);
             }
             16 => {
                 let far = rng.next() >> rng.below(64);
@@ -77,50 +84,46 @@ impl Records {
                 let len = rng.below(200);
                 bytes = rng.bytes(len);
             }
-            18 if rng.once_in(10) => bytes.resize(MAX_RECORD_BYTES + rng.below(3) - 1, 7),
+            18 if rng.once_in(30) => bytes.resize(MAX_RECORD_BYTES + rng.below(3) - 1, 7),
             _ => bytes.truncate(rng.below(bytes.len() + 1)),
         }
         bytes
     }
 
     /// A record that is well-formed and, most of the time, in order.
-    fn meant(&self, device: &Device, rng: &mut Rng) -> ToKernel<'static> {
+    fn meant(&self, device: &Device, rng: &mut Rng) -> Vec<u8> {
         let generation = device.generation();
         let newer = generation.saturating_add(1);
         let identity = 1 + u32::try_from(rng.below(IDENTITIES as usize)).unwrap_or(0);
         let subject = rng.pick(&device.heard.subjects).copied().unwrap_or(1);
-        if rng.once_in(12) {
-            return ToKernel::Config(Config {
-                generation: newer,
-                ..self.config
-            });
+        if rng.once_in(30) {
+            return encoded(&self.governing(newer));
         }
-        if rng.once_in(6)
+        if rng.once_in(20)
             && let Some((identity, key, request)) = rng.pick(&device.heard.requests)
         {
-            return self.answer(*identity, *key, request);
+            return encoded(&self.answer(*identity, *key, request));
         }
-        match rng.pick(&self.pool).copied().unwrap_or(ToKernel::Drain) {
-            ToKernel::Config(config) => ToKernel::Config(Config {
-                generation: newer,
-                ..config
-            }),
-            ToKernel::Grant { .. } => ToKernel::Grant {
-                subject,
-                generation,
-                identity,
-            },
-            ToKernel::Refuse { reason, .. } => ToKernel::Refuse {
-                subject,
-                generation,
-                reason,
-            },
-            ToKernel::Identity { .. } => named(identity),
-            ToKernel::Forget { .. } => ToKernel::Forget { identity },
+        let Some((kind, bytes)) = rng.pick(&self.pool) else {
+            return Vec::new();
+        };
+        let mut bytes = bytes.clone();
+        match kind {
+            ToKernelKind::Config => put(&mut bytes, GENERATION_AT, newer),
+            ToKernelKind::Grant | ToKernelKind::Refuse => {
+                put(&mut bytes, SUBJECT_AT, subject);
+                put(&mut bytes, ANSWERED_AT, generation);
+            }
+            // A new key takes a while under emulation.
+            ToKernelKind::Identity if rng.once_in(8) => return encoded(&named(identity)),
             // Every session would soon be a drained one.
-            ToKernel::Drain if !rng.once_in(8) => named(identity),
-            other => other,
+            ToKernelKind::Drain if rng.once_in(8) => {}
+            ToKernelKind::Identity | ToKernelKind::Drain | ToKernelKind::Forget => {
+                return encoded(&ToKernel::Forget { identity });
+            }
+            _ => {}
         }
+        bytes
     }
 
     /// The certificate that a request asks for.
@@ -153,6 +156,16 @@ pub(crate) fn named(identity: u32) -> ToKernel<'static> {
     ToKernel::Identity {
         identity,
         spiffe_id: spiffe_id(identity),
+    }
+}
+
+fn encoded(record: &ToKernel<'_>) -> Vec<u8> {
+    record.to_vec(1).unwrap_or_default()
+}
+
+fn put(bytes: &mut [u8], at: usize, number: u64) {
+    for (place, byte) in bytes.iter_mut().skip(at).zip(number.to_le_bytes()) {
+        *place = byte;
     }
 }
 
