@@ -40,7 +40,11 @@ pub(crate) fn programs(places: &Places) -> Result<Vec<PathBuf>> {
         .map(|(_, name)| {
             let stripped = folder.join(name);
             let built = places.target.join("debug").join(name);
-            Cmd::new("strip").arg("-o").arg(&stripped).arg(&built).run()?;
+            Cmd::new("strip")
+                .arg("-o")
+                .arg(&stripped)
+                .arg(&built)
+                .run()?;
             Ok(stripped)
         })
         .collect()

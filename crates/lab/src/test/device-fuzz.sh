@@ -39,7 +39,7 @@ END
 
 # Programs that the configurations of the fuzzer govern.
 python3 -m http.server --bind 127.0.0.1 8080 >/dev/null 2>&1 & server=$!
-( while :; do curl -s -m 2 -o /dev/null http://127.0.0.1:8080/; sleep 0.05; done ) & load=$!
+( while :; do curl -s -m 2 -o /dev/null http://127.0.0.1:8080/; sleep 1; done ) & load=$!
 disown -a
 
 /lab/device_fuzz "$seconds" || failed=1
