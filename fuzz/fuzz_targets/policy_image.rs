@@ -14,7 +14,9 @@ fuzz_target!(|bytes: &[u8]| {
 /// The bytes with the header that would be theirs, so that the fuzzer need not guess lengths and sums.
 fn mended(bytes: &[u8]) -> Vec<u8> {
     let mut image = bytes.to_vec();
-    let Ok(len) = u32::try_from(image.len()) else { return image };
+    let Ok(len) = u32::try_from(image.len()) else {
+        return image;
+    };
     if len < 16 {
         return image;
     }
@@ -36,19 +38,30 @@ fn hold(bytes: &[u8]) {
             unchecked.decide(request).policies().for_each(drop);
         });
     }
-    let Ok(image) = Image::check(bytes) else { return };
+    let Ok(image) = Image::check(bytes) else {
+        return;
+    };
     requests(|request| {
         let (decision, steps) = image.decide_counted(request);
-        assert!(steps <= u64::from(image.cost()), "{steps} steps, proven {}", image.cost());
+        assert!(
+            steps <= u64::from(image.cost()),
+            "{steps} steps, proven {}",
+            image.cost()
+        );
         decision.policies().for_each(drop);
     });
 }
 
 fn requests(mut ask: impl FnMut(&Request<'_>)) {
     let names = ["a", "b", "", "spiffe://example.org/shop"];
-    let ancestors: Vec<_> = (0..64).map(|at| EntityRef::new(names[at % 2], names[at % 4])).collect();
-    let attributes =
-        [Attribute::port(443), Attribute::new("a", Value::Str("b")), Attribute::new("b", Value::Bool(true))];
+    let ancestors: Vec<_> = (0..64)
+        .map(|at| EntityRef::new(names[at % 2], names[at % 4]))
+        .collect();
+    let attributes = [
+        Attribute::port(443),
+        Attribute::new("a", Value::Str("b")),
+        Attribute::new("b", Value::Bool(true)),
+    ];
     for count in [0, 3, 64] {
         for id in names {
             ask(&Request {
