@@ -2,6 +2,7 @@
 //!
 //! Nothing here touches a socket, a clock or the system's randomness: a run is a function of its
 //! inputs, except for the keys of the [`TestCa`]. Everything panics on misuse, as tests should.
+#![forbid(unsafe_code)]
 
 mod ca;
 mod clock;
