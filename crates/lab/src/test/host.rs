@@ -6,7 +6,7 @@ use crate::cmd::Cmd;
 use crate::failure::{Doing, Result};
 use crate::places::Places;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Sources are formatted.
 ///
@@ -14,10 +14,10 @@ use std::path::{Path, PathBuf};
 /// When cargo cannot be run.
 pub(crate) fn formatting(places: &Places) -> Result<Tally> {
     let mut tally = Tally::default();
-    for (what, manifest) in workspaces(places) {
-        let cargo = cargo(places, &["fmt", "--all", "--check"])
-            .arg("--manifest-path")
-            .arg(manifest);
+    let ours = cargo(places, &["fmt", "--all", "--check"]);
+    let fuzz = cargo(places, &["fmt", "--check"]).dir(&places.repo.join("fuzz"));
+    for (what, cargo) in [("workspace", ours), ("fuzz targets", fuzz)] {
+        let cargo = cargo.args(["--", "--files-with-diff"]);
         tally.result(what, watch::run(cargo, &log(places, "fmt")));
     }
     Ok(tally)
@@ -108,12 +108,4 @@ pub(crate) fn cargo(places: &Places, args: &[&str]) -> Cmd {
 /// Where a tier's output goes.
 pub(crate) fn log(places: &Places, name: &str) -> PathBuf {
     places.lab.join(format!("test-{name}.log"))
-}
-
-fn workspaces(places: &Places) -> [(&'static str, PathBuf); 2] {
-    let manifest = |folder: &str| Path::new(&places.repo).join(folder).join("Cargo.toml");
-    [
-        ("workspace", manifest(".")),
-        ("fuzz targets", manifest("fuzz")),
-    ]
 }

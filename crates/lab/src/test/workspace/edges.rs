@@ -18,7 +18,7 @@ const ARROWS: [(&str, &[&str]); 16] = [
     ("agent", &["attest", "kabi", "proto", "spiffe-core"]),
     ("agent-bin", &["agent"]),
     ("ca-bin", &["control", "spiffe-core"]),
-    ("cli", &["proto"]),
+    ("cli", &["kabi", "proto"]),
     (
         "kmod",
         &["attest", "datapath", "kabi", "policy", "spiffe-core"],

@@ -15,19 +15,27 @@ const NO_STD: [&str; 5] = ["spiffe-core", "policy", "attest", "kabi", "datapath"
 /// Where unsafe code may be: the kernel's boundary, and the agent's system calls.
 const MAY_BE_UNSAFE: [&str; 2] = ["tidelock-kmod", "tidelock-agent"];
 
-/// Every file that git knows, or would know if it were added.
+/// Every file of the repository, but for what is built.
 ///
 /// # Errors
-/// When git fails.
+/// When a folder cannot be read.
 pub(crate) fn files(repo: &Path) -> Result<Vec<PathBuf>> {
-    let text = Cmd::new("git")
-        .args(["ls-files", "--cached", "--others", "--exclude-standard"])
-        .dir(repo)
-        .output()?;
-    let mut files: Vec<PathBuf> = text.lines().map(PathBuf::from).collect();
+    let mut files = Vec::new();
+    let mut folders = vec![repo.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).doing("read", &folder)?.flatten() {
+            let path = entry.path();
+            if !path.is_dir() {
+                files.extend(path.strip_prefix(repo).map(Path::to_owned));
+            } else if ![".git", "target"]
+                .iter()
+                .any(|built| entry.file_name() == *built)
+            {
+                folders.push(path);
+            }
+        }
+    }
     files.sort();
-    files.dedup();
-    files.retain(|file| repo.join(file).is_file());
     Ok(files)
 }
 
