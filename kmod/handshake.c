@@ -451,6 +451,8 @@ static enum outcome stage_handshake(struct tl_flow *flow, struct tl_lane *lane)
 	if (!flow->arena)
 		return begin_handshake(flow, lane);
 	err = send_out(flow);
+	if (learn_peer(flow))
+		return refuse_for(flow, TL_R_RESOURCE_LIMIT);
 	if (step->verdict == TL_FAILED)
 		return refuse(flow, step->reason, step->err, step->detail, step->detail_len);
 	if (err == -EAGAIN)
@@ -458,8 +460,6 @@ static enum outcome stage_handshake(struct tl_flow *flow, struct tl_lane *lane)
 	/* A peer that refused us has said why before it closed: read on. */
 	if (err && step->verdict == TL_ESTABLISHED)
 		return transport_broke(flow, err);
-	if (learn_peer(flow))
-		return refuse_for(flow, TL_R_RESOURCE_LIMIT);
 	if (step->verdict == TL_ESTABLISHED)
 		return finish_handshake(flow);
 	err = receive_record(flow);
