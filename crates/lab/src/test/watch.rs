@@ -1,7 +1,7 @@
 //! A long command, its log, and a sign of life now and then.
 
-use crate::cmd::Cmd;
-use crate::failure::Result;
+use crate::cmd::{Cmd, last_lines};
+use crate::failure::{Failure, Result};
 use crate::say::{say, seconds};
 use std::fs;
 use std::path::Path;
@@ -15,7 +15,7 @@ const SIGN_OF_LIFE: Duration = Duration::from_secs(30);
 /// Runs a command with its output in `log`, and says every so often what the last line there is.
 ///
 /// # Errors
-/// When it does not succeed; the end of the log is in the message.
+/// When it does not succeed; what the log says of that is in the message.
 pub(crate) fn run(cmd: Cmd, log: &Path) -> Result<()> {
     let start = Instant::now();
     let (done, waiting) = mpsc::channel::<()>();
@@ -29,8 +29,39 @@ pub(crate) fn run(cmd: Cmd, log: &Path) -> Result<()> {
         });
         let result = cmd.log(log).run();
         drop(done);
-        result
+        result.map_err(|failure| told(log).unwrap_or(failure))
     })
+}
+
+/// The first error of a log, then the log without what cargo says of its progress.
+fn told(log: &Path) -> Option<Failure> {
+    let bytes = fs::read(log).ok()?;
+    let text = String::from_utf8_lossy(&bytes);
+    let lines: Vec<&str> = text.lines().filter(|line| !is_progress(line)).collect();
+    let error = |line: &&&str| line.starts_with("error") || line.starts_with("warning");
+    let first = lines.iter().find(error)?;
+    let shown = format!(
+        "{}\n(all of it: {})",
+        last_lines(&lines.join("\n")),
+        log.display()
+    );
+    Some(Failure::new(*first).fix(shown))
+}
+
+/// `   Compiling x v1`: cargo aligns its verbs to the right.
+fn is_progress(line: &str) -> bool {
+    const VERBS: [&str; 9] = [
+        "Checking",
+        "Compiling",
+        "Documenting",
+        "Downloaded",
+        "Downloading",
+        "Finished",
+        "Blocking",
+        "Updating",
+        "Locking",
+    ];
+    line.starts_with(' ') && VERBS.iter().any(|verb| line.trim_start().starts_with(verb))
 }
 
 /// The last line of a log that says something.
@@ -52,6 +83,10 @@ mod tests {
         assert_eq!(last_line(&log).as_deref(), Some("two"));
         let failure = run(Cmd::new("sh").args(["-c", "echo why; exit 3"]), &log);
         assert!(failure.expect_err("it fails").to_string().contains("why"));
+        let cargo = "echo '   Checking x v1'; echo 'error: what'; echo ' --> where'; exit 1";
+        let failure = run(Cmd::new("sh").args(["-c", cargo]), &log).expect_err("it fails");
+        assert!(failure.to_string().starts_with("error: what\n"));
+        assert!(!failure.to_string().contains("Checking"));
         fs::remove_file(log).expect("it exists");
     }
 }
