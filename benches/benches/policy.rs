@@ -78,8 +78,11 @@ fn cedar(text: &str, principal: &str) -> (PolicySet, Entities, cedar_policy::Req
     (text.parse().unwrap(), entities, request)
 }
 
+/// Its name, its policies, how many of them, and up to how many Cedar is measured too.
+type Shape = (&'static str, fn(usize) -> String, &'static [usize], usize);
+
 fn decide(c: &mut Criterion) {
-    let shapes: [(&str, fn(usize) -> String, &[usize], usize); 3] = [
+    let shapes: [Shape; 3] = [
         ("shop", shop, &[1, 1_000, 10_000, 100_000], 10_000),
         ("unscoped", unscoped, &[1_000], 1_000),
         ("all match", all_match, &[1_000], 1_000),
