@@ -177,7 +177,7 @@ fn a_null_pointer_with_a_length_is_no_slice() {
                 len: 9
             }
             .bytes(),
-            &[]
+            &[] as &[u8]
         );
     }
 }
