@@ -3,6 +3,7 @@
 use super::filter::Filter;
 use super::host;
 use super::tally::Tally;
+use super::unproven;
 use crate::build::{self, Flavour};
 use crate::cmd::Cmd;
 use crate::demo::{self, Outcome};
@@ -77,7 +78,8 @@ pub(crate) fn pair(
 /// When a machine cannot be set up.
 pub(crate) fn sabotage(places: &Places, tier: &str, line: Line, filter: &Filter) -> Result<Tally> {
     let mut tally = Tally::default();
-    for scene in scene_files(&["--kernel", line.label()])? {
+    let scenes = scene_files(&["--kernel", line.label()])?;
+    for scene in unproven::leave_out(scenes, tier, filter, &mut tally) {
         if !filter.takes(tier, &scene) {
             continue;
         }
@@ -116,12 +118,20 @@ fn play(places: &Places, tier: &str, words: &[&str], filter: &Filter) -> Result<
         .into_iter()
         .filter(|scene| filter.takes(tier, scene))
         .collect();
+    let mut left_out = Tally::default();
+    let wanted = unproven::leave_out(wanted, tier, filter, &mut left_out);
+    if wanted.is_empty() {
+        return Ok(left_out);
+    }
     let only = wanted.join(",");
     let outcome = demo::run(places, &options(&[words, &["--only", &only]].concat())?)?;
     let report = places.lab.join("demo.json");
     let kept = places.lab.join(format!("test-{tier}.json"));
     fs::copy(&report, &kept).doing("copy", &report)?;
-    Ok(tally(&outcome, &wanted))
+    let mut tally = tally(&outcome, &wanted);
+    tally.skipped = left_out.skipped;
+    tally.notes.extend(left_out.notes);
+    Ok(tally)
 }
 
 fn tally(outcome: &Outcome, wanted: &[String]) -> Tally {
