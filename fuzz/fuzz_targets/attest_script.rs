@@ -3,7 +3,10 @@
 
 use tidelock_attest::{Invocation, MAX_PATH_BYTES, ScriptSource, script_of};
 
-libfuzzer_sys::fuzz_target!(|input: (&[u8], &[u8], &[u8], Option<&[u8]>, bool)| {
+/// Executable, working directory, arguments, the interpreter that a first line names, and whether arguments were cut.
+type Input<'a> = (&'a [u8], &'a [u8], &'a [u8], Option<&'a [u8]>, bool);
+
+libfuzzer_sys::fuzz_target!(|input: Input<'_>| {
     let (exe, cwd, argv, shebang, argv_cut) = input;
     let mut buf = [0; MAX_PATH_BYTES];
     let invocation = Invocation {
