@@ -38,6 +38,9 @@ pub enum JoinError {
         /// What went wrong.
         source: io::Error,
     },
+    /// The token was tried before; a token is good once.
+    #[error("the join token was used already: give this node a new one")]
+    Tried,
     /// The control plane refused. Trying the same again is of no use.
     #[error("the control plane refused this node: {why}")]
     Refused {
@@ -97,17 +100,29 @@ impl std::fmt::Debug for JoinToken {
     }
 }
 
-/// Joins with a token, which is used up.
+/// Joins with a token, which is used up, and noted in `tried`: trying it again would only be refused.
 pub(crate) async fn join(
     server: &Server,
     token: Option<&JoinToken>,
+    tried: &mut Option<Zeroizing<String>>,
 ) -> Result<NodeSvid, JoinError> {
     let token = token.ok_or(JoinError::NoToken)?.read()?;
+    if tried.as_ref() == Some(&token) {
+        return Err(JoinError::Tried);
+    }
+    let joined = attest(server, &token).await;
+    if !joined.as_ref().is_err_and(JoinError::may_pass) {
+        *tried = Some(token);
+    }
+    joined
+}
+
+async fn attest(server: &Server, token: &str) -> Result<NodeSvid, JoinError> {
     let key = NodeKey::generate().map_err(JoinError::Key)?;
     let csr = key.csr().map_err(JoinError::Key)?;
     let mut client = server.connect(None).await.map_err(JoinError::Connect)?;
     let mut request = tonic::Request::new(AttestRequest {
-        token: token.to_string(),
+        token: token.to_owned(),
         csr,
     });
     request.set_timeout(REQUEST_TIMEOUT);

@@ -7,6 +7,7 @@ use tidelock_proto::v1::sync_response::Update;
 use tidelock_proto::v1::{Snapshot, SyncRequest, SyncResponse};
 use tokio::sync::{mpsc, watch};
 use tonic::Code;
+use zeroize::Zeroizing;
 
 use super::connect::Server;
 use super::join::{self, JoinError, JoinToken};
@@ -63,6 +64,10 @@ pub(crate) struct Link {
     pub(crate) core: mpsc::Sender<FromControl>,
     pub(crate) notify: Notify,
     pub(crate) jitter: Jitter,
+    /// The join token that was used up or refused.
+    pub(crate) tried: Option<Zeroizing<String>>,
+    /// The operator knows that the control plane is away.
+    pub(crate) said_away: bool,
 }
 
 /// How following the control plane ended.
@@ -107,10 +112,7 @@ impl Link {
             } else {
                 failures + 1
             };
-            let wait = RECONNECT.wait(failures, &mut self.jitter);
-            tracing::warn!("{why}; again in {} ms", wait.as_millis());
-            (self.notify)(Notice::Away { why });
-            tokio::time::sleep(wait).await;
+            self.pause(why, failures).await;
             if (!known || !svid.is_current(unix_secs())) && self.token.is_some() {
                 svid = self.join_again(svid).await?;
             }
@@ -130,22 +132,30 @@ impl Link {
             match self.join().await {
                 Err(LinkError::Join(error)) if error.may_pass() => {
                     failures += 1;
-                    let wait = RECONNECT.wait(failures, &mut self.jitter);
-                    tracing::warn!("{error}; again in {} ms", wait.as_millis());
-                    let why = error.to_string();
-                    (self.notify)(Notice::Away { why });
-                    tokio::time::sleep(wait).await;
+                    self.pause(error.to_string(), failures).await;
                 }
                 done => return done,
             }
         }
     }
 
+    /// Waits after a failure. The operator is told once; the log has every one.
+    async fn pause(&mut self, why: String, failures: u32) {
+        let wait = RECONNECT.wait(failures, &mut self.jitter);
+        if self.said_away {
+            tracing::info!("{why}; again in {} ms", wait.as_millis());
+        } else {
+            self.said_away = true;
+            (self.notify)(Notice::Away { why });
+        }
+        tokio::time::sleep(wait).await;
+    }
+
     /// A node that is no longer known joins with a new token, if there is one; a used one changes nothing.
     async fn join_again(&mut self, svid: NodeSvid) -> Result<NodeSvid, LinkError> {
         match self.join().await {
             Err(LinkError::Join(error)) => {
-                tracing::error!("cannot join again: {error}");
+                tracing::error!("this node is not known any more and cannot join again: {error}");
                 Ok(svid)
             }
             done => done,
@@ -153,7 +163,7 @@ impl Link {
     }
 
     async fn join(&mut self) -> Result<NodeSvid, LinkError> {
-        let svid = join::join(&self.server, self.token.as_ref())
+        let svid = join::join(&self.server, self.token.as_ref(), &mut self.tried)
             .await
             .map_err(LinkError::Join)?;
         self.store.keep_node_svid(&svid).map_err(LinkError::Store)?;
@@ -183,6 +193,7 @@ impl Link {
         if self.core.send(FromControl::Up).await.is_err() {
             return Ended::AgentEnds;
         }
+        self.said_away = false;
         (self.notify)(Notice::Connected {
             server: self.server.address.clone(),
         });

@@ -101,6 +101,8 @@ async fn start(options: Options, notify: Notify) -> Result<RunError, RunError> {
         core: updates,
         notify: Arc::clone(&notify),
         jitter: Jitter::new(seed),
+        tried: None,
+        said_away: false,
     };
     let driver = Driver::open(driver::Parts {
         device: options.device,

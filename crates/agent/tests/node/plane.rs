@@ -59,12 +59,16 @@ impl Plane {
     }
 
     pub(crate) async fn token(&self) -> JoinToken {
+        JoinToken::Text(self.token_text().await.into())
+    }
+
+    pub(crate) async fn token_text(&self) -> String {
         let request = v1::CreateTokenRequest {
             node: "n1".into(),
             ttl_secs: 60,
         };
         let made = self.admin().await.create_token(request).await.unwrap();
-        JoinToken::Text(made.into_inner().token.into())
+        made.into_inner().token
     }
 
     pub(crate) async fn apply(&self, text: &str) -> u64 {

@@ -265,3 +265,39 @@ async fn a_server_that_the_bundle_does_not_vouch_for_gets_no_token() {
         .await;
     agent.kill().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_is_not_known_any_more_joins_again_once_it_finds_a_new_token() {
+    let (plane, kernel) = (Plane::start().await, Kernel::new());
+    let file = plane.dir.path().join("token");
+    std::fs::write(&file, plane.token_text().await).unwrap();
+    let token = Some(JoinToken::File(file.clone()));
+    let agent = Running::start(&plane, &kernel, token);
+    agent
+        .says(|notice| matches!(notice, Notice::Connected { .. }))
+        .await;
+    agent.forget_notices();
+
+    // Another machine joins under the same name: this one's SVID is not accepted any more.
+    let usurper = Running::with(Options {
+        server: plane.server(),
+        token: Some(plane.token().await),
+        data_dir: plane.dir.path().join("usurper"),
+        device: tidelock_agent::DeviceSource::Open(Kernel::new().opener()),
+    });
+    usurper
+        .says(|notice| matches!(notice, Notice::Connected { .. }))
+        .await;
+    usurper.kill().await;
+    agent
+        .says(|notice| matches!(notice, Notice::Away { .. }))
+        .await;
+    std::fs::write(&file, plane.token_text().await).unwrap();
+    agent
+        .says(|notice| matches!(notice, Notice::Attested { now: true, .. }))
+        .await;
+    agent
+        .says(|notice| matches!(notice, Notice::Connected { .. }))
+        .await;
+    agent.kill().await;
+}
