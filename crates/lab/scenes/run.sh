@@ -8,6 +8,11 @@ parameter=/sys/module/tidelock/parameters/sabotage
 [ -e /dev/virtio-ports/lab.peer0 ] && export SCENE_PAIR=1 || export SCENE_PAIR=
 mkdir -p /lab/out /run/scenes
 
+# Small buffers, so that both ends of a slow transfer live for as long as it takes.
+buffers="echo 4096 65536 131072 >/proc/sys/net/ipv4/tcp_rmem; echo 4096 16384 131072 >/proc/sys/net/ipv4/tcp_wmem"
+bash -c "$buffers"
+[ -n "$SCENE_PAIR" ] && on-peer "$buffers" </dev/null
+
 # Breaks one mechanism of the module, on both machines; `-` breaks none.
 sabotage() {
     local write="[ -e $parameter ] && echo -n $1 >$parameter"
@@ -22,6 +27,8 @@ play() {
     bound=$(sed -n 's/^# bound: //p' "$file.sh")
     group=/sys/fs/cgroup/scene-$letter
     mkdir -p "$group" "/run/scenes/$letter"
+    # Programs of every uid leave files there.
+    chmod 777 "/run/scenes/$letter"
     export SCENE=$letter SCENE_DIR=/run/scenes/$letter SCENE_SABOTAGE=
     echo "@scene $letter"
     if [ "$LAB_SABOTAGE" = "$letter" ]; then
