@@ -227,7 +227,7 @@ static int drain(void)
 {
 	tl_config_drop();
 	tl_flows_cut_all(TL_R_DRAINED);
-	tl_listeners_release(true);
+	tl_listeners_release(NULL);
 	tl_subjects_drop();
 	return 0;
 }

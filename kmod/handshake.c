@@ -250,76 +250,6 @@ static enum outcome stage_connecting(struct tl_flow *flow)
 	return ON;
 }
 
-/* ---- moving bytes ------------------------------------------------------------------------------------- */
-
-/* 0 when all is sent, -EAGAIN, or an error. */
-static int send_out(struct tl_flow *flow)
-{
-	struct tl_step *step = flow->step;
-
-	while (flow->tx_sent < step->tx_len) {
-		struct msghdr msg = { .msg_flags = MSG_DONTWAIT | MSG_NOSIGNAL };
-		struct kvec vec = {
-			.iov_base = (void *)step->tx + flow->tx_sent,
-			.iov_len = step->tx_len - flow->tx_sent,
-		};
-		int n;
-
-		iov_iter_kvec(&msg.msg_iter, WRITE, &vec, 1, vec.iov_len);
-		n = tcp_sendmsg(flow->sk, &msg, vec.iov_len);
-		if (n == -EAGAIN)
-			set_bit(SOCK_NOSPACE, &flow->sock->flags);
-		if (n < 0)
-			return n;
-		flow->tx_sent += n;
-	}
-	return 0;
-}
-
-static int receive_some(struct tl_flow *flow)
-{
-	struct msghdr msg = {};
-	struct kvec vec = {
-		.iov_base = flow->record + flow->record_len,
-		.iov_len = flow->record_want - flow->record_len,
-	};
-	int n;
-
-	iov_iter_kvec(&msg.msg_iter, READ, &vec, 1, vec.iov_len);
-	n = tl_tcp_recvmsg(flow->sk, &msg, vec.iov_len, MSG_DONTWAIT);
-	if (n > 0)
-		flow->record_len += n;
-	return n ? n : -ENODATA;
-}
-
-/* Exactly one record, so that kTLS starts at a record's edge. 0 when whole. */
-static int receive_record(struct tl_flow *flow)
-{
-	const u32 header = 5;
-	int n;
-
-	if (!flow->record) {
-		flow->record = kvmalloc(TL_RECORD_MAX, GFP_KERNEL);
-		if (!flow->record)
-			return -ENOMEM;
-	}
-	if (!flow->record_want)
-		flow->record_want = header;
-	for (;;) {
-		while (flow->record_len < flow->record_want) {
-			n = receive_some(flow);
-			if (n < 0)
-				return n;
-		}
-		if (flow->record_want > header)
-			return 0;
-		n = tl_rs_record_len(flow->record);
-		if (n <= 0)
-			return -EPROTO;
-		flow->record_want = header + n;
-	}
-}
-
 /* ---- the engine ------------------------------------------------------------------------------------------ */
 
 struct start {
@@ -394,9 +324,19 @@ static int learn_peer(struct tl_flow *flow)
 	return flow->peer_id ? 0 : -ENOMEM;
 }
 
+static enum outcome transport_broke(struct tl_flow *flow, int err)
+{
+	if (err == -EPROTO)
+		return refuse_saying(flow, TL_R_PROTOCOL, "not a TLS record");
+	if (err == -ENOMEM)
+		return refuse_for(flow, TL_R_RESOURCE_LIMIT);
+	return refuse_saying(flow, TL_R_PEER_CLOSED, "the peer closed during the handshake");
+}
+
 static enum outcome begin_handshake(struct tl_flow *flow, struct tl_lane *lane)
 {
 	struct tl_limits limits = tl_config_limits();
+	int err;
 
 	if (tl_sabotaged('b'))
 		return open_flow(flow);
@@ -407,7 +347,11 @@ static enum outcome begin_handshake(struct tl_flow *flow, struct tl_lane *lane)
 	flow->arena = tl_arena_new(TL_FLOW_ARENA);
 	if (!flow->arena)
 		return refuse_saying(flow, TL_R_RESOURCE_LIMIT, "no memory for a handshake");
-	if (tl_ktls_attach(flow))
+	err = tl_ktls_attach(flow);
+	/* tls.ko takes no socket that is not fully open: the peer was quicker to close it. */
+	if (err == -ENOTCONN)
+		return transport_broke(flow, err);
+	if (err)
 		return refuse_saying(flow, TL_R_INTERNAL, "the kernel's tls module does not take the socket");
 	start_engine(flow, lane);
 	return ON;
@@ -434,15 +378,6 @@ static enum outcome finish_handshake(struct tl_flow *flow)
 	return open_flow(flow);
 }
 
-static enum outcome transport_broke(struct tl_flow *flow, int err)
-{
-	if (err == -EPROTO)
-		return refuse_saying(flow, TL_R_PROTOCOL, "not a TLS record");
-	if (err == -ENOMEM)
-		return refuse_for(flow, TL_R_RESOURCE_LIMIT);
-	return refuse_saying(flow, TL_R_PEER_CLOSED, "the peer closed during the handshake");
-}
-
 static enum outcome stage_handshake(struct tl_flow *flow, struct tl_lane *lane)
 {
 	struct tl_step *step = flow->step;
@@ -450,7 +385,7 @@ static enum outcome stage_handshake(struct tl_flow *flow, struct tl_lane *lane)
 
 	if (!flow->arena)
 		return begin_handshake(flow, lane);
-	err = send_out(flow);
+	err = tl_wire_send(flow);
 	if (learn_peer(flow))
 		return refuse_for(flow, TL_R_RESOURCE_LIMIT);
 	if (step->verdict == TL_FAILED)
@@ -462,7 +397,7 @@ static enum outcome stage_handshake(struct tl_flow *flow, struct tl_lane *lane)
 		return transport_broke(flow, err);
 	if (step->verdict == TL_ESTABLISHED)
 		return finish_handshake(flow);
-	err = receive_record(flow);
+	err = tl_wire_receive(flow);
 	if (!err) {
 		feed_engine(flow, lane);
 		return ON;

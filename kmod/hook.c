@@ -6,6 +6,7 @@
 #include <linux/ftrace.h>
 #include <linux/sched.h>
 #include <net/inet_common.h>
+#include <net/tcp_states.h>
 
 #include "tidelock.h"
 
@@ -119,11 +120,44 @@ static int tl_governed_socket(struct net *net, int family, int type, int protoco
 	return err;
 }
 
+static int tl_governed_listen(struct socket *sock, int backlog)
+{
+	struct tl_subject *s;
+	int err = 0;
+
+	tl_enter();
+	tl_subjects_sweep_if_missed();
+	s = tl_subject_current();
+	if (!tl_listener_of(sock))
+		err = tl_listener_govern(sock, s);
+	tl_subject_put(s);
+	if (!err)
+		err = inet_listen(sock, backlog);
+	tl_leave();
+	return err;
+}
+
+static int tl_governed_accept(struct socket *sock, struct socket *newsock, TL_ACCEPT_PARAMS)
+{
+	struct tl_subject *s;
+	int err;
+
+	tl_enter();
+	tl_subjects_sweep_if_missed();
+	s = tl_subject_current();
+	err = READ_ONCE(sock->sk->sk_state) == TCP_LISTEN ? tl_listener_govern(sock, s) : -EINVAL;
+	tl_subject_put(s);
+	if (!err)
+		err = sock->ops->accept(sock, newsock, TL_ACCEPT_ARGS);
+	tl_leave();
+	return err;
+}
+
 static struct hook hooks[] = {
 	{ .name = "inet_stream_connect", .redirect = tl_flow_connect, .wanted = connect_wanted },
 	{ .name = "__inet_stream_connect", .redirect = tl_refuse_fastopen, .wanted = fastopen_wanted },
-	{ .name = "inet_listen", .redirect = tl_listener_listen, .wanted = listener_wanted },
-	{ .name = "inet_accept", .redirect = tl_listener_accept_unconverted, .wanted = listener_wanted },
+	{ .name = "inet_listen", .redirect = tl_governed_listen, .wanted = listener_wanted },
+	{ .name = "inet_accept", .redirect = tl_governed_accept, .wanted = listener_wanted },
 	{ .name = "__sock_create", .redirect = tl_governed_socket, .wanted = socket_wanted },
 };
 

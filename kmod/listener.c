@@ -403,28 +403,6 @@ out:
 	return err;
 }
 
-void tl_listener_restart_accepts(struct sock *sk)
-{
-	struct wait_queue_entry *entry;
-	struct wait_queue_head *head;
-	unsigned long flags;
-
-	rcu_read_lock();
-	head = sk_sleep(sk);
-	spin_lock_irqsave(&head->lock, flags);
-	list_for_each_entry(entry, &head->head, entry) {
-		struct task_struct *task = entry->private;
-
-		/* Pollers have wake functions of their own, and poll again by themselves. */
-		if (entry->func != autoremove_wake_function)
-			continue;
-		set_tsk_thread_flag(task, TIF_SIGPENDING);
-		wake_up_process(task);
-	}
-	spin_unlock_irqrestore(&head->lock, flags);
-	rcu_read_unlock();
-}
-
 static void throw_away(struct tl_listener *l)
 {
 	struct tl_flow *flow;
@@ -498,32 +476,13 @@ static void back_to_plain(struct tl_listener *l)
 	module_put(THIS_MODULE);
 }
 
-static bool still_governed(struct tl_listener *l)
-{
-	struct tl_addr local;
-	const void *cfg;
-	s32 service = -1;
-	bool owned;
-
-	spin_lock_bh(&l->lock);
-	owned = l->owner && l->owner->grant != TL_ENDED;
-	spin_unlock_bh(&l->lock);
-	tl_addr_local(&local, l->sk);
-	rcu_read_lock();
-	cfg = tl_config_rcu();
-	if (cfg)
-		service = tl_rs_service(cfg, &local);
-	rcu_read_unlock();
-	return owned || service >= 0;
-}
-
-void tl_listeners_release(bool all)
+void tl_listeners_release(bool (*keep)(struct tl_listener *l))
 {
 	struct tl_listener *l, *next;
 
 	mutex_lock(&listeners_lock);
 	list_for_each_entry_safe(l, next, &listeners, all)
-		if (all || !still_governed(l))
+		if (!keep || !keep(l))
 			back_to_plain(l);
 	mutex_unlock(&listeners_lock);
 }
@@ -534,39 +493,4 @@ void tl_listeners_exit(void)
 
 	list_for_each_entry_safe(l, next, &retired, all)
 		tl_listener_put(l);
-}
-
-/* ---- what the hooks redirect here ---------------------------------------------------------------------------- */
-
-int tl_listener_listen(struct socket *sock, int backlog)
-{
-	struct tl_subject *s;
-	int err = 0;
-
-	tl_enter();
-	tl_subjects_sweep_if_missed();
-	s = tl_subject_current();
-	if (!tl_listener_of(sock))
-		err = tl_listener_govern(sock, s);
-	tl_subject_put(s);
-	if (!err)
-		err = inet_listen(sock, backlog);
-	tl_leave();
-	return err;
-}
-
-int tl_listener_accept_unconverted(struct socket *sock, struct socket *newsock, TL_ACCEPT_PARAMS)
-{
-	struct tl_subject *s;
-	int err;
-
-	tl_enter();
-	tl_subjects_sweep_if_missed();
-	s = tl_subject_current();
-	err = READ_ONCE(sock->sk->sk_state) == TCP_LISTEN ? tl_listener_govern(sock, s) : -EINVAL;
-	tl_subject_put(s);
-	if (!err)
-		err = listener_accept(sock, newsock, TL_ACCEPT_ARGS);
-	tl_leave();
-	return err;
 }

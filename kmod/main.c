@@ -156,7 +156,7 @@ static void __exit tidelock_exit(void)
 	tl_hooks_exit();
 	tl_subjects_unhook();
 	tl_subjects_drop();
-	tl_listeners_release(true);
+	tl_listeners_release(NULL);
 	wait_until_empty();
 	tl_lanes_exit();
 	tl_subjects_exit();

@@ -162,7 +162,7 @@ static void subject_end(struct tl_subject *s, u32 reason)
 	schedule_delayed_work(&s->reap, REAP_DELAY);
 }
 
-static void untrack(struct pid *tgid, u32 reason)
+void tl_subject_untrack(struct pid *tgid, u32 reason)
 {
 	unsigned long flags;
 	struct proc *p;
@@ -180,7 +180,7 @@ static void untrack(struct pid *tgid, u32 reason)
 	call_rcu(&p->rcu, proc_free);
 }
 
-static int track(struct pid *tgid, struct tl_subject *s, gfp_t gfp)
+int tl_subject_track(struct pid *tgid, struct tl_subject *s, gfp_t gfp)
 {
 	struct proc *p = kzalloc(sizeof(*p), gfp);
 	unsigned long flags;
@@ -218,14 +218,14 @@ int tl_subject_install(struct task_struct *task, struct tl_subject *s, u64 exec_
 		tl_subject_put(s);
 		goto out;
 	}
-	untrack(tgid, TL_R_EXITED);
+	tl_subject_untrack(tgid, TL_R_EXITED);
 	if (s) {
 		/* On the list before the agent hears of it, so that its answer finds it; ids grow along it. */
 		spin_lock_irqsave(&procs_lock, flags);
 		s->ev.subject = ++last_id;
 		list_add_tail(&s->node, &subjects);
 		spin_unlock_irqrestore(&procs_lock, flags);
-		err = track(tgid, s, GFP_KERNEL);
+		err = tl_subject_track(tgid, s, GFP_KERNEL);
 		if (err) {
 			spin_lock_irqsave(&procs_lock, flags);
 			list_del_init(&s->node);
@@ -234,7 +234,7 @@ int tl_subject_install(struct task_struct *task, struct tl_subject *s, u64 exec_
 			announce(s);
 			/* It may have died meanwhile, before it was in the table. */
 			if (!pid_task(tgid, PIDTYPE_TGID))
-				untrack(tgid, TL_R_EXITED);
+				tl_subject_untrack(tgid, TL_R_EXITED);
 		}
 		tl_subject_put(s);
 	}
@@ -426,6 +426,11 @@ void tl_subjects_replay(void)
 	tl_subjects_each(replay, NULL);
 }
 
+void tl_subjects_miss(void)
+{
+	atomic_set(&missed, 1);
+}
+
 bool tl_subjects_missed(void)
 {
 	return atomic_read(&missed);
@@ -452,123 +457,9 @@ void tl_subjects_drop(void)
 		rcu_read_unlock();
 		if (!tgid)
 			return;
-		untrack(tgid, TL_R_DRAINED);
+		tl_subject_untrack(tgid, TL_R_DRAINED);
 		put_pid(tgid);
 	}
-}
-
-/* ---- what the kernel tells us ---------------------------------------------------------------- */
-
-struct exec_work {
-	struct callback_head head;
-	char *script;
-};
-
-/* Runs in the process itself, before its first instruction. */
-static void appraise_exec(struct callback_head *head)
-{
-	struct exec_work *work = container_of(head, struct exec_work, head);
-	struct tl_subject *s = NULL;
-
-	if (tl_evidence_gather(current, work->script, 0, false, &s) || tl_subject_install(current, s, current->self_exec_id))
-		atomic_set(&missed, 1);
-	kfree(work->script);
-	kfree(work);
-	tl_leave();
-}
-
-static void on_exec(void *data, struct task_struct *task, pid_t old_pid, struct linux_binprm *bprm)
-{
-	struct exec_work *work;
-
-	if (!tl_config_active() && !tl_subject_tracked(task))
-		return;
-	work = kzalloc(sizeof(*work), GFP_ATOMIC | __GFP_NOWARN);
-	/* Not appraised: the next governed call looks at every process anew. */
-	if (!work) {
-		atomic_set(&missed, 1);
-		return;
-	}
-	if (bprm->interp != bprm->filename)
-		work->script = kstrdup(bprm->filename, GFP_ATOMIC | __GFP_NOWARN);
-	init_task_work(&work->head, appraise_exec);
-	tl_enter();
-	if (task_work_add(task, &work->head, TWA_RESUME)) {
-		kfree(work->script);
-		kfree(work);
-		tl_leave();
-	}
-}
-
-static void on_fork(void *data, struct task_struct *parent, struct task_struct *child)
-{
-	struct tl_subject *s;
-
-	if (!thread_group_leader(child))
-		return;
-	s = tl_subject_of(parent);
-	if (!s)
-		return;
-	/* A child that cannot be tracked would be ungoverned: it does not get to run. */
-	if (track(task_tgid(child), s, GFP_ATOMIC)) {
-		pr_warn_ratelimited("no memory to govern a child of %d: killed\n", task_tgid_nr(parent));
-		send_sig(SIGKILL, child, 1);
-	}
-	tl_subject_put(s);
-}
-
-static void on_exit(TL_EXIT_PARAMS)
-{
-	if (atomic_read(&n_procs) && TL_EXIT_GROUP_DEAD)
-		untrack(task_tgid(task), TL_R_EXITED);
-}
-
-static struct {
-	const char *name;
-	void *probe;
-	struct tracepoint *tp;
-	bool on;
-} probes[] = {
-	{ "sched_process_exec", on_exec },
-	{ "sched_process_fork", on_fork },
-	{ "sched_process_exit", on_exit },
-};
-
-static void look(struct tracepoint *tp, void *priv)
-{
-	int i;
-
-	for (i = 0; i < ARRAY_SIZE(probes); i++)
-		if (!strcmp(tp->name, probes[i].name))
-			probes[i].tp = tp;
-}
-
-int tl_subjects_init(void)
-{
-	int i, err = 0;
-
-	for_each_kernel_tracepoint(look, NULL);
-	for (i = 0; !err && i < ARRAY_SIZE(probes); i++) {
-		err = probes[i].tp ? tracepoint_probe_register(probes[i].tp, probes[i].probe, NULL) : -ENOENT;
-		probes[i].on = !err;
-	}
-	if (err) {
-		pr_err("cannot watch %s: %d\n", probes[i - 1].name, err);
-		tl_subjects_unhook();
-	}
-	return err;
-}
-
-void tl_subjects_unhook(void)
-{
-	int i;
-
-	for (i = 0; i < ARRAY_SIZE(probes); i++) {
-		if (probes[i].on)
-			tracepoint_probe_unregister(probes[i].tp, probes[i].probe, NULL);
-		probes[i].on = false;
-	}
-	tracepoint_synchronize_unregister();
 }
 
 void tl_subjects_exit(void)

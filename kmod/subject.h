@@ -11,6 +11,11 @@ void tl_subject_prepare(struct tl_subject *s);
 /* Makes `s` (or nothing, if NULL) what the task's thread group runs, unless exec moved on since `exec_id` was
  * read; tells the agent. Takes the reference. */
 int tl_subject_install(struct task_struct *task, struct tl_subject *s, u64 exec_id);
+/* Adds a thread group to an image, or takes it off whatever it runs; any context but NMI. */
+int tl_subject_track(struct pid *tgid, struct tl_subject *s, gfp_t gfp);
+void tl_subject_untrack(struct pid *tgid, u32 reason);
+/* Some process could not be appraised. */
+void tl_subjects_miss(void);
 bool tl_evidence_prefiltered(const struct tl_evidence *ev);
 /* Calls fn on every subject; it may sleep. */
 void tl_subjects_each(void (*fn)(struct tl_subject *s, void *arg), void *arg);

@@ -92,13 +92,36 @@ static bool wanted(struct socket *sock, struct tl_subject *owner)
 	return hit;
 }
 
+/* Asks tasks that sleep in the kernel's own accept() to come back through ours. */
+static void restart_accepts(struct sock *sk)
+{
+	struct wait_queue_entry *entry;
+	struct wait_queue_head *head;
+	unsigned long flags;
+
+	rcu_read_lock();
+	head = sk_sleep(sk);
+	spin_lock_irqsave(&head->lock, flags);
+	list_for_each_entry(entry, &head->head, entry) {
+		struct task_struct *task = entry->private;
+
+		/* Pollers have wake functions of their own, and poll again by themselves. */
+		if (entry->func != autoremove_wake_function)
+			continue;
+		set_tsk_thread_flag(task, TIF_SIGPENDING);
+		wake_up_process(task);
+	}
+	spin_unlock_irqrestore(&head->lock, flags);
+	rcu_read_unlock();
+}
+
 static void take_over(struct socket *sock, struct tl_subject *owner)
 {
 	if (tl_listener_of(sock) || !wanted(sock, owner))
 		return;
 	if (tl_listener_govern(sock, owner))
 		pr_warn_ratelimited("cannot govern a listening socket\n");
-	tl_listener_restart_accepts(sock->sk);
+	restart_accepts(sock->sk);
 }
 
 static void listeners_of(struct task_struct *task)
@@ -187,6 +210,25 @@ static bool visit_listeners(struct task_struct *task)
 	return false;
 }
 
+static bool still_governed(struct tl_listener *l)
+{
+	struct tl_addr local;
+	const void *cfg;
+	s32 service = -1;
+	bool owned;
+
+	spin_lock_bh(&l->lock);
+	owned = l->owner && l->owner->grant != TL_ENDED;
+	spin_unlock_bh(&l->lock);
+	tl_addr_local(&local, l->sk);
+	rcu_read_lock();
+	cfg = tl_config_rcu();
+	if (cfg)
+		service = tl_rs_service(cfg, &local);
+	rcu_read_unlock();
+	return owned || service >= 0;
+}
+
 void tl_sweep(void)
 {
 	int i;
@@ -194,5 +236,5 @@ void tl_sweep(void)
 	for (i = 0; i < PASSES_MAX && pass(appraise); i++)
 		;
 	pass(visit_listeners);
-	tl_listeners_release(false);
+	tl_listeners_release(still_governed);
 }

@@ -230,6 +230,10 @@ void tl_flows_each(void (*fn)(struct tl_flow *flow, void *arg), void *arg);
 u32 tl_flows_pending(void);
 void tl_flow_ops_init(struct tl_flow *flow);
 void tl_handshake_drop(struct tl_flow *flow);	/* with lock held: nothing of the handshake stays */
+/* Sends what the last step left: 0 when all is out, -EAGAIN, or an error. */
+int tl_wire_send(struct tl_flow *flow);
+/* Reads exactly one record, so that kTLS starts at a record's edge: 0 when it is whole, -EAGAIN, or an error. */
+int tl_wire_receive(struct tl_flow *flow);
 void tl_flow_run(struct tl_lane *lane, struct tl_job *job);
 void tl_flow_panicked(struct tl_job *job);
 int tl_ktls_attach(struct tl_flow *flow);
@@ -264,17 +268,13 @@ struct tl_listener {
 struct tl_listener *tl_listener_of(const struct socket *sock);
 /* Makes a listening (or about to listen) socket governed. 0 also when it is already. */
 int tl_listener_govern(struct socket *sock, struct tl_subject *owner);
-int tl_listener_listen(struct socket *sock, int backlog);
-int tl_listener_accept_unconverted(struct socket *sock, struct socket *newsock, TL_ACCEPT_PARAMS);
 void tl_listener_put(struct tl_listener *listener);
 /* A flow of the listener has settled: ready if it is open, else thrown away. */
 void tl_listener_settled(struct tl_flow *flow);
 void tl_listener_kick(struct tl_listener *listener);
-/* Restores governed listeners to plain TCP: all, or those that nothing governs any more. */
-void tl_listeners_release(bool all);
+/* Restores governed listeners to plain TCP: all, or those that `keep` does not want kept. */
+void tl_listeners_release(bool (*keep)(struct tl_listener *l));
 void tl_listeners_exit(void);
-/* Asks tasks that sleep in the kernel's own accept() to come back through ours. */
-void tl_listener_restart_accepts(struct sock *sk);
 
 /* ---- device.c ------------------------------------------------------------------------------------ */
 
