@@ -7,28 +7,28 @@ use crate::say::timed;
 use std::fs;
 use std::path::PathBuf;
 
-/// Packages and the program each builds.
-const PROGRAMS: [(&str, &str); 3] = [
-    ("tidelock-agent-bin", "tidelock-agent"),
-    ("tidelock-ca-bin", "tidelock-ca"),
-    ("tidelock-cli", "tidelock"),
-];
+/// What runs in the guest.
+const PROGRAMS: [&str; 3] = ["tidelock-agent", "tidelock-ca", "tidelock"];
 
 /// The C library of the guest: Debian 12's.
 const GUEST_GLIBC: (u32, u32) = (2, 36);
 
-/// Builds the programs; their paths. In the profile of the tests, so that nothing is compiled twice, and without
-/// debug information, because they are copied into every guest.
+/// Builds the programs; their paths. As the tests build them, so that nothing is compiled twice: in their profile, and
+/// with the features of the whole workspace, tests included, which takes an example. But for the lab, which is running.
+/// Without debug information, because they are copied into every guest.
 ///
 /// # Errors
 /// When one does not build.
 pub(crate) fn programs(places: &Places) -> Result<Vec<PathBuf>> {
-    let packages = PROGRAMS
-        .iter()
-        .flat_map(|(package, _)| ["--package", package]);
     let cargo = Cmd::new("cargo")
-        .args(["build", "--quiet"])
-        .args(packages)
+        .args([
+            "build",
+            "--quiet",
+            "--workspace",
+            "--exclude",
+            "tidelock-lab",
+        ])
+        .args(["--bins", "--example", "device_fuzz"])
         .dir(&places.repo);
     if !timed("control plane, agent and command line", || cargo.succeeds())? {
         return Err(Failure::new("the programs do not build (see above)"));
@@ -37,7 +37,7 @@ pub(crate) fn programs(places: &Places) -> Result<Vec<PathBuf>> {
     fs::create_dir_all(&folder).doing("make the folder", &folder)?;
     PROGRAMS
         .iter()
-        .map(|(_, name)| {
+        .map(|name| {
             let stripped = folder.join(name);
             let built = places.target.join("debug").join(name);
             Cmd::new("strip")

@@ -1,7 +1,6 @@
 //! Tiers that run in virtual machines.
 
 use super::filter::Filter;
-use super::host;
 use super::tally::Tally;
 use super::unproven;
 use crate::build::{self, Flavour};
@@ -14,6 +13,7 @@ use crate::say::say;
 use crate::{guest_image, vm};
 use std::fs;
 use std::io::{self, Write};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// How long the device is fuzzed.
@@ -179,10 +179,7 @@ pub(crate) fn device_fuzz(places: &Places, line: Line) -> Result<Tally> {
     let fuzzer = fuzzer(places)?;
     let mut machine = vm::Options::new(places.repo.join("crates/lab/src/test/device-fuzz.sh"));
     machine.kernel = line;
-    machine.copy = vec![
-        fuzzer,
-        places.repo.join("crates/lab/scenes/tools/kernel-log.py"),
-    ];
+    machine.copy = vec![fuzzer];
     machine.timeout = FUZZ_TIMEOUT;
     machine.args = vec![FUZZ_SECS.to_string()];
     let mut lines = Lines::default();
@@ -205,12 +202,9 @@ pub(crate) fn device_fuzz(places: &Places, line: Line) -> Result<Tally> {
     Ok(tally)
 }
 
-/// The program that runs in the guest: an example of the test kit, which is built with the tests.
-fn fuzzer(places: &Places) -> Result<std::path::PathBuf> {
-    let log = host::log(places, "device-fuzz");
-    let cargo = host::cargo(places, &["test", "--workspace", "--locked", "--no-run"]);
-    // Everything of the workspace, so that its features are those of the tests and nothing is compiled anew.
-    super::watch::run(cargo.args(["--example", "device_fuzz"]), &log)?;
+/// The program that runs in the guest: an example of the test kit, which is built with the other programs.
+fn fuzzer(places: &Places) -> Result<PathBuf> {
+    build::programs(places)?;
     let built = places.target.join("debug/examples/device_fuzz");
     let stripped = places.lab.join("device_fuzz");
     Cmd::new("strip")
