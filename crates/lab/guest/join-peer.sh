@@ -1,5 +1,5 @@
 # Sourced by init on node a once the peer answers: hands it a token and the bundle, and starts its agent.
-token_b=$(tidelock token create --node node-b) || return 1
+token_b=$(tidelock token create --node node-b 2>>/var/log/tidelock/ca.log) || return 1
 on-peer "mkdir -p /etc/tidelock; cat >/etc/tidelock/bundle.pem <<'END'
 $(cat /var/lib/tidelock/ca/bundle.pem)
 END

@@ -17,5 +17,5 @@ for _ in $(seq 400); do
     kill -0 $! 2>/dev/null || { echo "the control plane does not run:"; tail /var/log/tidelock/ca.log; return 1; }
     sleep 0.1
 done
-tidelock token create --node node-a >/run/tidelock/token || return 1
+tidelock token create --node node-a >/run/tidelock/token 2>>/var/log/tidelock/ca.log || return 1
 lab-join 127.0.0.1:8443 $data/bundle.pem /run/tidelock/token || return 1

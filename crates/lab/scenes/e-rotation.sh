@@ -5,12 +5,13 @@
 . /lab/scenes/lib-capture.sh
 CONTROL=$((PORT + 9))
 ROTATIONS=3
+SPEAK=$SCENE_TOOLS/speak
 
 # The shortest life there is: the agent renews at half of it, by its own timer.
 { TTL=10s identity web 2001 "$PYTHON"
-  TTL=10s identity browser 2002 "$CURL"
+  TTL=10s identity reader 2002 "$SPEAK"
   service web web "$SERVER_IP:$PORT"
-  permit browsing browser web; } >documents.yaml
+  permit reading reader web; } >documents.yaml
 make_page "$SCENE_DIR/pages" 60000
 first=$(last_event)
 apply documents.yaml || fail "the documents were not applied"
@@ -21,16 +22,16 @@ control_transfer "$SCENE_DIR/pages" "$CONTROL"
 
 # The serials of the SVIDs that were installed for the client on this node, oldest first.
 serials() {
-    events_after "$1" | grep '"what":"svid-installed"' | grep '"node":"node-a"' | grep "$TRUST$NAME/browser\"" |
+    events_after "$1" | grep '"what":"svid-installed"' | grep '"node":"node-a"' | grep "$TRUST$NAME/reader\"" |
         sed 's/.*"serial":"\([0-9A-F]*\)".*/\1/'
 }
 # What the client's end of its live flow began with.
-flow_serial() { flow a role=client "local_id=$TRUST$NAME/browser " | sed -n 's/.* local_serial=\([0-9A-Fa-f]*\).*/\U\1/p' | tail -n 1; }
+flow_serial() { flow a role=client "local_id=$TRUST$NAME/reader " | sed -n 's/.* local_serial=\([0-9A-Fa-f]*\).*/\U\1/p' | tail -n 1; }
 has_flow() { [ -n "$(flow_serial)" ]; }
 
 say "a transfer that outlives its SVIDs"
 bytes=$(stat -c %s "pages/$PAGE")
-$(as 2002 "$CURL") -sS -m 200 --limit-rate $((bytes / 40)) -o long.txt "http://$SERVER_IP:$PORT/$PAGE" 2>long.err &
+$(as 2002 "$SPEAK") slow "$SERVER_IP" "$PORT" "/$PAGE" $((bytes / 45)) >long.txt 2>long.err 3>&- &
 long=$!
 at_end "kill $long 2>/dev/null; true"
 eventually 60 has_flow || fail "the transfer does not get going: $(cat long.err)"
@@ -40,16 +41,17 @@ start=$(now_ms)
 rotated() { [ "$(serials "$from" | sort -u | wc -l)" -ge $ROTATIONS ]; }
 eventually 120 rotated || fail "only $(serials "$from" | sort -u | wc -l) rotations during the transfer"
 figure three_rotations $(($(now_ms) - start)) ms
-kill -0 $long 2>/dev/null || fail "the transfer ended before the third rotation: $(cat long.err)"
+running() { ! grep -q ' then ' long.err; }
+running || fail "the transfer ended before the third rotation: $(cat long.err)"
 serials "$first"
 [ "$(serials "$first" | sort | uniq -d | wc -l)" = 0 ] || fail "a serial number was used twice"
 serials "$from" | grep -qx "$began" && fail "a rotation brought the serial that the flow began with"
 [ "$(flow_serial)" = "$began" ] || fail "the live flow changed its SVID"
 
 say "the next connection, while the transfer goes on"
-next_serial() { flow a role=client "local_id=$TRUST$NAME/browser " | sed -n 's/.* local_serial=\([0-9A-Fa-f]*\).*/\U\1/p' | grep -vx "$began" | tail -n 1; }
+next_serial() { flow a role=client "local_id=$TRUST$NAME/reader " | sed -n 's/.* local_serial=\([0-9A-Fa-f]*\).*/\U\1/p' | grep -vx "$began" | tail -n 1; }
 newest=$(serials "$from" | tail -n 1)
-$(as 2002 "$CURL") -sS -m 200 --limit-rate $((bytes / 20)) -o next.txt "http://$SERVER_IP:$PORT/$PAGE" 2>next.err &
+$(as 2002 "$SPEAK") slow "$SERVER_IP" "$PORT" "/$PAGE" $((bytes / 45)) >next.txt 2>next.err 3>&- &
 next=$!
 at_end "kill $next 2>/dev/null; true"
 has_next() { [ -n "$(next_serial)" ]; }
@@ -60,6 +62,7 @@ used=$(next_serial)
     fail "the next connection used $used, not the newest, $newest"
 kill $next
 wait $next
+running || fail "the transfer ended before the next connection was made"
 wait $long || fail "the transfer did not survive the rotations: $(cat long.err)"
 [ "$(digest long.txt)" = "$(digest "pages/$PAGE")" ] || fail "the transfer is not what was sent"
 count=$(serials "$first" | sort -u | wc -l)

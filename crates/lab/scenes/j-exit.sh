@@ -49,7 +49,7 @@ stranger=$!
 at_end "kill $stranger 2>/dev/null; true"
 has_socket() { [ -S gift.sock ]; }
 eventually 60 has_socket || fail "the stranger does not wait"
-chmod 777 gift.sock . 
+chmod 777 gift.sock
 giver=$(start a giver "$(as 2003 "$PYTHON") /lab/scenes/tools/giver.py $SCENE_DIR/gift.sock 127.0.0.1 $PORT")
 at_end "kill $giver 2>/dev/null; true"
 given() { grep -q 'echo ok' stranger.txt; }

@@ -17,10 +17,11 @@ traced() {
         ss -Hltn "sport = :$port" | grep -q . && break
         sleep 0.1
     done
-    strace -f -ff -e "trace=$CURL_CALLS" -o "$dir/curl" curl -sS "http://127.0.0.1:$port/page" >"$dir/curl.out" 2>&1
+    # Neither the scene's environment nor the descriptors that it has open are theirs.
+    strace -f -ff -e "trace=$CURL_CALLS" -o "$dir/curl" env -i "$(command -v curl)" -sS "http://127.0.0.1:$port/page" >"$dir/curl.out" 2>&1 3>&- 4>&-
     kill $server
     wait $server 2>/dev/null
-    strace -f -ff -o "$dir/plain" plain $TRACED_PORT >"$dir/plain.out" 2>&1
+    strace -f -ff -o "$dir/plain" env -i "$(command -v plain)" $TRACED_PORT >"$dir/plain.out" 2>&1 3>&- 4>&-
     for program in plain curl; do
         python3 /lab/scenes/tools/traced.py "$dir/$program" >"$dir/$program.calls"
     done

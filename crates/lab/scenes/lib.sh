@@ -50,7 +50,7 @@ on() {
     if [ "$node" = a ]; then
         bash -c "$command" </dev/null
     else
-        on-peer "mkdir -p $SCENE_DIR /sys/fs/cgroup/scene; echo \$\$ >/sys/fs/cgroup/scene/cgroup.procs
+        on-peer "mkdir -p $SCENE_DIR /sys/fs/cgroup/scene; chmod 777 $SCENE_DIR; echo \$\$ >/sys/fs/cgroup/scene/cgroup.procs
 export PATH=$SCENE_TOOLS:\$PATH; cd $SCENE_DIR; $command" </dev/null
     fi
 }

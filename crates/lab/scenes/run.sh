@@ -31,7 +31,7 @@ play() {
     chmod 777 "/run/scenes/$letter"
     export SCENE=$letter SCENE_DIR=/run/scenes/$letter SCENE_SABOTAGE=
     echo "@scene $letter"
-    if [ "$LAB_SABOTAGE" = "$letter" ]; then
+    if [ "$LAB_SABOTAGE" = "$letter" ] || [ "$LAB_SABOTAGE" = each ]; then
         SCENE_SABOTAGE=$letter
         sabotage "$letter"
     fi

@@ -2,6 +2,7 @@
  * A plain program that talks TCP and says how it went, by the name of the errno. It knows nothing of Tidelock.
  *
  *   speak get IP PORT PATH    one HTTP request
+ *   speak slow IP PORT PATH RATE  one HTTP request, read at RATE bytes a second; the page goes to standard output
  *   speak lines IP PORT PATH  one HTTP request, over a new connection, for each line of its input
  *   speak ask IP PORT WORD    sends a line, and has to get the same one back
  *   speak hold IP PORT        connects, and reads until the connection ends
@@ -20,6 +21,7 @@
 #include <unistd.h>
 
 static long long began;
+static FILE *words;
 
 static long long clock_us(clockid_t clock)
 {
@@ -35,10 +37,10 @@ static void say(const char *format, ...)
 	va_list args;
 
 	va_start(args, format);
-	printf("%lld ", clock_us(CLOCK_REALTIME) / 1000);
-	vprintf(format, args);
-	printf("\n");
-	fflush(stdout);
+	fprintf(words, "%lld ", clock_us(CLOCK_REALTIME) / 1000);
+	vfprintf(words, format, args);
+	fprintf(words, "\n");
+	fflush(words);
 	va_end(args);
 }
 
@@ -113,6 +115,42 @@ static int get(const char *ip, const char *port, const char *path)
 	return bad;
 }
 
+static int slow(const char *ip, const char *port, const char *path, long rate)
+{
+	static char buffer[1 << 20];
+	const long pauses = 10;
+	long long total = 0;
+	char *body = NULL;
+	size_t slice = rate / pauses < (long)sizeof(buffer) ? rate / pauses : (long)sizeof(buffer);
+	ssize_t n;
+	int fd;
+
+	words = stderr;
+	fd = connected(ip, port);
+	if (fd < 0)
+		return 1;
+	dprintf(fd, "GET %s HTTP/1.0\r\n\r\n", path);
+	while ((n = recv(fd, buffer, slice, MSG_WAITALL)) > 0) {
+		char *from = buffer;
+
+		if (!body) {
+			/* A slice is larger than the head of any answer. */
+			body = memmem(buffer, n, "\r\n\r\n", 4);
+			if (!body)
+				break;
+			from = body + 4;
+		}
+		if (fwrite(from, 1, buffer + n - from, stdout) != (size_t)(buffer + n - from))
+			return 2;
+		total += buffer + n - from;
+		fflush(stdout);
+		usleep(1000000 / pauses);
+	}
+	say("read %lld bytes, then %s", total, n ? strerrorname_np(errno) : "EOF");
+	close(fd);
+	return n || !body;
+}
+
 static int lines(const char *ip, const char *port, const char *path)
 {
 	char line[256];
@@ -181,6 +219,9 @@ static int answer(const char *ip, const char *port)
 
 int main(int argc, char **argv)
 {
+	words = stdout;
+	if (argc == 6 && !strcmp(argv[1], "slow"))
+		return slow(argv[2], argv[3], argv[4], atol(argv[5]));
 	if (argc == 5 && !strcmp(argv[1], "get"))
 		return get(argv[2], argv[3], argv[4]);
 	if (argc == 5 && !strcmp(argv[1], "lines"))
@@ -191,6 +232,6 @@ int main(int argc, char **argv)
 		return hold(argv[2], argv[3]);
 	if (argc == 4 && !strcmp(argv[1], "accept"))
 		return answer(argv[2], argv[3]);
-	fprintf(stderr, "speak: get IP PORT PATH | lines IP PORT PATH | ask IP PORT WORD | hold IP PORT | accept IP PORT\n");
+	fprintf(stderr, "speak: get IP PORT PATH | slow IP PORT PATH RATE | lines IP PORT PATH | ask IP PORT WORD | hold IP PORT | accept IP PORT\n");
 	return 2;
 }
