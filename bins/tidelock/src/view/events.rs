@@ -145,30 +145,6 @@ fn tell_of_control(kind: Kind) -> Told {
             )
         }
         Kind::AttestRefused(refused) => attest_refused(refused),
-        Kind::NodeAttested(node) => told(
-            "node-attested",
-            format!("joined from {}", node.remote),
-            json!({
-                "remote": node.remote,
-                "serial": hex(&node.serial),
-                "not_after": span::rfc3339(node.not_after_unix_secs),
-            }),
-        ),
-        Kind::NodeRenewed(node) => told(
-            "node-renewed",
-            format!("serial {}", hex(&node.serial)),
-            json!({"serial": hex(&node.serial), "not_after": span::rfc3339(node.not_after_unix_secs)}),
-        ),
-        Kind::NodeConnected(node) => told(
-            "node-connected",
-            format!("from {}", node.remote),
-            json!({"remote": node.remote}),
-        ),
-        Kind::NodeDisconnected(node) => told(
-            "node-disconnected",
-            node.reason.clone(),
-            json!({"reason": node.reason}),
-        ),
         Kind::SvidIssued(svid) => told(
             "svid-issued",
             format!("{} serial {}", svid.spiffe_id, hex(&svid.serial)),
@@ -196,6 +172,37 @@ fn tell_of_control(kind: Kind) -> Told {
             "events-lost",
             format!("{} events", lost.count),
             json!({"count": lost.count}),
+        ),
+        node => tell_of_membership(node),
+    }
+}
+
+/// Nodes that come and go.
+fn tell_of_membership(kind: Kind) -> Told {
+    match kind {
+        Kind::NodeAttested(node) => told(
+            "node-attested",
+            format!("joined from {}", node.remote),
+            json!({
+                "remote": node.remote,
+                "serial": hex(&node.serial),
+                "not_after": span::rfc3339(node.not_after_unix_secs),
+            }),
+        ),
+        Kind::NodeRenewed(node) => told(
+            "node-renewed",
+            format!("serial {}", hex(&node.serial)),
+            json!({"serial": hex(&node.serial), "not_after": span::rfc3339(node.not_after_unix_secs)}),
+        ),
+        Kind::NodeConnected(node) => told(
+            "node-connected",
+            format!("from {}", node.remote),
+            json!({"remote": node.remote}),
+        ),
+        Kind::NodeDisconnected(node) => told(
+            "node-disconnected",
+            node.reason.clone(),
+            json!({"reason": node.reason}),
         ),
         other => told("unknown", format!("{other:?}"), Value::Null),
     }

@@ -152,6 +152,11 @@ impl Agent {
             ToAgent::Exit { subject, .. } => self.subjects.exit(*subject, now, &mut self.out),
             ToAgent::Csr { identity, key, der } => {
                 self.identities.csr(*identity, *key, der, &mut self.out);
+                // The kernel has this identity for sure now.
+                let (subjects, reference, out) = self.appraisal();
+                if let Some(reference) = reference {
+                    subjects.appraise_refused(reference, now, out);
+                }
             }
             ToAgent::Installed {
                 identity,

@@ -140,9 +140,32 @@ impl Subjects {
 
     /// Appraises every process that was not yet answered at the generation in force.
     pub(super) fn appraise_all(&mut self, reference: Reference<'_>, now: Now, out: &mut Out) {
-        self.again.clear();
-        let ids: Vec<u64> = self.by_id.keys().copied().collect();
+        let generation = reference.desired.generation;
+        let open = |subject: &Subject| subject.answered != generation;
+        self.appraise_where(open, reference, now, out);
+    }
+
+    /// Appraises every process whose answer the kernel refused: what it lacked it may have now.
+    pub(super) fn appraise_refused(&mut self, reference: Reference<'_>, now: Now, out: &mut Out) {
+        self.appraise_where(|subject| subject.refusals > 0, reference, now, out);
+    }
+
+    fn appraise_where(
+        &mut self,
+        wanted: impl Fn(&Subject) -> bool,
+        reference: Reference<'_>,
+        now: Now,
+        out: &mut Out,
+    ) {
+        let mut ids = Vec::new();
+        for (id, subject) in &mut self.by_id {
+            if wanted(subject) {
+                subject.refusals = 0;
+                ids.push(*id);
+            }
+        }
         for id in ids {
+            self.again.remove(&id);
             self.appraise(id, reference, now, out);
         }
     }
@@ -216,11 +239,7 @@ impl Subjects {
             }
             Appraised::NoMatch => None,
         };
-        if subject.answered > 0 {
-            subject.refusals = 0;
-        }
         subject.answered = generation;
-        let before = subject.grant.take();
         match matched {
             Some((number, entry)) => {
                 let grant = Granted {
@@ -231,38 +250,36 @@ impl Subjects {
                     at_unix_ns: now.wall_unix_ns,
                     took_ns: subject.process.waited_ns(now),
                 };
-                out.push(Output::Write(Command::Grant {
-                    subject: id,
-                    generation,
-                    identity: number,
-                }));
-                subject.grant(grant, before, now, out);
+                subject.grant(grant, now, out);
             }
-            None => {
-                out.push(Output::Write(Command::Refuse {
-                    subject: id,
-                    generation,
-                    reason: DenyReason::NotGranted,
-                }));
-                if let Some(before) = before {
-                    ended(
-                        id,
-                        before.entry,
-                        "no identity matches the process any more",
-                        now,
-                        out,
-                    );
-                }
-            }
+            None => subject.refuse(generation, now, out),
         }
     }
 }
 
 impl Subject {
-    /// Notes a grant; tells of it if it is another one than before.
-    fn grant(&mut self, mut grant: Granted, before: Option<Granted>, now: Now, out: &mut Out) {
+    fn refuse(&mut self, generation: u64, now: Now, out: &mut Out) {
+        let subject = self.process.subject;
+        out.push(Output::Write(Command::Refuse {
+            subject,
+            generation,
+            reason: DenyReason::NotGranted,
+        }));
+        if let Some(before) = self.grant.take() {
+            const WHY: &str = "no identity matches the process any more";
+            ended(subject, before.entry, WHY, now, out);
+        }
+    }
+
+    /// Grants; tells of it if it is another grant than before.
+    fn grant(&mut self, mut grant: Granted, now: Now, out: &mut Out) {
         let id = self.process.subject;
-        match before {
+        out.push(Output::Write(Command::Grant {
+            subject: id,
+            generation: grant.generation,
+            identity: grant.number,
+        }));
+        match self.grant.take() {
             Some(before) if before.number == grant.number => {
                 (grant.at_unix_ns, grant.took_ns) = (before.at_unix_ns, before.took_ns);
             }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use tidelock_kabi::{
-    Command, Evidence, EvidenceFlags, KernelEnd, Refused, RefusedReason, ToAgent, ToKernel,
+    Command, Evidence, EvidenceFlags, KernelEnd, Refused, RefusedReason, Svid, ToAgent, ToKernel,
 };
 
 use super::catalogue::Program;
@@ -25,6 +25,8 @@ pub(super) struct Kernel {
     pub(super) complaints: Vec<String>,
     /// The next configuration is refused, as if there were no memory.
     pub(super) out_of_memory: bool,
+    /// So many requests for keys are refused.
+    pub(super) no_keys: u32,
 }
 
 #[derive(Debug)]
@@ -136,43 +138,9 @@ impl Kernel {
                 identity,
                 spiffe_id,
             } => {
-                self.last_key += 1;
-                let key = self.last_key;
-                let held = self.identities.entry(identity).or_default();
-                if held.spiffe_id != spiffe_id {
-                    *held = Identity {
-                        spiffe_id: spiffe_id.to_owned(),
-                        ..Identity::default()
-                    };
-                }
-                held.fresh = Some(key);
-                self.send(&ToAgent::Csr {
-                    identity,
-                    key,
-                    der: &key.to_le_bytes(),
-                });
+                self.make_key(identity, spiffe_id)?;
             }
-            ToKernel::Svid(svid) => {
-                let held = self
-                    .identities
-                    .get_mut(&svid.identity)
-                    .ok_or(RefusedReason::Unknown)?;
-                if held.fresh != Some(svid.key) {
-                    return Err(RefusedReason::Unknown);
-                }
-                let leaf = svid.chain.get(0).unwrap();
-                let (serial, not_after) = leaf.split_at(8);
-                held.fresh = None;
-                held.svid = Some((
-                    serial.to_vec(),
-                    i64::from_le_bytes(not_after.try_into().unwrap()),
-                ));
-                self.send(&ToAgent::Installed {
-                    identity: svid.identity,
-                    key: svid.key,
-                    serial,
-                });
-            }
+            ToKernel::Svid(svid) => self.install(&svid)?,
             ToKernel::Grant {
                 subject,
                 generation,
@@ -195,6 +163,52 @@ impl Kernel {
             }
             ToKernel::Drain => {}
         }
+        Ok(())
+    }
+
+    fn make_key(&mut self, identity: u32, spiffe_id: &str) -> Result<(), RefusedReason> {
+        if self.no_keys > 0 {
+            self.no_keys -= 1;
+            return Err(RefusedReason::NoMemory);
+        }
+        self.last_key += 1;
+        let key = self.last_key;
+        let held = self.identities.entry(identity).or_default();
+        if held.spiffe_id != spiffe_id {
+            *held = Identity {
+                spiffe_id: spiffe_id.to_owned(),
+                ..Identity::default()
+            };
+        }
+        held.fresh = Some(key);
+        self.send(&ToAgent::Csr {
+            identity,
+            key,
+            der: &key.to_le_bytes(),
+        });
+        Ok(())
+    }
+
+    fn install(&mut self, svid: &Svid<'_>) -> Result<(), RefusedReason> {
+        let held = self
+            .identities
+            .get_mut(&svid.identity)
+            .ok_or(RefusedReason::Unknown)?;
+        if held.fresh != Some(svid.key) {
+            return Err(RefusedReason::Unknown);
+        }
+        let leaf = svid.chain.get(0).unwrap();
+        let (serial, not_after) = leaf.split_at(8);
+        held.fresh = None;
+        held.svid = Some((
+            serial.to_vec(),
+            i64::from_le_bytes(not_after.try_into().unwrap()),
+        ));
+        self.send(&ToAgent::Installed {
+            identity: svid.identity,
+            key: svid.key,
+            serial,
+        });
         Ok(())
     }
 

@@ -19,6 +19,7 @@ enum Step {
     ClockAhead(u64),
     SmallQueue(usize),
     OutOfMemory,
+    NoKeys(u32),
 }
 
 fn program() -> impl Strategy<Value = Program> {
@@ -54,6 +55,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (0_u64..7200).prop_map(Step::ClockAhead),
         1 => prop_oneof![2_usize..6, Just(usize::MAX)].prop_map(Step::SmallQueue),
         1 => Just(Step::OutOfMemory),
+        1 => (1_u32..40).prop_map(Step::NoKeys),
     ]
 }
 
@@ -69,6 +71,7 @@ fn play(world: &mut World, step: Step) {
         Step::ClockAhead(secs) => world.jump_wall_clock(secs),
         Step::SmallQueue(max) => world.kernel.queue_max = max,
         Step::OutOfMemory => world.kernel.out_of_memory = true,
+        Step::NoKeys(requests) => world.kernel.no_keys = requests,
     }
 }
 
@@ -84,6 +87,7 @@ proptest! {
         }
         world.kernel.queue_max = usize::MAX;
         world.kernel.out_of_memory = false;
+        world.kernel.no_keys = 0;
         world.slowness = Duration::from_millis(50);
         world.settled();
     }

@@ -291,6 +291,21 @@ fn a_refused_configuration_leaves_the_one_before_in_force_and_is_tried_again_if_
 }
 
 #[test]
+fn a_process_is_granted_once_the_kernel_could_make_the_key_however_late() {
+    let mut world = World::new(1);
+    world.kernel.no_keys = 5;
+    world.apply(Plan {
+        on: 0b00_0001,
+        ..ALL
+    });
+    world.exec(10, A);
+    world.pass(secs(8));
+    assert_eq!(answer(&world, 10), None);
+    world.pass(secs(30));
+    assert_eq!(answer(&world, 10).as_deref(), Some("spiffe://td/v0/a"));
+}
+
+#[test]
 fn a_clock_set_ahead_renews_what_it_would_have_let_expire() {
     let mut world = World::new(1);
     world.apply(Plan {
