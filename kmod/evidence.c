@@ -10,6 +10,7 @@
 #include <linux/mm.h>
 #include <linux/namei.h>
 #include <linux/nsproxy.h>
+#include <linux/pid_namespace.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/task.h>
 #include <linux/ktime.h>
@@ -36,11 +37,36 @@ static bool unhashable(struct file *exe)
 	return d_unlinked(exe->f_path.dentry);
 }
 
+static void root_of(struct task_struct *task, struct path *root)
+{
+	memset(root, 0, sizeof(*root));
+	task_lock(task);
+	if (task->fs)
+		get_fs_root(task->fs, root);
+	task_unlock(task);
+}
+
+/* chroot leaves the mount namespace as it is, and makes any path say anything. */
+static bool at_host_root(struct task_struct *task)
+{
+	struct path own, host;
+	bool same;
+
+	root_of(task, &own);
+	root_of(init_pid_ns.child_reaper, &host);
+	same = own.dentry && path_equal(&own, &host);
+	path_put(&own);
+	path_put(&host);
+	return same;
+}
+
 static void namespaces(struct task_struct *task, struct tl_evidence *ev)
 {
+	bool rooted = at_host_root(task);
+
 	task_lock(task);
 	if (task->nsproxy) {
-		if (task->nsproxy->mnt_ns == init_task.nsproxy->mnt_ns)
+		if (rooted && task->nsproxy->mnt_ns == init_task.nsproxy->mnt_ns)
 			ev->flags |= TL_EV_HOST_MNT;
 		if (!net_eq(task->nsproxy->net_ns, &init_net))
 			ev->net_ns = task->nsproxy->net_ns->ns.inum;
