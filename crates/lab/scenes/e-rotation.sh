@@ -45,7 +45,8 @@ running() { ! grep -q ' then ' long.err; }
 running || fail "the transfer ended before the third rotation: $(cat long.err)"
 serials "$first"
 [ "$(serials "$first" | sort | uniq -d | wc -l)" = 0 ] || fail "a serial number was used twice"
-serials "$from" | grep -qx "$began" && fail "a rotation brought the serial that the flow began with"
+serials "$from" >since.txt
+grep -qx "$began" since.txt && fail "a rotation brought the serial that the flow began with"
 [ "$(flow_serial)" = "$began" ] || fail "the live flow changed its SVID"
 
 say "the next connection, while the transfer goes on"
@@ -58,7 +59,8 @@ has_next() { [ -n "$(next_serial)" ]; }
 eventually 60 has_next || fail "the next connection does not use a new SVID: $(cat next.err)"
 used=$(next_serial)
 # A renewal may have come between the two looks.
-{ echo "$newest"; serials "$from" | sed -n "/^$newest\$/,\$p"; } | grep -qx "$used" ||
+serials "$from" | sed -n "/^$newest\$/,\$p" >newest.txt
+grep -qx "$used" newest.txt ||
     fail "the next connection used $used, not the newest, $newest"
 kill $next
 wait $next

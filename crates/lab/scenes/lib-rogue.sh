@@ -44,7 +44,7 @@ rogue_control() {
 }
 
 rogue_listens() { eventually 60 rogue_socket "$1" || fail "the rogue does not listen"; }
-rogue_socket() { ip netns exec "$ROGUE_LINK" ss -Hltn "sport = :$1" | grep -q .; }
+rogue_socket() { ip netns exec "$ROGUE_LINK" ss -Hltn "sport = :$1" | grep . >/dev/null; }
 
 # rogue_serve NAME PORT [refusing]: a TLS 1.3 server with NAME's SVID; what it is told is in rogue.got. A refusing one
 # trusts nobody, so it refuses the client's certificate: with an alert, when the client has sent all of its handshake.

@@ -7,7 +7,8 @@ CURL_CALLS=socket,bind,connect,getsockopt,setsockopt,getsockname,getpeername,sen
 
 # traced DIR: runs the programs; DIR/*.out is what they printed, DIR/*.calls the system calls they made.
 traced() {
-    local dir=$1 server port=$((TRACED_PORT + 20)) program
+    local dir=$1 server port=$((TRACED_PORT + 20)) program strace
+    strace=$(command -v strace)
     rm -rf "$dir"
     mkdir -p "$dir"
     echo "a page for everyone" >"$dir/page"
@@ -18,10 +19,10 @@ traced() {
         sleep 0.1
     done
     # Neither the scene's environment nor the descriptors that it has open are theirs.
-    strace -f -ff -e "trace=$CURL_CALLS" -o "$dir/curl" env -i "$(command -v curl)" -sS "http://127.0.0.1:$port/page" >"$dir/curl.out" 2>&1 3>&- 4>&-
+    env -i "$strace" -f -ff -e "trace=$CURL_CALLS" -o "$dir/curl" "$(command -v curl)" -sS "http://127.0.0.1:$port/page" >"$dir/curl.out" 2>&1 3>&- 4>&-
     kill $server
     wait $server 2>/dev/null
-    strace -f -ff -o "$dir/plain" env -i "$(command -v plain)" $TRACED_PORT >"$dir/plain.out" 2>&1 3>&- 4>&-
+    env -i "$strace" -f -ff -o "$dir/plain" "$(command -v plain)" $TRACED_PORT >"$dir/plain.out" 2>&1 3>&- 4>&-
     for program in plain curl; do
         python3 /lab/scenes/tools/traced.py "$dir/$program" >"$dir/$program.calls"
     done

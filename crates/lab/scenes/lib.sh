@@ -1,5 +1,6 @@
 # What the scenes share. Sourced by each of them.
 # Bash's own variables and a few of run.sh's: SCENE, SCENE_DIR, SCENE_PAIR, SCENE_SABOTAGE, SCENE_TOOLS.
+# No `grep -q` at the end of a pipe: it leaves early, and with pipefail whoever still writes to it fails the pipe.
 set -u -o pipefail
 cd "$SCENE_DIR" || exit 1
 
@@ -78,10 +79,10 @@ serve() {
     listening "$1" "$6" "$pid" && echo "$pid"
 }
 
-# listening NODE PORT PID
+# listening NODE PORT PID: waits until that process does.
 listening() {
     on "$1" "for i in \$(seq 600); do
-        ss -Hltn 'sport = :$2' | grep -q . && exit 0
+        ss -Hltnp 'sport = :$2' | grep -q 'pid=$3,' && exit 0
         kill -0 $3 2>/dev/null || exit 1
         sleep 0.05
     done; exit 1" || { echo "nothing listens on port $2 of node $1"; return 1; }

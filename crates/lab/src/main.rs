@@ -29,7 +29,8 @@ const USAGE: &str = "\
 cargo lab demo [OPTION]...        show what Tidelock does, scene by scene, in one boot
     --kernel V        6.1, 6.12 (default) or newest
     --pair[=V]        scenes b to e between two machines, captured on the link
-    --sabotage SCENE  break what the scene tests: then exactly that scene must fail
+    --sabotage SCENE  break what the scene tests: then exactly that scene must fail;
+                      `each` breaks every scene's in turn, and all must fail
     --only a,b        just these, in this order
 cargo lab test [OPTION]...        run every check: on this machine, then in virtual ones
     --host-only       nothing that boots a kernel

@@ -13,7 +13,7 @@ use crate::kernel::Kernel;
 use crate::places::Places;
 use crate::say::{say, seconds};
 use crate::vm;
-use options::Scene;
+use options::{Sabotage, Scene};
 use report::Report;
 use std::fs;
 use std::time::{Duration, Instant};
@@ -86,7 +86,7 @@ fn machine(places: &Places, options: &Options) -> Result<vm::Options> {
     let mut machine = vm::Options::new(scenes.join("run.sh"));
     machine.kernel = options.kernel;
     machine.pair = options.pair;
-    machine.sabotage = options.sabotage.map(|scene| scene.letter.to_string());
+    machine.sabotage = options.sabotage.map(Sabotage::word);
     machine.timeout = TIMEOUT;
     machine.memory_mib = MEMORY_MIB;
     machine.copy = vec![scenes, tools::build(places)?];
@@ -105,23 +105,29 @@ fn kernel_names(places: &Places, options: &Options) -> Result<String> {
 /// Every scene ran; all passed or, with a sabotage, exactly the sabotaged one failed.
 fn is_good(options: &Options, played: &[Played]) -> bool {
     let ran: Vec<Scene> = played.iter().map(|one| one.scene).collect();
-    ran == options.scenes
-        && played
-            .iter()
-            .all(|one| one.pass != (options.sabotage == Some(one.scene)))
+    let to_fail = |scene| {
+        options
+            .sabotage
+            .is_some_and(|sabotage| sabotage.hits(scene))
+    };
+    ran == options.scenes && played.iter().all(|one| one.pass != to_fail(one.scene))
 }
 
 fn verdict(options: &Options, good: bool) -> String {
     match (options.sabotage, good) {
         (None, true) => "every scene passed".to_owned(),
         (None, false) => "not every scene passed".to_owned(),
-        (Some(scene), true) => {
+        (Some(Sabotage::Of(scene)), true) => {
             format!("the sabotage of `{}` was caught, by it alone", scene.file())
         }
-        (Some(scene), false) => format!(
-            "the sabotage of `{}` was not caught by it alone",
-            scene.file()
-        ),
+        (Some(Sabotage::Of(scene)), false) => {
+            format!(
+                "the sabotage of `{}` was not caught by it alone",
+                scene.file()
+            )
+        }
+        (Some(Sabotage::Each), true) => "every sabotage was caught".to_owned(),
+        (Some(Sabotage::Each), false) => "not every sabotage was caught".to_owned(),
     }
 }
 
@@ -149,9 +155,12 @@ mod tests {
         assert!(is_good(&options, &[played(b, true), played(c, true)]));
         assert!(!is_good(&options, &[played(b, true), played(c, false)]));
         assert!(!is_good(&options, &[played(b, true)]));
-        options.sabotage = Some(c);
+        options.sabotage = Some(Sabotage::Of(c));
         assert!(is_good(&options, &[played(b, true), played(c, false)]));
         assert!(!is_good(&options, &[played(b, false), played(c, false)]));
         assert!(!is_good(&options, &[played(b, true), played(c, true)]));
+        options.sabotage = Some(Sabotage::Each);
+        assert!(is_good(&options, &[played(b, false), played(c, false)]));
+        assert!(!is_good(&options, &[played(b, true), played(c, false)]));
     }
 }

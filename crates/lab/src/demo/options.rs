@@ -55,6 +55,37 @@ impl Scene {
     }
 }
 
+/// Whose mechanism is broken, while they run.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Sabotage {
+    /// This scene's.
+    Of(Scene),
+    /// Each scene's, in turn: one boot, and every scene must fail.
+    Each,
+}
+
+impl Sabotage {
+    /// Whether this scene is to fail.
+    pub(crate) fn hits(self, scene: Scene) -> bool {
+        self == Self::Each || self == Self::Of(scene)
+    }
+
+    /// How the guest is told.
+    pub(crate) fn word(self) -> String {
+        match self {
+            Self::Of(scene) => scene.letter.to_string(),
+            Self::Each => "each".to_owned(),
+        }
+    }
+
+    fn parse(word: &str) -> Result<Self> {
+        match word {
+            "each" => Ok(Self::Each),
+            _ => Scene::parse(word).map(Self::Of),
+        }
+    }
+}
+
 /// What is to be shown.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Options {
@@ -62,8 +93,8 @@ pub(crate) struct Options {
     pub kernel: Line,
     /// Between two machines; the second has this kernel.
     pub pair: Option<Line>,
-    /// The scene whose mechanism is broken while it runs.
-    pub sabotage: Option<Scene>,
+    /// What is broken.
+    pub sabotage: Option<Sabotage>,
     /// Which scenes, in order.
     pub scenes: Vec<Scene>,
 }
@@ -99,7 +130,7 @@ impl Options {
             };
             match name {
                 "--kernel" => options.kernel = Line::parse(&value()?)?,
-                "--sabotage" => options.sabotage = Some(Scene::parse(&value()?)?),
+                "--sabotage" => options.sabotage = Some(Sabotage::parse(&value()?)?),
                 "--only" => only = Some(list(&value()?)?),
                 "--pair" => match &inline {
                     Some(kernel) => options.pair = Some(Line::parse(kernel)?),
@@ -130,7 +161,7 @@ impl Options {
             None => self.scenes.retain(fits),
         }
         match self.sabotage {
-            Some(scene) if !self.scenes.contains(&scene) => {
+            Some(Sabotage::Of(scene)) if !self.scenes.contains(&scene) => {
                 let what = format!(
                     "scene `{}` is to be sabotaged and does not run",
                     scene.file()
@@ -189,5 +220,6 @@ mod tests {
     fn a_sabotaged_scene_has_to_run() {
         assert!(parse("--sabotage d").is_ok());
         assert!(parse("--sabotage d --only e").is_err());
+        assert!(parse("--sabotage each --only e").is_ok());
     }
 }

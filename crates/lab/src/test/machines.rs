@@ -72,86 +72,78 @@ pub(crate) fn pair(
     play(places, tier, &["--kernel", lines[0].label(), &pair], filter)
 }
 
-/// Each scene with its mechanism broken: it has to fail.
+/// Each scene with its mechanism broken, in one boot: all have to fail.
 ///
 /// # Errors
-/// When a machine cannot be set up.
+/// When the machine cannot be set up.
 pub(crate) fn sabotage(places: &Places, tier: &str, line: Line, filter: &Filter) -> Result<Tally> {
-    let mut tally = Tally::default();
-    let scenes = scene_files(&["--kernel", line.label()])?;
-    for scene in unproven::leave_out(scenes, tier, filter, &mut tally) {
-        if !filter.takes(tier, &scene) {
-            continue;
-        }
-        let words = [
-            "--kernel",
-            line.label(),
-            "--sabotage",
-            &scene,
-            "--only",
-            &scene,
-        ];
-        match demo::run(places, &options(&words)?) {
-            Ok(outcome) if outcome.good => tally.passed += 1,
-            Ok(outcome) => tally.fail(scene, unnoticed(&outcome)),
-            Err(failure) => tally.fail(scene, failure.to_string()),
+    let words = ["--kernel", line.label()];
+    let (wanted, mut tally) = wanted(&words, tier, filter)?;
+    if wanted.is_empty() {
+        return Ok(tally);
+    }
+    let only = wanted.join(",");
+    let words = [&words[..], &["--sabotage", "each", "--only", &only]].concat();
+    let outcome = demo::run(places, &options(&words)?)?;
+    for scene in wanted {
+        match played(&outcome, &scene) {
+            Some(played) if played.pass => {
+                let why = "it passed although its mechanism was broken";
+                tally.fail(scene, format!("{why}: {}", played.detail));
+            }
+            Some(_) => tally.passed += 1,
+            None => tally.fail(scene, "it did not run"),
         }
     }
+    check_log(&mut tally, &outcome);
     Ok(tally)
 }
 
-fn unnoticed(outcome: &Outcome) -> String {
-    match outcome.played.first() {
-        Some(played) if played.pass => {
-            format!(
-                "it passed although its mechanism was broken: {}",
-                played.detail
-            )
-        }
-        Some(_) => "it failed, but the kernel log has more than that".to_owned(),
-        None => "it did not run".to_owned(),
-    }
+fn played<'a>(outcome: &'a Outcome, scene: &str) -> Option<&'a demo::Played> {
+    outcome
+        .played
+        .iter()
+        .find(|played| played.scene.file() == scene)
 }
 
-fn play(places: &Places, tier: &str, words: &[&str], filter: &Filter) -> Result<Tally> {
-    let wanted: Vec<String> = scene_files(words)?
+/// A run in which every scene did as it should and which is not good has something in its kernel log.
+fn check_log(tally: &mut Tally, outcome: &Outcome) {
+    if tally.failed.is_empty() && !outcome.good {
+        tally.fail("kernel log", "it holds what it should not (see above)");
+    }
+    tally.notes.push(outcome.kernel.clone());
+}
+
+/// The scenes to be played, and a tally of those that are left out.
+fn wanted(words: &[&str], tier: &str, filter: &Filter) -> Result<(Vec<String>, Tally)> {
+    let mut tally = Tally::default();
+    let scenes: Vec<String> = scene_files(words)?
         .into_iter()
         .filter(|scene| filter.takes(tier, scene))
         .collect();
-    let mut left_out = Tally::default();
-    let wanted = unproven::leave_out(wanted, tier, filter, &mut left_out);
+    let scenes = unproven::leave_out(scenes, tier, filter, &mut tally);
+    Ok((scenes, tally))
+}
+
+fn play(places: &Places, tier: &str, words: &[&str], filter: &Filter) -> Result<Tally> {
+    let (wanted, mut tally) = wanted(words, tier, filter)?;
     if wanted.is_empty() {
-        return Ok(left_out);
+        return Ok(tally);
     }
     let only = wanted.join(",");
     let outcome = demo::run(places, &options(&[words, &["--only", &only]].concat())?)?;
     let report = places.lab.join("demo.json");
     let kept = places.lab.join(format!("test-{tier}.json"));
     fs::copy(&report, &kept).doing("copy", &report)?;
-    let mut tally = tally(&outcome, &wanted);
-    tally.skipped = left_out.skipped;
-    tally.notes.extend(left_out.notes);
-    Ok(tally)
-}
-
-fn tally(outcome: &Outcome, wanted: &[String]) -> Tally {
-    let mut tally = Tally::default();
     for scene in wanted {
-        match outcome
-            .played
-            .iter()
-            .find(|played| played.scene.file() == *scene)
-        {
+        match played(&outcome, &scene) {
             Some(played) if played.pass => tally.passed += 1,
-            Some(played) => tally.fail(scene.as_str(), played.detail.as_str()),
-            None => tally.fail(scene.as_str(), "it did not run"),
+            Some(played) => tally.fail(scene, played.detail.as_str()),
+            None => tally.fail(scene, "it did not run"),
         }
     }
-    if tally.failed.is_empty() && !outcome.good {
-        tally.fail("kernel log", "it holds what it should not (see above)");
-    }
-    tally.notes.push(outcome.kernel.clone());
-    tally
+    check_log(&mut tally, &outcome);
+    Ok(tally)
 }
 
 /// The scenes that such a run would play.
