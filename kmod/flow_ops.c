@@ -8,6 +8,7 @@
 #include <linux/splice.h>
 #include <linux/uio.h>
 #include <net/tcp.h>
+#include <net/tls.h>
 #include <uapi/linux/tls.h>
 
 #include "tidelock.h"
@@ -288,6 +289,20 @@ static ssize_t flow_splice_read(struct socket *sock, loff_t *pos, struct pipe_in
 	return n ? n : ended(flow);
 }
 
+/*
+ * Some kernels' tls.ko reads the connection by this when buffers run short. It
+ * takes bytes from under kTLS, so nobody else may: kcm would too.
+ */
+static int flow_read_sock(struct sock *sk, read_descriptor_t *desc, sk_read_actor_t actor)
+{
+	struct tls_context *ctx = tls_get_ctx(sk);
+	struct tls_sw_context_rx *rx = ctx ? tls_sw_ctx_rx(ctx) : NULL;
+
+	if (!rx || desc->arg.data != &rx->strp)
+		return -EOPNOTSUPP;
+	return tcp_read_sock(sk, desc, actor);
+}
+
 static __poll_t flow_poll(struct file *file, struct socket *sock, struct poll_table_struct *wait)
 {
 	struct tl_flow *flow = tl_flow_of(sock);
@@ -385,6 +400,7 @@ void tl_flow_ops_init(struct tl_flow *flow)
 		.recvmsg = flow_recvmsg,
 		.mmap = sock_no_mmap,
 		.splice_read = flow_splice_read,
+		.read_sock = flow_read_sock,
 		.set_rcvlowat = plain->set_rcvlowat,
 	};
 }
