@@ -73,6 +73,13 @@ static inline struct file *tl_exe_file(struct mm_struct *mm)
 	return file;
 }
 
+/* No flags of a mapping: they were a number before they got a type of their own. */
+#ifdef EMPTY_VMA_FLAGS
+#define TL_NO_VMA_FLAGS EMPTY_VMA_FLAGS
+#else
+#define TL_NO_VMA_FLAGS 0
+#endif
+
 /* sched_process_exit tells whether the group ended from 6.16 on. */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 16, 0)
 #define TL_EXIT_PARAMS void *data, struct task_struct *task, bool group_dead

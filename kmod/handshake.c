@@ -357,7 +357,7 @@ static enum outcome begin_handshake(struct tl_flow *flow, struct tl_lane *lane)
 	return ON;
 }
 
-static enum outcome finish_handshake(struct tl_flow *flow)
+static enum outcome finish_handshake(struct tl_flow *flow, struct tl_lane *lane)
 {
 	struct tl_str own = tl_str(flow->local_id), peer = tl_str(flow->peer_id);
 	struct tl_arena *cfg = tl_config_get();
@@ -373,7 +373,7 @@ static enum outcome finish_handshake(struct tl_flow *flow)
 		return refuse_for(flow, TL_R_NO_POLICY);
 	if (!allow)
 		return refuse(flow, d.reason, tl_rs_errno(d.reason), d.detail, d.detail_len);
-	if (tl_ktls_start(flow, flow->step))
+	if (tl_ktls_start(flow, lane))
 		return refuse_saying(flow, TL_R_INTERNAL, "the kernel's tls module does not take the keys");
 	return open_flow(flow);
 }
@@ -396,7 +396,7 @@ static enum outcome stage_handshake(struct tl_flow *flow, struct tl_lane *lane)
 	if (err && step->verdict == TL_ESTABLISHED)
 		return transport_broke(flow, err);
 	if (step->verdict == TL_ESTABLISHED)
-		return finish_handshake(flow);
+		return finish_handshake(flow, lane);
 	err = tl_wire_receive(flow);
 	if (!err) {
 		feed_engine(flow, lane);

@@ -58,17 +58,18 @@ int tl_ktls_attach(struct tl_flow *flow)
 	return err;
 }
 
-int tl_ktls_start(struct tl_flow *flow, struct tl_step *step)
+int tl_ktls_start(struct tl_flow *flow, struct tl_lane *lane)
 {
-	struct sock *sk = flow->sk;
+	int err, slot = tl_lane_index(lane);
+	struct tl_step *step = flow->step;
 	struct socket *stand_in;
-	int err = stand_in_begin(flow, &stand_in);
 
+	err = stand_in_begin(flow, &stand_in);
 	if (err)
 		return err;
-	err = sk->sk_prot->setsockopt(sk, SOL_TLS, TLS_TX, KERNEL_SOCKPTR(step->tx_info), step->tx_info_len);
+	err = tl_keypage_setsockopt(slot, flow->sk, TLS_TX, step->tx_info, step->tx_info_len);
 	if (!err)
-		err = sk->sk_prot->setsockopt(sk, SOL_TLS, TLS_RX, KERNEL_SOCKPTR(step->rx_info), step->rx_info_len);
+		err = tl_keypage_setsockopt(slot, flow->sk, TLS_RX, step->rx_info, step->rx_info_len);
 	stand_in_end(flow, stand_in);
 	memzero_explicit(step->tx_info, sizeof(step->tx_info));
 	memzero_explicit(step->rx_info, sizeof(step->rx_info));

@@ -13,13 +13,13 @@
 #include "arch/x86/lane.h"
 
 #define LANE_STACK (64 * 1024)
-#define LANES_MAX 64
 /* A dead lane keeps its stack until the thread is gone; more panics than this and the module stops shaking hands. */
 #define PANICS_MAX 32
 
 enum { JOB_QUEUED, JOB_AGAIN };
 
 struct tl_lane {
+	int index;
 	struct task_struct *task;
 	void *stack;
 	struct tl_arena *arena;		/* current while Rust runs */
@@ -33,7 +33,7 @@ struct lane_call {
 	void *arg;
 };
 
-static struct tl_lane *lanes[LANES_MAX];
+static struct tl_lane *lanes[TL_LANES_MAX];
 static int n_lanes;
 static atomic_t panics = ATOMIC_INIT(0);
 static atomic64_t high_water = ATOMIC64_INIT(0);
@@ -157,6 +157,11 @@ void tl_lane_call(struct tl_lane *lane, struct tl_arena *arena, void (*fn)(void 
 	memzero_explicit(lane->stack, LANE_STACK);
 }
 
+int tl_lane_index(const struct tl_lane *lane)
+{
+	return lane->index;
+}
+
 u64 tl_lane_stack_high_water(void)
 {
 	return atomic64_read(&high_water);
@@ -257,6 +262,7 @@ static struct tl_lane *lane_new(int i)
 
 	if (!lane)
 		return NULL;
+	lane->index = i;
 	lane->stack = vzalloc(LANE_STACK);
 	if (!lane->stack)
 		goto fail;
@@ -321,7 +327,7 @@ int tl_lanes_init(void)
 {
 	int i;
 
-	n_lanes = min_t(int, num_online_cpus(), LANES_MAX);
+	n_lanes = min_t(int, num_online_cpus(), TL_LANES_MAX);
 	for (i = 0; i < n_lanes; i++) {
 		lane_start(i);
 		if (!lanes[i]) {

@@ -117,9 +117,12 @@ static int __init tidelock_init(void)
 	err = tl_arena_init();
 	if (err)
 		return err;
-	err = tl_lanes_init();
+	err = tl_keypage_init();
 	if (err)
 		goto arenas;
+	err = tl_lanes_init();
+	if (err)
+		goto keypage;
 	err = tl_proc_init();
 	if (err)
 		goto lanes;
@@ -143,6 +146,8 @@ proc:
 	tl_proc_exit();
 lanes:
 	tl_lanes_exit();
+keypage:
+	tl_keypage_exit();
 arenas:
 	tl_arena_exit();
 	return err;
@@ -163,6 +168,7 @@ static void __exit tidelock_exit(void)
 	tl_listeners_exit();
 	tl_identities_exit();
 	tl_proc_exit();
+	tl_keypage_exit();
 	tl_arena_exit();
 }
 

@@ -47,6 +47,8 @@ void tl_arena_exit(void);
 
 /* ---- lane.c: worker threads, each with a private stack for Rust -------------- */
 
+#define TL_LANES_MAX 64
+
 struct tl_lane;
 
 /* A job runs on one worker at a time; queueing one that is queued or running makes it run again. */
@@ -66,6 +68,8 @@ void tl_job_queue(struct tl_job *job);
 void tl_lane_call(struct tl_lane *lane, struct tl_arena *arena, void (*fn)(void *arg), void *arg);
 /* The same from any process context: waits for a worker. 0, -EIO after a panic, -ENOMEM. */
 int tl_lane_run(struct tl_arena *arena, void (*fn)(void *arg), void *arg);
+/* Its number, below TL_LANES_MAX: no two lanes that live have the same. */
+int tl_lane_index(const struct tl_lane *lane);
 u64 tl_lane_stack_high_water(void);
 int tl_lanes_init(void);
 void tl_lanes_exit(void);
@@ -237,7 +241,7 @@ int tl_wire_receive(struct tl_flow *flow);
 void tl_flow_run(struct tl_lane *lane, struct tl_job *job);
 void tl_flow_panicked(struct tl_job *job);
 int tl_ktls_attach(struct tl_flow *flow);
-int tl_ktls_start(struct tl_flow *flow, struct tl_step *step);
+int tl_ktls_start(struct tl_flow *flow, struct tl_lane *lane);
 int tl_flow_connect(struct socket *sock, tl_sockaddr *addr, int len, int flags);
 int tl_refuse_fastopen(struct socket *sock, tl_sockaddr *addr, int len, int flags, int is_sendmsg);
 bool tl_flow_decide(struct tl_flow *flow, const void *cfg, struct tl_str client, struct tl_str server,
@@ -275,6 +279,14 @@ void tl_listener_kick(struct tl_listener *listener);
 /* Restores governed listeners to plain TCP: all, or those that `keep` does not want kept. */
 void tl_listeners_release(bool (*keep)(struct tl_listener *l));
 void tl_listeners_exit(void);
+
+/* ---- keypage.c: keys for tls.ko, by a pointer that it takes --------------------------------- */
+
+/* A SOL_TLS option of a socket; the slot is the calling lane's own. Sleeps; kernel threads only. */
+int tl_keypage_setsockopt(int slot, struct sock *sk, int option, const u8 *info, u32 len);
+/* In the context of the process that loads the module. */
+int tl_keypage_init(void);
+void tl_keypage_exit(void);
 
 /* ---- device.c ------------------------------------------------------------------------------------ */
 

@@ -211,6 +211,7 @@ fn is_complaint(line: &str) -> bool {
         "warning: the compiler differs",
         "warning: pahole version differs",
         "WARNING: Symbol version dump",
+        "WARNING: modpost: suppressed", // Of what is undefined, see above.
     ];
     let warns = line.contains("warning:") || line.contains("objtool:") || line.contains("WARNING:");
     warns
