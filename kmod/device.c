@@ -20,18 +20,26 @@
 #define RECORD_OUT_MAX 8192
 /* Records that wait for the agent; past it they are counted as lost and the agent starts over. */
 #define QUEUE_MAX 8192
+/* Of them, refusals: any local user can bring them about, and they must not push out what the agent has to know. */
+#define DENIALS_MAX 1024
+
+enum replay { REPLAY_DONE, REPLAY_SUBJECTS, REPLAY_FLOWS };
 
 struct out {
 	struct list_head node;
+	bool denial;
 	u64 len;
 	u8 bytes[];
 };
 
 static struct {
-	spinlock_t lock;		/* queue, queued, lost, open */
+	spinlock_t lock;		/* queue, queued, denials, lost, open */
 	struct list_head queue;
-	u32 queued;
+	u32 queued, denials;
 	u64 lost;
+	atomic64_t untold;		/* refusals since the last one that was told */
+	enum replay replay;		/* what a new session has still to learn; under reading, once it has begun */
+	u64 replayed;
 	bool open;
 	wait_queue_head_t wait;
 	struct mutex writing, reading;
@@ -61,6 +69,7 @@ static struct out *encode(struct tl_rec *rec)
 	if (len > 0)
 		out = kmalloc(struct_size(out, bytes, len), GFP_ATOMIC | __GFP_NOWARN);
 	if (out) {
+		out->denial = rec->kind == TL_REC_DENIED;
 		out->len = len;
 		memcpy(out->bytes, room, len);
 	}
@@ -68,27 +77,36 @@ static struct out *encode(struct tl_rec *rec)
 	return out;
 }
 
-void tl_device_send(const struct tl_rec *rec)
+static bool enqueue(const struct tl_rec *rec)
 {
 	struct tl_rec stamped = *rec;
+	struct out *out = encode(&stamped);
 	unsigned long flags;
-	struct out *out;
 	bool queued = false;
 
-	if (!READ_ONCE(dev.open))
-		return;
-	out = encode(&stamped);
 	spin_lock_irqsave(&dev.lock, flags);
-	if (dev.open && out && dev.queued < QUEUE_MAX && !dev.lost) {
+	if (dev.open && out && dev.queued < QUEUE_MAX && !dev.lost && (!out->denial || dev.denials < DENIALS_MAX)) {
 		list_add_tail(&out->node, &dev.queue);
 		dev.queued++;
+		dev.denials += out->denial;
 		queued = true;
-	} else if (dev.open) {
-		dev.lost++;
 	}
 	spin_unlock_irqrestore(&dev.lock, flags);
 	if (!queued)
 		kfree(out);
+	wake_up_interruptible(&dev.wait);
+	return queued;
+}
+
+void tl_device_send(const struct tl_rec *rec)
+{
+	unsigned long flags;
+
+	if (!READ_ONCE(dev.open) || enqueue(rec))
+		return;
+	spin_lock_irqsave(&dev.lock, flags);
+	dev.lost += dev.open;
+	spin_unlock_irqrestore(&dev.lock, flags);
 	wake_up_interruptible(&dev.wait);
 }
 
@@ -103,7 +121,15 @@ void tl_device_denied(struct tl_subject *subject, struct tl_rec *rec, u32 reason
 	rec->reason = reason;
 	rec->subject = subject ? subject->ev.subject : 0;
 	rec->detail = (struct tl_str){ detail, detail_len };
-	tl_device_send(rec);
+	if (!READ_ONCE(dev.open))
+		return;
+	if (READ_ONCE(dev.denials) >= DENIALS_MAX) {
+		atomic64_inc(&dev.untold);
+		return;
+	}
+	rec->count = atomic64_xchg(&dev.untold, 0);
+	if (!enqueue(rec))
+		atomic64_add(rec->count + 1, &dev.untold);
 }
 
 static void clear_queue(void)
@@ -114,6 +140,7 @@ static void clear_queue(void)
 	spin_lock_irq(&dev.lock);
 	list_splice_init(&dev.queue, &drop);
 	dev.queued = 0;
+	dev.denials = 0;
 	dev.lost = 0;
 	spin_unlock_irq(&dev.lock);
 	list_for_each_entry_safe(out, next, &drop, node)
@@ -133,6 +160,7 @@ static struct out *take(size_t space, int *err)
 	} else if (out) {
 		list_del(&out->node);
 		dev.queued--;
+		dev.denials -= out->denial;
 	}
 	spin_unlock_irq(&dev.lock);
 	return out;
@@ -153,9 +181,28 @@ static void queue_lost(void)
 		tl_device_send(&rec);
 }
 
+/* A new session learns what lives, one record for every one that it reads: so the queue holds, however many there are. */
+static void replay_next(void)
+{
+	switch (READ_ONCE(dev.replay)) {
+	case REPLAY_DONE:
+		return;
+	case REPLAY_SUBJECTS:
+		dev.replayed = tl_subject_announce_next(dev.replayed);
+		if (!dev.replayed)
+			WRITE_ONCE(dev.replay, REPLAY_FLOWS);
+		return;
+	case REPLAY_FLOWS:
+		dev.replayed = tl_flow_announce_next(dev.replayed);
+		if (!dev.replayed)
+			WRITE_ONCE(dev.replay, REPLAY_DONE);
+		return;
+	}
+}
+
 static bool readable(void)
 {
-	return !list_empty_careful(&dev.queue) || READ_ONCE(dev.lost);
+	return !list_empty_careful(&dev.queue) || READ_ONCE(dev.lost) || READ_ONCE(dev.replay);
 }
 
 /* Opener and caller both: a descriptor handed to a container does not carry the right along. */
@@ -176,9 +223,12 @@ static ssize_t device_read(struct file *file, char __user *buf, size_t space, lo
 		return -ERESTARTSYS;
 	while (!out && !err) {
 		queue_lost();
+		replay_next();
 		out = take(space, &err);
 		if (out || err)
 			break;
+		if (READ_ONCE(dev.replay))
+			continue;
 		if (file->f_flags & O_NONBLOCK)
 			err = -EAGAIN;
 		else if (wait_event_interruptible(dev.wait, readable()))
@@ -201,24 +251,15 @@ static __poll_t device_poll(struct file *file, struct poll_table_struct *wait)
 
 /* ---- from the agent -------------------------------------------------------------------------- */
 
-static void announce_flow(struct tl_flow *flow, void *arg)
-{
-	struct tl_rec rec = {};
-
-	tl_flow_describe(flow, &rec);
-	rec.kind = TL_REC_FLOW_OPENED;
-	tl_device_send(&rec);
-}
-
-/* A new session learns what lives: it may be the first, or the agent was restarted. */
+/* What lives is told as the session reads: it may be the first, or the agent was restarted. */
 static int hello(void)
 {
 	struct tl_rec rec = { .kind = TL_REC_HELLO, .generation = tl_config_generation() };
 
 	rec.body = tl_str(THIS_MODULE->version ? THIS_MODULE->version : "");
 	tl_device_send(&rec);
-	tl_subjects_replay();
-	tl_flows_each(announce_flow, NULL);
+	WRITE_ONCE(dev.replay, REPLAY_SUBJECTS);
+	wake_up_interruptible(&dev.wait);
 	return 0;
 }
 
@@ -317,6 +358,9 @@ static int device_open(struct inode *inode, struct file *file)
 	if (taken)
 		return -EBUSY;
 	clear_queue();
+	atomic64_set(&dev.untold, 0);
+	dev.replay = REPLAY_DONE;
+	dev.replayed = 0;
 	dev.out_seq = 0;
 	tl_rs_session_init(dev.session, tl_config_generation());
 	return nonseekable_open(inode, file);

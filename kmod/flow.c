@@ -216,17 +216,23 @@ void tl_flow_describe(struct tl_flow *flow, struct tl_rec *rec)
 	rec->peer_serial_len = flow->peer_serial_len;
 }
 
+static void tell_opened(struct tl_flow *flow)
+{
+	struct tl_rec rec = {};
+
+	tl_flow_describe(flow, &rec);
+	rec.kind = TL_REC_FLOW_OPENED;
+	tl_device_send(&rec);
+}
+
 void tl_flow_announce(struct tl_flow *flow)
 {
-	struct tl_rec rec = { .kind = TL_REC_FLOW_OPENED };
-
 	flow->opened_ns = ktime_get_real_ns();
 	mutex_lock(&live_lock);
 	flow->announced = true;
 	list_add_tail(&flow->live, &live);
 	mutex_unlock(&live_lock);
-	tl_flow_describe(flow, &rec);
-	tl_device_send(&rec);
+	tell_opened(flow);
 }
 
 static void retire(struct tl_flow *flow, u32 reason)
@@ -272,6 +278,19 @@ void tl_flows_each(void (*fn)(struct tl_flow *flow, void *arg), void *arg)
 		tl_flow_put(flow);
 		cond_resched();
 	}
+}
+
+u64 tl_flow_announce_next(u64 after)
+{
+	struct tl_flow *flow = next_live(after);
+	u64 id = 0;
+
+	if (flow) {
+		id = flow->id;
+		tell_opened(flow);
+		tl_flow_put(flow);
+	}
+	return id;
 }
 
 /* ---- the end ------------------------------------------------------------------------------------------ */

@@ -125,7 +125,7 @@ struct tl_rec {
 	u64 generation;
 	u64 key;
 	u64 seq;		/* REFUSED: the record refused */
-	u64 count;		/* LOST: records; APPLIED: flows cut */
+	u64 count;		/* LOST: records; APPLIED: flows cut; DENIED: refusals untold */
 	u32 at;			/* REFUSED: byte offset */
 	u32 identity;
 	u32 pid;

@@ -317,27 +317,31 @@ static int settle(u64 id, u64 generation, enum tl_grant grant, u32 identity, u32
 	return 0;
 }
 
+/* With a reference, or NULL. Ids grow along the list, so that a walk can let go of the lock. */
+static struct tl_subject *next_subject(u64 after)
+{
+	struct tl_subject *s, *next = NULL;
+
+	spin_lock_irq(&procs_lock);
+	list_for_each_entry(s, &subjects, node) {
+		if (s->ev.subject > after && kref_get_unless_zero(&s->ref)) {
+			next = s;
+			break;
+		}
+	}
+	spin_unlock_irq(&procs_lock);
+	return next;
+}
+
 void tl_subjects_each(void (*fn)(struct tl_subject *s, void *arg), void *arg)
 {
+	struct tl_subject *s;
 	u64 after = 0;
 
-	for (;;) {
-		struct tl_subject *s, *next = NULL;
-
-		/* Ids grow along the list, so the walk can let go of the lock. */
-		spin_lock_irq(&procs_lock);
-		list_for_each_entry(s, &subjects, node) {
-			if (s->ev.subject > after && kref_get_unless_zero(&s->ref)) {
-				next = s;
-				break;
-			}
-		}
-		spin_unlock_irq(&procs_lock);
-		if (!next)
-			return;
-		after = next->ev.subject;
-		fn(next, arg);
-		tl_subject_put(next);
+	while ((s = next_subject(after))) {
+		after = s->ev.subject;
+		fn(s, arg);
+		tl_subject_put(s);
 		cond_resched();
 	}
 }
@@ -416,14 +420,17 @@ void tl_subjects_kick(u32 identity)
 	tl_subjects_each(kick_identity, &identity);
 }
 
-static void replay(struct tl_subject *s, void *arg)
+u64 tl_subject_announce_next(u64 after)
 {
-	announce(s);
-}
+	struct tl_subject *s = next_subject(after);
+	u64 id = 0;
 
-void tl_subjects_replay(void)
-{
-	tl_subjects_each(replay, NULL);
+	if (s) {
+		id = s->ev.subject;
+		announce(s);
+		tl_subject_put(s);
+	}
+	return id;
 }
 
 void tl_subjects_miss(void)

@@ -113,7 +113,8 @@ int tl_subject_grant(u64 id, u64 generation, u32 identity);
 int tl_subject_refuse(u64 id, u64 generation, u32 reason);
 /* Something that waiting flows of subjects with this identity may need has arrived. */
 void tl_subjects_kick(u32 identity);
-void tl_subjects_replay(void);
+/* Tells the agent of the subject with the next greater id; that id, or 0 if there is none. */
+u64 tl_subject_announce_next(u64 after);
 /* Was a process not appraised when it should have been? The next governed call sweeps. */
 bool tl_subjects_missed(void);
 void tl_subjects_sweep_if_missed(void);
@@ -231,6 +232,8 @@ u64 tl_flows_redecide(void);
 void tl_flows_cut_all(u32 reason);
 /* Calls fn on every live flow; process context. */
 void tl_flows_each(void (*fn)(struct tl_flow *flow, void *arg), void *arg);
+/* Tells the agent of the live flow with the next greater id; that id, or 0 if there is none. */
+u64 tl_flow_announce_next(u64 after);
 u32 tl_flows_pending(void);
 void tl_flow_ops_init(struct tl_flow *flow);
 void tl_handshake_drop(struct tl_flow *flow);	/* with lock held: nothing of the handshake stays */

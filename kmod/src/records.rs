@@ -182,6 +182,7 @@ unsafe fn denial<'a>(from: &'a Rec) -> Option<Denial<'a>> {
         peer_id: unsafe { name(from.peer_id) },
         reason: reason(from.reason),
         detail: clip(detail, MAX_DETAIL_BYTES),
+        untold: from.count,
     })
 }
 

@@ -28,7 +28,7 @@ pub struct Evidence<'a> {
     pub mnt_ns: u32,
     /// Inode number of the network namespace.
     pub net_ns: u32,
-    /// Device of the executed file, as the kernel numbers it internally (major << 20 | minor).
+    /// Device of the executed file, as `st_dev` of stat(2) in userspace has it (new_encode_dev).
     pub exe_dev: u64,
     /// Inode number of the executed file.
     pub exe_ino: u64,

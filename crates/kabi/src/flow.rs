@@ -80,6 +80,8 @@ pub struct Denial<'a> {
     pub reason: DenyReason,
     /// More for people: determining policies, or what is wrong with a certificate.
     pub detail: &'a str,
+    /// How many refusals before this one were not told: there were more than the queue takes.
+    pub untold: u64,
 }
 
 /// The Service and the SPIFFE IDs of both ends.
@@ -173,7 +175,7 @@ impl<'a> Denial<'a> {
         let (local, remote) = (Endpoint::read(r)?, Endpoint::read(r)?);
         let [service, local_id, peer_id] = read_names(r)?;
         let reason = r.number(DenyReason::from_number)?;
-        let detail = r.text(MAX_DETAIL_BYTES)?;
+        let (detail, untold) = (r.text(MAX_DETAIL_BYTES)?, r.u64()?);
         Ok(Self {
             time_ns,
             subject,
@@ -187,6 +189,7 @@ impl<'a> Denial<'a> {
             peer_id,
             reason,
             detail,
+            untold,
         })
     }
 
@@ -203,6 +206,7 @@ impl<'a> Denial<'a> {
         self.remote.write(w)?;
         write_names(w, [self.service, self.local_id, self.peer_id])?;
         w.u32(self.reason.number())?;
-        w.text(self.detail, MAX_DETAIL_BYTES)
+        w.text(self.detail, MAX_DETAIL_BYTES)?;
+        w.u64(self.untold)
     }
 }

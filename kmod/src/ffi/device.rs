@@ -68,7 +68,7 @@ pub struct Rec {
     pub key: u64,
     /// The record refused.
     pub seq: u64,
-    /// Records lost, or flows cut.
+    /// Records lost, flows cut, or refusals untold.
     pub count: u64,
     /// Offset in the refused record.
     pub at: u32,

@@ -169,6 +169,7 @@ fn a_denial_reaches_the_agent_also_of_an_ungoverned_process_and_with_long_detail
         reason: 5,
         pid: 9,
         detail: Str::of(detail.as_bytes()),
+        count: 7,
         ..blank(rec::DENIED)
     };
     agent_reads(&rec, |read| {
@@ -180,6 +181,7 @@ fn a_denial_reaches_the_agent_also_of_an_ungoverned_process_and_with_long_detail
             (None, DenyReason::NoPermit)
         );
         assert_eq!(denial.detail.len(), MAX_DETAIL_BYTES);
+        assert_eq!(denial.untold, 7);
     });
 }
 

@@ -172,7 +172,14 @@ impl Agent {
             } => self.applied(*generation, *flows_cut),
             ToAgent::FlowOpened(flow) => self.flows.opened(flow, &self.subjects, &mut self.out),
             ToAgent::FlowClosed(closed) => self.flows.closed(closed, &mut self.out),
-            ToAgent::Denied(denial) => flows::denied(denial, &self.subjects, &mut self.out),
+            ToAgent::Denied(denial) => {
+                if denial.untold > 0 {
+                    let count = denial.untold;
+                    self.out
+                        .report(now, Report::RecordsLost(RecordsLost { count }));
+                }
+                flows::denied(denial, &self.subjects, &mut self.out);
+            }
             ToAgent::Refused(refused) => self.refused(None, refused.why),
             ToAgent::Lost { count } => {
                 self.out

@@ -172,6 +172,7 @@ impl Kernel {
             peer_id: None,
             reason: DenyReason::NoPermit,
             detail: "no permit matched",
+            untold: 0,
         };
         state.send(&ToAgent::Denied(denial));
     }

@@ -252,9 +252,9 @@ pub(crate) fn flow_info() -> impl Strategy<Value = FlowInfo<'static>> {
 }
 
 pub(crate) fn denial() -> impl Strategy<Value = Denial<'static>> {
-    let who = (option::of(1_u64..), any::<(u32, u32, u64)>());
+    let who = (option::of(1_u64..), any::<(u32, u32, u64, u64)>());
     (who, ends(), names(), reason(), text(0, MAX_DETAIL_BYTES)).prop_map(
-        |((subject, (pid, uid, time_ns)), (role, local, remote), names, reason, detail)| {
+        |((subject, (pid, uid, time_ns, untold)), (role, local, remote), names, reason, detail)| {
             let (service, local_id, peer_id) = names;
             Denial {
                 time_ns,
@@ -269,6 +269,7 @@ pub(crate) fn denial() -> impl Strategy<Value = Denial<'static>> {
                 peer_id,
                 reason,
                 detail,
+                untold,
             }
         },
     )

@@ -125,6 +125,7 @@ pub(crate) fn every_to_agent() -> Vec<Agent> {
         peer_id: None,
         reason: DenyReason::NoPermit,
         detail: "no permit matched",
+        untold: 2,
     };
     let closed = FlowClosed {
         flow: 3,

@@ -105,7 +105,7 @@ impl Kernel {
         self.queue.len() + 1 >= self.queue_max
     }
 
-    fn send(&mut self, record: &ToAgent<'_>) {
+    pub(super) fn send(&mut self, record: &ToAgent<'_>) {
         if !self.end.is_open() && !matches!(record, ToAgent::Hello { .. } | ToAgent::Refused(_)) {
             return;
         }

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use tidelock_kabi::RefusedReason;
+use tidelock_kabi::{Denial, DenyReason, Endpoint, RefusedReason, Role, ToAgent};
+use tidelock_proto::v1::RecordsLost;
 use tidelock_proto::v1::report_request::Report;
 
 use super::catalogue::{Plan, Program};
@@ -241,6 +242,37 @@ fn lost_records_make_agent_and_kernel_agree_anew() {
         count(&world, |report| matches!(report, Report::RecordsLost(_))),
         1
     );
+}
+
+#[test]
+fn refusals_that_were_not_told_are_reported_and_the_session_goes_on() {
+    let mut world = World::new(1);
+    world.apply(ALL);
+    world.settled();
+    let nowhere = Endpoint {
+        ip: [0; 16],
+        port: 0,
+        netns: 0,
+    };
+    world.kernel.send(&ToAgent::Denied(Denial {
+        time_ns: 1,
+        subject: None,
+        pid: 1,
+        uid: 1,
+        role: Role::Client,
+        local: nowhere,
+        remote: nowhere,
+        service: None,
+        local_id: None,
+        peer_id: None,
+        reason: DenyReason::NoPermit,
+        detail: "",
+        untold: 7,
+    }));
+    world.settled();
+    let told = Report::RecordsLost(RecordsLost { count: 7 });
+    assert_eq!(count(&world, |report| *report == told), 1);
+    assert_eq!(world.reopened, 0);
 }
 
 #[test]
