@@ -1,11 +1,14 @@
 #!/bin/bash
-# What only looks like a permitted program gets no identity: a changed copy, a mount over its path, a reused pid.
+# What only looks like a permitted program gets no identity: a changed copy, a mount over its path, a root of its own,
+# a reused pid.
 # bound: 300
 . /lab/scenes/lib.sh
 GENUINE=$SCENE_DIR/bin/speak
+BY_PATH=$SCENE_DIR/bin/by-path
 
 mkdir -p bin pages
 cp "$SCENE_TOOLS/speak" "$GENUINE"
+cp "$SCENE_TOOLS/speak" "$BY_PATH"
 # One byte that is printed, so that the copy runs as before.
 python3 - "$GENUINE" bin/changed <<'END'
 import sys
@@ -18,8 +21,10 @@ chmod 755 bin bin/changed
 echo hello >pages/hello.txt
 { identity web 2001 "$PYTHON"
   identity genuine 2002 "$GENUINE"
+  identity by-path 2002 "$BY_PATH" | grep -v sha256
   service web web "127.0.0.1:$PORT"
-  permit speaking genuine web; } >documents.yaml
+  permit speaking genuine web
+  permit by-path by-path web; } >documents.yaml
 apply documents.yaml || fail "the documents were not applied"
 web=$(serve a web 2001 "$SCENE_DIR/pages" 127.0.0.1 "$PORT") || fail "the web server does not run"
 at_end "stop a $web"
@@ -64,6 +69,19 @@ say "the copy, mounted over it in a mount namespace of its own"
 unshare -m sh -c "mount --bind bin/changed $GENUINE && exec $(as 2002 "$GENUINE") get 127.0.0.1 $PORT /hello.txt" >namespace.txt 2>&1
 no_identity namespace
 
+say "the copy, in a root of its own, at the path of a program whose identity asks for no more than that"
+try by-path "$BY_PATH"
+grep -q 'page ok' by-path.txt || fail "the program meant by path is not served: $(cat by-path.txt)"
+mkdir -p "root$SCENE_DIR/bin"
+cp bin/changed "root$BY_PATH"
+for library in $(ldd bin/changed | grep -o '/[^ ]*'); do
+    mkdir -p "root$(dirname "$library")"
+    cp "$library" "root$library"
+done
+chmod -R a+rX root
+$(as 2002 unshare -Ur chroot "$SCENE_DIR/root" "$BY_PATH") get 127.0.0.1 "$PORT" /hello.txt >root.txt 2>&1
+no_identity root
+
 say "the copy, put in its place"
 cp -p "$GENUINE" bin/kept
 mv bin/changed "$GENUINE"
@@ -86,4 +104,4 @@ grep -q "^pid $granted$" reuse.txt || fail "no process got the pid again"
 grep -q '^fork connect EACCES$' reuse.txt || fail "a process with a reused pid: $(paste -sd';' reuse.txt)"
 grep -q '^exec connect EACCES$' reuse.txt || fail "a program with a reused pid: $(paste -sd';' reuse.txt)"
 say "  EACCES"
-pass "no identity for a changed copy (anywhere), for a mount over the path, for a reused pid"
+pass "no identity for a changed copy (anywhere), for a mount over the path, in a root of its own, for a reused pid"

@@ -83,7 +83,21 @@ eventually 60 served 3 || fail "the granted process is not served with the new a
 wait $slow || fail "the slow transfer failed: $(cat slow.err)"
 cmp slow.txt "pages/$PAGE" || fail "the slow transfer is not whole"
 exec 4>&- 5>&-
-
 end_capture wire
 check_wire wire $CONTROL --governed "$PORT" --connections 5
+
+say "the agent hangs while someone knocks at the service again and again: it misses some of the refusals, and nothing else"
+before=$(last_event)
+at_end "pkill -CONT -x tidelock-agent"
+pkill -STOP -x tidelock-agent
+knock() { $(as 2009 "$PYTHON") /lab/scenes/tools/knock.py 127.0.0.1 "$PORT" "$1"; }
+[ "$(knock 3000)" = "3000 EACCES" ] || fail "not everyone who knocked got EACCES"
+$(as 2003 "$SPEAK") get 127.0.0.1 "$PORT" "/$PAGE" >hung.txt 2>&1 3>&- &
+hung=$!
+sleep 0.5
+pkill -CONT -x tidelock-agent
+wait $hung || fail "a process that began while the agent hung is not served: $(cut -d' ' -f2- hung.txt | paste -sd';')"
+knock 1 >/dev/null
+expect_event "$before" '"what":"records-lost"' >/dev/null
+figure refusals_untold "$(field count <event.json)" refusals
 pass "granted processes went on, a new one got EACCES, sshd noticed nothing; on the wire: $(cat wire.wire)"

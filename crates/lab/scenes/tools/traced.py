@@ -19,6 +19,11 @@ REPLACED = [
     # Whether the first heap has to grow depends on where it begins.
     (re.compile(r"brk\((?:NULL|ADDRESS)\)\s+= ADDRESS"), "brk"),
 ]
+# What stands before a number that is a process: other calls return numbers too.
+MEANS_PROCESS = [
+    r"^(?:clone3?|v?fork|wait4|getpid|gettid|getppid|set_tid_address)\(.*= ",
+    r"pid=|wait4\(|\[",
+]
 
 
 def processes(prefix):
@@ -29,7 +34,11 @@ def processes(prefix):
 
 def main():
     found = processes(sys.argv[1])
-    pids = [(re.compile(rf"(= |pid=|wait4\(|\[){pid}\b"), rf"\1PROCESS{index}") for index, (pid, _) in enumerate(found)]
+    pids = [
+        (re.compile(rf"({means}){pid}\b"), rf"\1PROCESS{index}")
+        for index, (pid, _) in enumerate(found)
+        for means in MEANS_PROCESS
+    ]
     for index, (_, name) in enumerate(found):
         print(f"process {index}")
         with open(name, encoding="utf-8", errors="backslashreplace") as lines:
