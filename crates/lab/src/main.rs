@@ -85,7 +85,9 @@ fn dispatch(args: &[String]) -> Result<i32> {
             let options = demo::Options::parse(rest)?;
             host::ensure_tools(&places)?;
             build::check_guest_can_run()?;
-            Ok(i32::from(!demo::run(&places, &options)?.good))
+            Ok(i32::from(
+                !demo::run(&places, &options, &places.lab.join("demo.json"))?.good,
+            ))
         }
         "test" => {
             let options = test::Options::parse(rest)?;

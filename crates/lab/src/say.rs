@@ -1,10 +1,24 @@
 //! Progress, on standard error: standard output belongs to the guest and to tables.
 
+use std::cell::RefCell;
 use std::time::{Duration, Instant};
+
+thread_local! {
+    /// On whose behalf this thread speaks: empty, or a name and what parts it from the line.
+    static SPEAKER: RefCell<String> = const { RefCell::new(String::new()) };
+}
 
 /// Prints one line of progress.
 pub(crate) fn say(line: impl AsRef<str>) {
-    eprintln!("lab: {}", line.as_ref());
+    SPEAKER.with_borrow(|speaker| eprintln!("lab: {speaker}{}", line.as_ref()));
+}
+
+/// Does `work`, with `name` in front of every line of progress: for work that goes on side by side.
+pub(crate) fn named<T>(name: &str, work: impl FnOnce() -> T) -> T {
+    let before = SPEAKER.replace(format!("{name}: "));
+    let result = work();
+    SPEAKER.set(before);
+    result
 }
 
 /// Says what is being done, does it, and says how long it took.

@@ -16,6 +16,7 @@ use crate::vm;
 use options::{Sabotage, Scene};
 use report::Report;
 use std::fs;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// How long the machine may take to boot, to start Tidelock and to run every scene; each scene has its own bound.
@@ -35,11 +36,11 @@ pub(crate) struct Outcome {
     pub good: bool,
 }
 
-/// Boots, plays the scenes, prints the table, and writes `target/lab/demo.json`.
+/// Boots, plays the scenes, prints the table, and writes it as JSON to `to`.
 ///
 /// # Errors
 /// When something does not build, or the machine cannot be started. A scene that fails is not an error.
-pub(crate) fn run(places: &Places, options: &Options) -> Result<Outcome> {
+pub(crate) fn run(places: &Places, options: &Options, to: &Path) -> Result<Outcome> {
     let start = Instant::now();
     let flavour = match options.sabotage {
         Some(_) => Flavour::Sabotage,
@@ -66,8 +67,7 @@ pub(crate) fn run(places: &Places, options: &Options) -> Result<Outcome> {
     let quiet = options.sabotage.is_some() || ended.trouble.is_empty();
     let good = is_good(options, &report.played) && quiet;
     let json = report::json(&kernel, &report.played);
-    let path = places.lab.join("demo.json");
-    fs::write(&path, format!("{json:#}\n")).doing("write", &path)?;
+    fs::write(to, format!("{json:#}\n")).doing("write", to)?;
     println!("{}", report::table(&kernel, &report.played));
     say(format!(
         "{} after {}",

@@ -3,6 +3,7 @@
 use crate::cmd::Cmd;
 use crate::failure::{Doing, Result};
 use crate::places::Places;
+use crate::vm;
 use std::fs;
 use std::path::PathBuf;
 
@@ -13,6 +14,7 @@ use std::path::PathBuf;
 pub(crate) fn build(places: &Places) -> Result<PathBuf> {
     let from = places.repo.join("crates/lab/scenes/tools");
     let to = places.lab.join("scene-tools");
+    let _lock = vm::set_up_lock(places)?;
     fs::create_dir_all(&to).doing("make the folder", &to)?;
     for entry in fs::read_dir(&from).doing("read", &from)?.flatten() {
         let source = entry.path();

@@ -6,12 +6,11 @@ use super::unproven;
 use crate::build::{self, Flavour};
 use crate::cmd::Cmd;
 use crate::demo::{self, Outcome};
-use crate::failure::{Doing, Result};
+use crate::failure::Result;
 use crate::kernel::{Kernel, Line};
 use crate::places::Places;
 use crate::say::say;
 use crate::{guest_image, vm};
-use std::fs;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -84,7 +83,7 @@ pub(crate) fn sabotage(places: &Places, tier: &str, line: Line, filter: &Filter)
     }
     let only = wanted.join(",");
     let words = [&words[..], &["--sabotage", "each", "--only", &only]].concat();
-    let outcome = demo::run(places, &options(&words)?)?;
+    let outcome = demo(places, tier, &words)?;
     for scene in wanted {
         match played(&outcome, &scene) {
             Some(played) if played.pass => {
@@ -131,10 +130,7 @@ fn play(places: &Places, tier: &str, words: &[&str], filter: &Filter) -> Result<
         return Ok(tally);
     }
     let only = wanted.join(",");
-    let outcome = demo::run(places, &options(&[words, &["--only", &only]].concat())?)?;
-    let report = places.lab.join("demo.json");
-    let kept = places.lab.join(format!("test-{tier}.json"));
-    fs::copy(&report, &kept).doing("copy", &report)?;
+    let outcome = demo(places, tier, &[words, &["--only", &only]].concat())?;
     for scene in wanted {
         match played(&outcome, &scene) {
             Some(played) if played.pass => tally.passed += 1,
@@ -156,6 +152,11 @@ pub(crate) fn scene_files(words: &[&str]) -> Result<Vec<String>> {
         .iter()
         .map(|scene| scene.file())
         .collect())
+}
+
+fn demo(places: &Places, tier: &str, words: &[&str]) -> Result<Outcome> {
+    let report = places.lab.join(format!("test-{tier}.json"));
+    demo::run(places, &options(words)?, &report)
 }
 
 fn options(words: &[&str]) -> Result<demo::Options> {
@@ -196,6 +197,7 @@ pub(crate) fn device_fuzz(places: &Places, line: Line) -> Result<Tally> {
 
 /// The program that runs in the guest: an example of the test kit, which is built with the other programs.
 fn fuzzer(places: &Places) -> Result<PathBuf> {
+    let _lock = vm::set_up_lock(places)?;
     build::programs(places)?;
     let built = places.target.join("debug/examples/device_fuzz");
     let stripped = places.lab.join("device_fuzz");

@@ -9,6 +9,7 @@ pub(crate) use options::{DEFAULT_KERNEL, Options};
 pub(crate) use payload::Software;
 pub(crate) use stream::until_marker;
 
+use crate::cache::Cache;
 use crate::cmd::{Cmd, last_lines};
 use crate::disk::sparse;
 use crate::failure::{Doing, Failure, Result};
@@ -58,6 +59,14 @@ pub(crate) struct Ended {
     pub trouble: Vec<String>,
 }
 
+/// Held while what a machine is given is built and packed, so that no other run packs it half-written.
+///
+/// # Errors
+/// When the lock file cannot be made.
+pub(crate) fn set_up_lock(places: &Places) -> Result<File> {
+    Cache::new(&places.lab).lock("machines", "what machines are given")
+}
+
 /// Boots the machine, or both, runs the script, and passes its output on to `out`.
 ///
 /// # Errors
@@ -75,6 +84,7 @@ pub(crate) fn run(
     let mut nodes = vec![(Node::A, options.kernel)];
     nodes.extend(options.pair.map(|line| (Node::B, line)));
     let mut commands = Vec::new();
+    let lock = set_up_lock(places)?;
     for (node, line) in nodes {
         let kernel = Kernel::ensure(places, line, false)?;
         let name = node.name();
@@ -96,6 +106,7 @@ pub(crate) fn run(
         say(format!("booting {} (node-{name})", kernel.release));
         commands.push((qemu::arguments(options, &kernel, node, &files), files));
     }
+    drop(lock);
     let status = boot(options, &commands, &token, out)?;
     for (_, files) in &commands {
         let _ = fs::remove_file(&files.payload);
