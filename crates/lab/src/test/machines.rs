@@ -2,7 +2,6 @@
 
 use super::filter::Filter;
 use super::tally::Tally;
-use super::unproven;
 use crate::build::{self, Flavour};
 use crate::cmd::Cmd;
 use crate::demo::{self, Outcome};
@@ -77,10 +76,8 @@ pub(crate) fn pair(
 /// When the machine cannot be set up.
 pub(crate) fn sabotage(places: &Places, tier: &str, line: Line, filter: &Filter) -> Result<Tally> {
     let words = ["--kernel", line.label()];
-    let (wanted, mut tally) = wanted(&words, tier, filter)?;
-    if wanted.is_empty() {
-        return Ok(tally);
-    }
+    let wanted = wanted(&words, tier, filter)?;
+    let mut tally = Tally::default();
     let only = wanted.join(",");
     let words = [&words[..], &["--sabotage", "each", "--only", &only]].concat();
     let outcome = demo(places, tier, &words)?;
@@ -113,22 +110,16 @@ fn check_log(tally: &mut Tally, outcome: &Outcome) {
     tally.notes.push(outcome.kernel.clone());
 }
 
-/// The scenes to be played, and a tally of those that are left out.
-fn wanted(words: &[&str], tier: &str, filter: &Filter) -> Result<(Vec<String>, Tally)> {
-    let mut tally = Tally::default();
-    let scenes: Vec<String> = scene_files(words)?
-        .into_iter()
-        .filter(|scene| filter.takes(tier, scene))
-        .collect();
-    let scenes = unproven::leave_out(scenes, tier, filter, &mut tally);
-    Ok((scenes, tally))
+/// The scenes to be played.
+fn wanted(words: &[&str], tier: &str, filter: &Filter) -> Result<Vec<String>> {
+    let mut scenes = scene_files(words)?;
+    scenes.retain(|scene| filter.takes(tier, scene));
+    Ok(scenes)
 }
 
 fn play(places: &Places, tier: &str, words: &[&str], filter: &Filter) -> Result<Tally> {
-    let (wanted, mut tally) = wanted(words, tier, filter)?;
-    if wanted.is_empty() {
-        return Ok(tally);
-    }
+    let wanted = wanted(words, tier, filter)?;
+    let mut tally = Tally::default();
     let only = wanted.join(",");
     let outcome = demo(places, tier, &[words, &["--only", &only]].concat())?;
     for scene in wanted {

@@ -9,7 +9,6 @@ mod options;
 mod plan;
 mod side_by_side;
 mod tally;
-mod unproven;
 mod watch;
 mod workspace;
 
@@ -60,11 +59,7 @@ pub(crate) fn run(places: &Places, options: &Options) -> Result<bool> {
     }));
     println!("{}", table(&ran, start.elapsed()));
     let (passed, failed) = sums(&ran);
-    let skipped: usize = ran.iter().map(|tier| tier.tally.skipped).sum();
-    match skipped {
-        0 => println!("{passed} passed, {failed} failed"),
-        _ => println!("{passed} passed, {failed} failed, {skipped} skipped"),
-    }
+    println!("{passed} passed, {failed} failed");
     Ok(failed == 0)
 }
 
@@ -76,13 +71,7 @@ fn run_tier(places: &Places, tier: &Tier, filter: &Filter) -> Ran {
 fn run_named(places: &Places, tier: &Tier, name: &str, filter: &Filter) -> Ran {
     say(format!("budget {}", minutes(tier.budget_minutes())));
     let start = Instant::now();
-    let left_out =
-        unproven::leave_out(vec![name.to_owned()], name, filter, &mut Tally::default()).is_empty();
-    let tally = if left_out {
-        left_out_whole(name, filter)
-    } else {
-        tier.run(places, filter)
-    };
+    let tally = tier.run(places, filter);
     let tally = tally.unwrap_or_else(|failure| {
         let mut tally = Tally::default();
         tally.fail(name, failure.to_string());
@@ -103,12 +92,6 @@ fn run_named(places: &Places, tier: &Tier, name: &str, filter: &Filter) -> Ran {
         seconds(ran.took),
     ));
     ran
-}
-
-fn left_out_whole(tier: &str, filter: &Filter) -> Result<Tally> {
-    let mut tally = Tally::default();
-    unproven::leave_out(vec![tier.to_owned()], tier, filter, &mut tally);
-    Ok(tally)
 }
 
 impl Ran {

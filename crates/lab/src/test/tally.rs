@@ -9,8 +9,6 @@ pub(crate) struct Tally {
     pub passed: usize,
     /// Those that did not.
     pub failed: Vec<Finding>,
-    /// How many were left out (see `unproven`).
-    pub skipped: usize,
     /// What a reader should know and is no failure.
     pub notes: Vec<String>,
 }
