@@ -287,6 +287,8 @@ int main(int argc, char **argv)
 	const int families[] = { AF_INET, AF_INET6 };
 	unsigned int i;
 
+	/* Nothing here waits for long, unless somebody keeps it from what it waits for. */
+	alarm(90);
 	base = argc > 1 ? atoi(argv[1]) : 7000;
 	for (i = 0; i < 2; i++) {
 		blocking(families[i]);
