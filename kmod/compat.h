@@ -73,6 +73,16 @@ static inline struct file *tl_exe_file(struct mm_struct *mm)
 	return file;
 }
 
+/* Before 6.5 splice has a flag of its own for more to come, which kTLS takes of pages only. */
+static inline unsigned int tl_splice_flags(unsigned int flags)
+{
+#ifdef MSG_SENDPAGE_NOTLAST
+	if (flags & MSG_SENDPAGE_NOTLAST)
+		flags = (flags & ~MSG_SENDPAGE_NOTLAST) | MSG_MORE;
+#endif
+	return flags;
+}
+
 /* No flags of a mapping: they were a number before they got a type of their own. */
 #ifdef EMPTY_VMA_FLAGS
 #define TL_NO_VMA_FLAGS EMPTY_VMA_FLAGS

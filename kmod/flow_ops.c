@@ -3,8 +3,10 @@
  * What a program's system calls meet on a governed connection. Every slot is
  * filled by allow-list: what is not here does not exist on such a socket.
  */
+#include <asm/ioctls.h>
 #include <linux/cred.h>
 #include <linux/poll.h>
+#include <linux/sockios.h>
 #include <linux/splice.h>
 #include <linux/uio.h>
 #include <net/tcp.h>
@@ -12,6 +14,9 @@
 #include <uapi/linux/tls.h>
 
 #include "tidelock.h"
+
+/* As many unread bytes as SIOCINQ looks for: a few records. */
+#define PEEK_MAX (64 * 1024)
 
 static int flow_release(struct socket *sock);
 
@@ -103,7 +108,8 @@ static int flow_sendmsg(struct socket *sock, struct msghdr *msg, size_t len)
 
 	if (err)
 		return err;
-	if (closed(flow))
+	/* kTLS would take what it cannot send any more. */
+	if (closed(flow) || READ_ONCE(sock->sk->sk_shutdown) & SEND_SHUTDOWN)
 		return sk_stream_error(sock->sk, msg->msg_flags, -EPIPE);
 	if (msg->msg_flags & (MSG_FASTOPEN | MSG_OOB)) {
 		option_refused(flow, TL_R_UNSUPPORTED_SOCKET);
@@ -119,6 +125,7 @@ static int flow_sendmsg(struct socket *sock, struct msghdr *msg, size_t len)
 	}
 	msg->msg_name = NULL;
 	msg->msg_namelen = 0;
+	msg->msg_flags = tl_splice_flags(msg->msg_flags);
 	/* Hints that change nothing here. */
 	msg->msg_flags &= ~(MSG_CONFIRM | MSG_DONTROUTE | MSG_EOR | MSG_BATCH);
 	return flow->inner->sendmsg(sock, msg, len);
@@ -208,8 +215,10 @@ static int ended(struct tl_flow *flow)
 		return 0;
 	if (!(sk->sk_shutdown & RCV_SHUTDOWN) && sk->sk_state != TCP_CLOSE)
 		return 0;
-	if (!xchg(&flow->truncated, true))
-		option_refused(flow, TL_R_TRUNCATED);
+	/* Told once, as a reset is. */
+	if (xchg(&flow->truncated, true))
+		return 0;
+	option_refused(flow, TL_R_TRUNCATED);
 	return -ECONNRESET;
 }
 
@@ -238,6 +247,8 @@ static int flow_recvmsg(struct socket *sock, struct msghdr *msg, size_t len, int
 		u8 type;
 
 		n = recv_record(flow, msg, len, flags, &type);
+		if (n == -ECONNRESET)
+			WRITE_ONCE(flow->truncated, true);
 		if (n < 0)
 			return broken(n) ? -ECONNRESET : n;
 		if (type == TL_RECORD_DATA)
@@ -303,6 +314,29 @@ static int flow_read_sock(struct sock *sk, read_descriptor_t *desc, sk_read_acto
 	return tcp_read_sock(sk, desc, actor);
 }
 
+/* How many bytes a read would find, as far as one peek sees. TCP's own count is of records. */
+static int unread(struct tl_flow *flow)
+{
+	struct msghdr msg = {};
+	u8 type;
+	int n;
+
+	if (READ_ONCE(flow->eof) || phase_of(flow) != TL_FLOW_OPEN)
+		return 0;
+	iov_iter_discard(&msg.msg_iter, READ, PEEK_MAX);
+	n = recv_record(flow, &msg, PEEK_MAX, MSG_PEEK | MSG_DONTWAIT, &type);
+	return n > 0 && type == TL_RECORD_DATA ? n : 0;
+}
+
+static int flow_ioctl(struct socket *sock, unsigned int cmd, unsigned long arg)
+{
+	struct tl_flow *flow = tl_flow_of(sock);
+
+	if (cmd == SIOCINQ && phase_of(flow) == TL_FLOW_OPEN)
+		return put_user(unread(flow), (int __user *)arg);
+	return flow->pristine->ioctl(sock, cmd, arg);
+}
+
 static __poll_t flow_poll(struct file *file, struct socket *sock, struct poll_table_struct *wait)
 {
 	struct tl_flow *flow = tl_flow_of(sock);
@@ -351,13 +385,37 @@ static int flow_getsockopt(struct socket *sock, int level, int name, char __user
 
 /* ---- the rest --------------------------------------------------------------------------------------------- */
 
+/* Where TCP resets, the peer must not read an end: on request, and when somebody has not read what was sent. */
+static bool aborts(struct tl_flow *flow)
+{
+	struct sock *sk = flow->sk;
+
+	return (sock_flag(sk, SOCK_LINGER) && !sk->sk_lingertime) || unread(flow);
+}
+
+/* A connection neither listens nor accepts. */
+static int flow_listen(struct socket *sock, int backlog)
+{
+	return -EINVAL;
+}
+
+static int flow_accept(struct socket *sock, struct socket *newsock, TL_ACCEPT_PARAMS)
+{
+	return -EINVAL;
+}
+
 static int flow_release(struct socket *sock)
 {
 	struct tl_flow *flow = tl_flow_of(sock);
 	struct sock *sk = flow->sk;
 	int err;
 
-	if (phase_of(flow) == TL_FLOW_OPEN && !flow->wr_shutdown)
+	/* accept() on a connection makes a socket that has this table, is refused, and releases what it made. */
+	if (!sock->sk)
+		return 0;
+	if (phase_of(flow) == TL_FLOW_OPEN && aborts(flow))
+		sock_no_linger(sk);
+	else if (phase_of(flow) == TL_FLOW_OPEN && !flow->wr_shutdown)
 		send_close_notify(flow);
 	/* From here on the worker leaves it alone. */
 	mutex_lock(&flow->lock);
@@ -384,15 +442,15 @@ void tl_flow_ops_init(struct tl_flow *flow)
 		.bind = plain->bind,
 		.connect = tl_flow_connect,
 		.socketpair = sock_no_socketpair,
-		.accept = sock_no_accept,
+		.accept = flow_accept,
 		.getname = plain->getname,
 		.poll = flow_poll,
-		.ioctl = plain->ioctl,
+		.ioctl = flow_ioctl,
 #ifdef CONFIG_COMPAT
 		.compat_ioctl = plain->compat_ioctl,
 #endif
 		.gettstamp = plain->gettstamp,
-		.listen = sock_no_listen,
+		.listen = flow_listen,
 		.shutdown = flow_shutdown,
 		.setsockopt = flow_setsockopt,
 		.getsockopt = flow_getsockopt,
