@@ -9,13 +9,16 @@ use anyhow::{Context, bail};
 use serde_json::json;
 use tidelock_proto::MAX_MESSAGE_BYTES;
 use tidelock_proto::v1::{
-    ApplyRequest, DeleteRequest, DocumentError, DocumentKind, SourceFile, SourceFormat,
-    apply_response,
+    ApplyRequest, DeleteRequest, DocumentError, DocumentKind, DocumentName, SourceFile,
+    SourceFormat, apply_response, delete_response,
 };
 
 use crate::args::{Kind, Output};
 use crate::connect::{Admin, refusal};
 use crate::view::documents::{change_name, kind_name};
+
+const NO_ANSWER: &str =
+    "the control plane answered neither yes nor no: is it newer than this `tidelock`?";
 
 /// The name under which standard input appears in errors.
 const STDIN: &str = "<stdin>";
@@ -32,57 +35,59 @@ pub(crate) async fn apply(
         .await
         .map_err(refusal)?
         .into_inner();
-    let mut out = std::io::stdout().lock();
     match answer.result {
-        Some(apply_response::Result::Applied(applied)) => {
-            match output {
-                Output::Table => write!(out, "{}", applied_text(&applied))?,
-                Output::Json => writeln!(out, "{}", applied_json(&applied))?,
-            }
-            Ok(ExitCode::SUCCESS)
-        }
-        Some(apply_response::Result::Refused(refused)) => {
-            match output {
-                Output::Table => eprint!("{}", refused_text(&refused.errors)),
-                Output::Json => writeln!(out, "{}", refused_json(&refused.errors))?,
-            }
-            Ok(ExitCode::FAILURE)
-        }
-        None => bail!(
-            "the control plane answered neither yes nor no: is it newer than this `tidelock`?"
-        ),
+        Some(apply_response::Result::Applied(applied)) => tell_applied(&applied, output),
+        Some(apply_response::Result::Refused(refused)) => tell_refused(&refused, output),
+        None => bail!(NO_ANSWER),
     }
 }
 
-/// Removes one document.
+/// What is to be removed: documents by kind and name, and those that the files hold.
+pub(crate) fn deletion(
+    documents: Vec<(Kind, String)>,
+    files: &[impl AsRef<Path>],
+    ignore_not_found: bool,
+) -> anyhow::Result<DeleteRequest> {
+    let documents = documents.into_iter().map(|(kind, name)| DocumentName {
+        kind: DocumentKind::from(kind).into(),
+        name,
+    });
+    Ok(DeleteRequest {
+        documents: documents.collect(),
+        files: read_all(files)?,
+        ignore_not_found,
+    })
+}
+
+/// Removes documents in one request.
 pub(crate) async fn delete(
     admin: &mut Admin,
-    kind: Kind,
-    name: String,
+    request: DeleteRequest,
     output: Output,
-) -> anyhow::Result<()> {
-    let kind = DocumentKind::from(kind);
-    let request = DeleteRequest {
-        kind: kind.into(),
-        name: name.clone(),
-    };
-    let generation = admin
-        .delete(request)
-        .await
-        .map_err(refusal)?
-        .into_inner()
-        .generation;
-    let mut out = std::io::stdout().lock();
-    let kind = kind_name(kind.into());
-    match output {
-        Output::Table => writeln!(out, "{kind} {name} deleted\ngeneration {generation}")?,
-        Output::Json => writeln!(
-            out,
-            "{}",
-            json!({"generation": generation, "documents": [{"kind": kind, "name": name, "change": "deleted"}]})
-        )?,
+) -> anyhow::Result<ExitCode> {
+    let answer = admin.delete(request).await.map_err(refusal)?.into_inner();
+    match answer.result {
+        Some(delete_response::Result::Deleted(deleted)) => tell_applied(&deleted, output),
+        Some(delete_response::Result::Refused(refused)) => tell_refused(&refused, output),
+        None => bail!(NO_ANSWER),
     }
-    Ok(())
+}
+
+fn tell_applied(applied: &apply_response::Applied, output: Output) -> anyhow::Result<ExitCode> {
+    let mut out = std::io::stdout().lock();
+    match output {
+        Output::Table => write!(out, "{}", applied_text(applied))?,
+        Output::Json => writeln!(out, "{}", applied_json(applied))?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn tell_refused(refused: &apply_response::Refused, output: Output) -> anyhow::Result<ExitCode> {
+    match output {
+        Output::Table => eprint!("{}", refused_text(&refused.errors)),
+        Output::Json => writeln!(std::io::stdout(), "{}", refused_json(&refused.errors))?,
+    }
+    Ok(ExitCode::FAILURE)
 }
 
 fn read_all(files: &[impl AsRef<Path>]) -> anyhow::Result<Vec<SourceFile>> {
@@ -93,7 +98,7 @@ fn read_all(files: &[impl AsRef<Path>]) -> anyhow::Result<Vec<SourceFile>> {
             let file = read(file.as_ref())?;
             total_bytes += file.text.len();
             if total_bytes > MAX_MESSAGE_BYTES {
-                bail!("more than {MAX_MESSAGE_BYTES} bytes in one apply");
+                bail!("more than {MAX_MESSAGE_BYTES} bytes in one request");
             }
             Ok(file)
         })

@@ -43,11 +43,22 @@ pub(crate) enum Command {
         #[arg(short, long = "file", required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
     },
-    /// Remove one document.
+    /// Remove one document, or those that files hold: all of them or, if anything is wrong, none.
     Delete {
-        #[arg(value_enum, ignore_case = true)]
-        kind: Kind,
-        name: String,
+        #[arg(
+            value_enum,
+            ignore_case = true,
+            requires = "name",
+            required_unless_present = "files"
+        )]
+        kind: Option<Kind>,
+        name: Option<String>,
+        /// As `apply` takes them. What the documents say does not matter, but for kind and name.
+        #[arg(short, long = "file", value_name = "FILE", conflicts_with = "kind")]
+        files: Vec<PathBuf>,
+        /// A document that does not exist is no error.
+        #[arg(long)]
+        ignore_not_found: bool,
     },
     /// List documents, nodes or live flows.
     Get {
@@ -185,10 +196,21 @@ mod tests {
             assert!(matches!(
                 args.command,
                 Command::Delete {
-                    kind: Kind::WorkloadIdentity,
+                    kind: Some(Kind::WorkloadIdentity),
                     ..
                 }
             ));
+        }
+    }
+
+    #[test]
+    fn delete_takes_a_name_or_files() {
+        assert!(parse("tidelock delete -f a.yaml -f b.yaml --ignore-not-found").is_ok());
+        for wrong in ["", " service", " service web -f a.yaml"] {
+            assert!(
+                parse(&format!("tidelock delete{wrong}")).is_err(),
+                "{wrong}"
+            );
         }
     }
 }

@@ -42,7 +42,16 @@ async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let mut admin = connect::admin(&args.socket).await?;
     match args.command {
         Command::Apply { files } => return apply::apply(&mut admin, &files, args.output).await,
-        Command::Delete { kind, name } => apply::delete(&mut admin, kind, name, args.output).await,
+        Command::Delete {
+            kind,
+            name,
+            files,
+            ignore_not_found,
+        } => {
+            let documents = kind.zip(name).into_iter().collect();
+            let request = apply::deletion(documents, &files, ignore_not_found)?;
+            return apply::delete(&mut admin, request, args.output).await;
+        }
         Command::Get { what } => ask::list(&mut admin, what, args.output).await,
         Command::Token {
             command: TokenCommand::Create { node, ttl },

@@ -11,7 +11,7 @@ use tokio::sync::{Mutex, watch};
 use tonic::Status;
 
 use crate::authority::Authority;
-use crate::document::{DocumentError, Key, SourceFile};
+use crate::document::{Document, DocumentError, Key, SourceFile, parse_files};
 use crate::events::Events;
 use crate::nodes::Nodes;
 use crate::store::{DocumentKey, DocumentRecord, Store, StoreError};
@@ -50,7 +50,8 @@ pub(crate) struct Changed {
 #[derive(Debug)]
 pub(crate) enum ChangeError {
     Refused(Vec<DocumentError>),
-    NotFound,
+    /// These documents were to be deleted and do not exist.
+    NotFound(Vec<Key>),
     Store(StoreError),
     /// A fault of ours; nothing is in force that the store does not have.
     Broken,
@@ -143,11 +144,25 @@ impl Core {
         .await
     }
 
-    /// Removes one document.
-    pub(crate) async fn delete(self: &Arc<Self>, key: Key) -> Result<Changed, ChangeError> {
-        self.change(move |_, world| {
-            let plan = world.plan_delete(&key).ok_or(ChangeError::NotFound)?;
-            plan.map_err(ChangeError::Refused)
+    /// Removes the documents of these names, and those that the files hold: all of them or none.
+    pub(crate) async fn delete(
+        self: &Arc<Self>,
+        mut keys: Vec<Key>,
+        files: Vec<SourceFile>,
+        ignore_not_found: bool,
+    ) -> Result<Changed, ChangeError> {
+        self.change(move |core, world| {
+            let held = parse_files(&files, core.trust_domain.as_trust_domain());
+            keys.extend(
+                held.map_err(ChangeError::Refused)?
+                    .iter()
+                    .map(Document::key),
+            );
+            let missing: Vec<Key> = keys.iter().filter(|key| !world.has(key)).cloned().collect();
+            if !missing.is_empty() && !ignore_not_found {
+                return Err(ChangeError::NotFound(missing));
+            }
+            world.plan_delete(&keys).map_err(ChangeError::Refused)
         })
         .await
     }

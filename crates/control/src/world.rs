@@ -105,25 +105,32 @@ impl World {
         }
     }
 
-    /// Checks the removal of one document; `None` if there is no such.
+    /// Checks the removal of those of these documents that there are.
     ///
     /// # Errors
     /// Everything that is wrong with what would be left.
-    pub(crate) fn plan_delete(&self, key: &Key) -> Option<Result<Plan, Vec<DocumentError>>> {
+    pub(crate) fn plan_delete(&self, keys: &[Key]) -> Result<Plan, Vec<DocumentError>> {
         let mut documents = self.documents.clone();
-        documents.remove(key)?;
+        let mut changes = Vec::new();
+        for key in keys {
+            if documents.remove(key).is_some() {
+                changes.push((key.clone(), v1::Change::Deleted));
+            }
+        }
         let mut errors = Vec::new();
         let compiled = check(&documents, &[], &mut errors);
-        let changes = vec![(key.clone(), v1::Change::Deleted)];
-        Some(
-            compiled
-                .map(|compiled| Plan {
-                    documents,
-                    compiled: Arc::new(compiled),
-                    changes,
-                })
-                .ok_or(errors),
-        )
+        compiled
+            .map(|compiled| Plan {
+                documents,
+                compiled: Arc::new(compiled),
+                changes,
+            })
+            .ok_or(errors)
+    }
+
+    /// Whether there is such a document.
+    pub(crate) fn has(&self, key: &Key) -> bool {
+        self.documents.contains_key(key)
     }
 
     pub(crate) fn identities(&self) -> impl Iterator<Item = &WorkloadIdentity> {

@@ -169,7 +169,7 @@ apply() {
     local file args=() generation
     for file in "$@"; do
         args+=(-f "$file")
-        at_end "forget $file"
+        at_end "tidelock delete -f $file --ignore-not-found"
     done
     tidelock apply "${args[@]}" >applied.txt || return 1
     cat applied.txt
@@ -186,14 +186,6 @@ enforced() {
             sleep 0.05
         done; exit 1" || { echo "generation $1 is not enforced on node $node"; return 1; }
     done
-}
-
-# Deletes every document of a file that still exists.
-forget() {
-    local kind name
-    awk '/^kind:/ { kind = $2 } /^  name:/ { print kind, $2 }' "$1" | tac | sort -u -k1,1 -k2,2 | sort -r |
-        while read -r kind name; do tidelock delete "$kind" "$name" >/dev/null 2>&1; done
-    return 0
 }
 
 # ---- events and state -------------------------------------------------------------------------------------

@@ -4,37 +4,26 @@ use std::sync::Arc;
 
 use tidelock_proto::v1;
 use tidelock_proto::v1::apply_response::{Applied, Refused, Result as Outcome};
+use tidelock_proto::v1::delete_response::Result as Deletion;
 use tonic::Status;
 
 use crate::convert::kind_of;
-use crate::core::{ChangeError, Core};
-use crate::document::{DocumentError, Format, SourceFile};
+use crate::core::{ChangeError, Changed, Core};
+use crate::document::{DocumentError, Format, Key, SourceFile};
 use crate::name::Name;
 
 pub(super) async fn apply(
     core: &Arc<Core>,
     request: v1::ApplyRequest,
 ) -> Result<v1::ApplyResponse, Status> {
-    let files = request
-        .files
-        .into_iter()
-        .map(source_file)
-        .collect::<Result<Vec<_>, _>>()?;
+    let files = source_files(request.files)?;
     let mut warnings = Vec::new();
     let outcome = match core.apply(files).await {
         Ok(changed) => {
             warnings = changed.warnings.iter().map(error).collect();
-            let (generation, documents) = (changed.generation, changed.documents);
-            Outcome::Applied(Applied {
-                generation,
-                documents,
-            })
+            Outcome::Applied(applied(changed))
         }
-        Err(ChangeError::Refused(errors)) => {
-            let errors = errors.iter().map(error).collect::<Vec<_>>();
-            tracing::info!(errors = errors.len(), "documents refused");
-            Outcome::Refused(Refused { errors })
-        }
+        Err(ChangeError::Refused(errors)) => Outcome::Refused(refused(&errors)),
         Err(error) => return Err(failed(error)),
     };
     Ok(v1::ApplyResponse {
@@ -45,21 +34,48 @@ pub(super) async fn apply(
 
 pub(super) async fn delete(
     core: &Arc<Core>,
-    request: &v1::DeleteRequest,
+    request: v1::DeleteRequest,
 ) -> Result<v1::DeleteResponse, Status> {
-    let kind = kind_of(request.kind())
+    let keys = request
+        .documents
+        .iter()
+        .map(key)
+        .collect::<Result<Vec<_>, _>>()?;
+    let files = source_files(request.files)?;
+    let outcome = match core.delete(keys, files, request.ignore_not_found).await {
+        Ok(changed) => Deletion::Deleted(applied(changed)),
+        Err(ChangeError::Refused(errors)) => Deletion::Refused(refused(&errors)),
+        Err(error) => return Err(failed(error)),
+    };
+    Ok(v1::DeleteResponse {
+        result: Some(outcome),
+    })
+}
+
+fn key(document: &v1::DocumentName) -> Result<Key, Status> {
+    let kind = kind_of(document.kind())
         .ok_or_else(|| Status::invalid_argument("there is no such kind of document"))?;
-    let name = Name::parse(&request.name)
-        .map_err(|error| Status::invalid_argument(format!("`{}` {error}", request.name)))?;
-    match core.delete((kind, name.clone())).await {
-        Ok(changed) => Ok(v1::DeleteResponse {
-            generation: changed.generation,
-        }),
-        Err(ChangeError::NotFound) => {
-            Err(Status::not_found(format!("there is no {kind} `{name}`")))
-        }
-        Err(error) => Err(failed(error)),
+    let name = Name::parse(&document.name)
+        .map_err(|error| Status::invalid_argument(format!("`{}` {error}", document.name)))?;
+    Ok((kind, name))
+}
+
+fn applied(changed: Changed) -> Applied {
+    Applied {
+        generation: changed.generation,
+        documents: changed.documents,
     }
+}
+
+fn refused(errors: &[DocumentError]) -> Refused {
+    tracing::info!(errors = errors.len(), "documents refused");
+    Refused {
+        errors: errors.iter().map(error).collect(),
+    }
+}
+
+fn source_files(files: Vec<v1::SourceFile>) -> Result<Vec<SourceFile>, Status> {
+    files.into_iter().map(source_file).collect()
 }
 
 fn source_file(file: v1::SourceFile) -> Result<SourceFile, Status> {
@@ -96,7 +112,13 @@ fn failed(error: ChangeError) -> Status {
             let reasons: Vec<_> = errors.iter().map(DocumentError::to_string).collect();
             Status::failed_precondition(reasons.join("\n"))
         }
-        ChangeError::NotFound => Status::not_found("there is no such document"),
+        ChangeError::NotFound(missing) => {
+            let missing: Vec<_> = missing
+                .iter()
+                .map(|(kind, name)| format!("there is no {kind} `{name}`"))
+                .collect();
+            Status::not_found(missing.join("\n"))
+        }
         ChangeError::Store(error) => {
             tracing::error!(%error, "a change cannot be stored");
             Status::internal(format!("nothing was changed: {error}"))

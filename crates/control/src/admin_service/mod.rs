@@ -31,7 +31,7 @@ impl Admin for AdminService {
     }
 
     async fn delete(&self, request: Request<v1::DeleteRequest>) -> Answer<v1::DeleteResponse> {
-        apply::delete(&self.0, &request.into_inner())
+        apply::delete(&self.0, request.into_inner())
             .await
             .map(Response::new)
     }

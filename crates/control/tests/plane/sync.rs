@@ -80,23 +80,84 @@ async fn every_change_is_pushed_at_once() {
         assert!(applied > generation);
         generation = applied;
     }
-    let request = v1::DeleteRequest {
-        kind: v1::DocumentKind::WorkloadIdentity.into(),
-        name: "b".into(),
-    };
+    let request = delete(&["b"], &[]);
     let mut admin = plane.admin().await;
-    let deleted = admin
-        .delete(request.clone())
-        .await
-        .expect("delete")
-        .into_inner()
-        .generation;
+    let deleted = deleted(admin.delete(request.clone()).await);
     let pushed = snapshot(&mut stream).await.expect("snapshot");
     assert_eq!(
         (pushed.generation, names(&pushed)),
-        (deleted, vec!["a", "c"])
+        (deleted.generation, vec!["a", "c"])
     );
     assert_eq!(code(admin.delete(request).await), Code::NotFound);
+}
+
+/// Asks for the removal of identities by name, and of what files hold.
+fn delete(identities: &[&str], files: &[&str]) -> v1::DeleteRequest {
+    let name = |name: &&str| v1::DocumentName {
+        kind: v1::DocumentKind::WorkloadIdentity.into(),
+        name: (*name).to_owned(),
+    };
+    let file = |text: &&str| v1::SourceFile {
+        name: "gone.yaml".into(),
+        text: (*text).to_owned(),
+        format: v1::SourceFormat::Yaml.into(),
+    };
+    v1::DeleteRequest {
+        documents: identities.iter().map(name).collect(),
+        files: files.iter().map(file).collect(),
+        ignore_not_found: false,
+    }
+}
+
+fn deleted(
+    answer: Result<tonic::Response<v1::DeleteResponse>, tonic::Status>,
+) -> v1::apply_response::Applied {
+    match answer.expect("delete").into_inner().result {
+        Some(v1::delete_response::Result::Deleted(deleted)) => deleted,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn deletion_takes_all_or_nothing_by_name_and_by_file() {
+    let plane = Plane::start().await;
+    let [a, b, c] = ["a", "b", "c"].map(|name| identity(name, ""));
+    let applied = plane.applied(&[&a[..], &b, &c].join("---\n")).await;
+    let mut admin = plane.admin().await;
+
+    let some = delete(&["a", "x"], &[&b]);
+    let refused = admin.delete(some.clone()).await.expect_err("x");
+    assert_eq!(refused.message(), "there is no WorkloadIdentity `x`");
+    let broken = admin.delete(delete(&["a"], &["kind: [\n"])).await;
+    assert!(matches!(
+        broken.expect("an answer").into_inner().result,
+        Some(v1::delete_response::Result::Refused(errors)) if errors.errors[0].file == "gone.yaml"
+    ));
+    let listed = admin
+        .get_identities(v1::GetIdentitiesRequest {})
+        .await
+        .expect("identities")
+        .into_inner();
+    assert_eq!(listed.identities.len(), 3);
+
+    let ignoring = v1::DeleteRequest {
+        ignore_not_found: true,
+        ..some
+    };
+    let gone = deleted(admin.delete(ignoring.clone()).await);
+    let names: Vec<_> = gone
+        .documents
+        .iter()
+        .map(|d| (&d.name[..], d.change()))
+        .collect();
+    let both = v1::Change::Deleted;
+    assert_eq!(names, [("a", both), ("b", both)]);
+    assert!(gone.generation > applied.generation);
+    let again = deleted(admin.delete(ignoring).await);
+    assert_eq!(
+        (again.generation, again.documents),
+        (gone.generation, vec![])
+    );
 }
 
 #[tokio::test]
