@@ -17,6 +17,7 @@ SPEAK=$SCENE_TOOLS/speak
   service far web "$ROGUE_IP:$PORT"
   permit browsing browser web
   permit scripting script web
+  permit lag speaker web
   permit far browser far
   permit refused speaker far; } >documents.yaml
 cat >named.py <<'END'

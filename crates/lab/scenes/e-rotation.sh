@@ -31,7 +31,7 @@ has_flow() { [ -n "$(flow_serial)" ]; }
 
 say "a transfer that outlives its SVIDs"
 bytes=$(stat -c %s "pages/$PAGE")
-$(as 2002 "$SPEAK") slow "$SERVER_IP" "$PORT" "/$PAGE" $((bytes / 45)) >long.txt 2>long.err 3>&- &
+$(as 2002 "$SPEAK") slow "$SERVER_IP" "$PORT" "/$PAGE" $((bytes / 35)) >long.txt 2>long.err 3>&- &
 long=$!
 at_end "kill $long 2>/dev/null; true"
 eventually 60 has_flow || fail "the transfer does not get going: $(cat long.err)"
