@@ -175,8 +175,12 @@ void tl_subject_untrack(struct pid *tgid, u32 reason)
 	if (!p)
 		return;
 	atomic_dec(&n_procs);
-	if (atomic_dec_and_test(&p->subject->procs) && !tl_sabotaged('j'))
-		subject_end(p->subject, reason);
+	if (atomic_dec_and_test(&p->subject->procs)) {
+		if (tl_sabotaged('j'))
+			tl_subject_get(p->subject);
+		else
+			subject_end(p->subject, reason);
+	}
 	call_rcu(&p->rcu, proc_free);
 }
 

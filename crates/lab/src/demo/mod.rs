@@ -6,6 +6,7 @@ mod tools;
 
 pub(crate) use options::Options;
 pub(crate) use report::Played;
+pub(crate) use tools::build as tools;
 
 use crate::build::{self, Flavour};
 use crate::failure::{Doing, Result};
@@ -102,7 +103,7 @@ fn kernel_names(places: &Places, options: &Options) -> Result<String> {
     Ok(names.join(" and "))
 }
 
-/// Every scene ran; all passed or, with a sabotage, exactly the sabotaged one failed.
+/// Every scene ran and came to a verdict; all passed or, with a sabotage, exactly the sabotaged one failed.
 fn is_good(options: &Options, played: &[Played]) -> bool {
     let ran: Vec<Scene> = played.iter().map(|one| one.scene).collect();
     let to_fail = |scene| {
@@ -110,7 +111,8 @@ fn is_good(options: &Options, played: &[Played]) -> bool {
             .sabotage
             .is_some_and(|sabotage| sabotage.hits(scene))
     };
-    ran == options.scenes && played.iter().all(|one| one.pass != to_fail(one.scene))
+    let as_meant = |one: &Played| one.judged && one.pass != to_fail(one.scene);
+    ran == options.scenes && played.iter().all(as_meant)
 }
 
 fn verdict(options: &Options, good: bool) -> String {
@@ -139,6 +141,7 @@ mod tests {
         Played {
             scene,
             pass,
+            judged: true,
             detail: String::new(),
             figures: Vec::new(),
             seconds: 0.0,
@@ -159,6 +162,11 @@ mod tests {
         assert!(is_good(&options, &[played(b, true), played(c, false)]));
         assert!(!is_good(&options, &[played(b, false), played(c, false)]));
         assert!(!is_good(&options, &[played(b, true), played(c, true)]));
+        let died = Played {
+            judged: false,
+            ..played(c, false)
+        };
+        assert!(!is_good(&options, &[played(b, true), died]));
         options.sabotage = Some(Sabotage::Each);
         assert!(is_good(&options, &[played(b, false), played(c, false)]));
         assert!(!is_good(&options, &[played(b, true), played(c, false)]));

@@ -16,6 +16,8 @@ pub(crate) struct Played {
     pub scene: Scene,
     /// Whether it showed what it is there to show.
     pub pass: bool,
+    /// Whether it said so itself, or that it failed: it was not ended by a time-out or with its machine.
+    pub judged: bool,
     /// What was seen, or why it failed.
     pub detail: String,
     /// Name, value, unit, in the order printed.
@@ -47,6 +49,7 @@ impl Report {
             self.played.push(Played {
                 scene: running.scene,
                 pass: false,
+                judged: false,
                 detail: why.to_owned(),
                 figures: running.figures,
                 seconds: 0.0,
@@ -100,17 +103,18 @@ impl Report {
         let mut words = rest.split(' ').skip(1);
         let status = words.next().unwrap_or("none");
         let seconds = words.next().and_then(|word| word.parse().ok());
-        let (pass, detail) = match (running.verdict, status) {
-            (_, "124" | "137") => (false, "it took too long".to_owned()),
-            (Some((true, detail)), "0") => (true, detail),
-            (Some((false, detail)), _) => (false, detail),
-            (_, status) => (false, format!("it died with status {status}")),
+        let (pass, judged, detail) = match (running.verdict, status) {
+            (_, "124" | "137") => (false, false, "it took too long".to_owned()),
+            (Some((true, detail)), "0") => (true, true, detail),
+            (Some((false, detail)), _) => (false, true, detail),
+            (_, status) => (false, false, format!("it died with status {status}")),
         };
         let word = if pass { "passed" } else { "FAILED" };
         say(format!("   {word}: {detail}"));
         self.played.push(Played {
             scene: running.scene,
             pass,
+            judged,
             detail,
             figures: running.figures,
             seconds: seconds.unwrap_or(0.0),

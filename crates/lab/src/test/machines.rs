@@ -16,8 +16,8 @@ use std::time::Duration;
 
 /// How long the device is fuzzed.
 const FUZZ_SECS: u32 = 60;
-/// How long that may take with everything around it.
-const FUZZ_TIMEOUT: Duration = Duration::from_secs(600);
+/// How long a script may take with everything around it.
+const SCRIPT_TIMEOUT: Duration = Duration::from_secs(600);
 
 /// Everything that is made once and kept: tools, the root image, kernels.
 ///
@@ -87,6 +87,7 @@ pub(crate) fn sabotage(places: &Places, tier: &str, line: Line, filter: &Filter)
                 let why = "it passed although its mechanism was broken";
                 tally.fail(scene, format!("{why}: {}", played.detail));
             }
+            Some(played) if !played.judged => tally.fail(scene, played.detail.as_str()),
             Some(_) => tally.passed += 1,
             None => tally.fail(scene, "it did not run"),
         }
@@ -160,24 +161,43 @@ fn options(words: &[&str]) -> Result<demo::Options> {
 /// # Errors
 /// When the fuzzer does not build, or the machine cannot be set up.
 pub(crate) fn device_fuzz(places: &Places, line: Line) -> Result<Tally> {
-    let fuzzer = fuzzer(places)?;
-    let mut machine = vm::Options::new(places.repo.join("crates/lab/src/test/device-fuzz.sh"));
+    let args = vec![FUZZ_SECS.to_string()];
+    script(places, line, "device-fuzz.sh", vec![fuzzer(places)?], args)
+}
+
+/// A program that moves bytes in every way there is, ungoverned and governed: what its calls return is the same.
+///
+/// # Errors
+/// When the program does not build, or the machine cannot be set up.
+pub(crate) fn calls(places: &Places, line: Line) -> Result<Tally> {
+    let differences = places.repo.join("crates/lab/src/test/calls-differ.txt");
+    let copy = vec![demo::tools(places)?, differences];
+    script(places, line, "calls.sh", copy, Vec::new())
+}
+
+/// Runs a script of this folder that says `pass` and `fail`, in a guest where Tidelock runs.
+fn script(
+    places: &Places,
+    line: Line,
+    name: &str,
+    copy: Vec<PathBuf>,
+    args: Vec<String>,
+) -> Result<Tally> {
+    let script = places.repo.join("crates/lab/src/test").join(name);
+    let mut machine = vm::Options::new(script);
     machine.kernel = line;
-    machine.copy = vec![fuzzer];
-    machine.timeout = FUZZ_TIMEOUT;
-    machine.args = vec![FUZZ_SECS.to_string()];
+    machine.copy = copy;
+    machine.timeout = SCRIPT_TIMEOUT;
+    machine.args = args;
     let mut lines = Lines::default();
     let software = |kernel: &Kernel| build::software(places, kernel, Flavour::Real);
     let ended = vm::run(places, &machine, software, &mut lines)?;
     let mut tally = lines.tally;
     if ended.status != 0 && tally.failed.is_empty() {
-        tally.fail(
-            "device-fuzz.sh",
-            format!("it ended with status {}", ended.status),
-        );
+        tally.fail(name, format!("it ended with status {}", ended.status));
     }
     if tally.passed == 0 && tally.failed.is_empty() {
-        tally.fail("device-fuzz.sh", "it checked nothing");
+        tally.fail(name, "it checked nothing");
     }
     tally.check("kernel log", &ended.trouble);
     if !tally.failed.is_empty() {

@@ -44,6 +44,8 @@ pub(crate) enum Tier {
     Modules(Vec<(Line, Flavour)>),
     /// Every scene.
     Scenes(Line),
+    /// Every way in which bytes move, governed and not.
+    Calls(Line),
     /// The device, fuzzed.
     DeviceFuzz(Line),
     /// Scenes between two machines.
@@ -67,6 +69,7 @@ impl Tier {
             Self::SetUp(_) => "set-up".to_owned(),
             Self::Modules(_) => "modules".to_owned(),
             Self::Scenes(line) => format!("e2e-{}", line.label()),
+            Self::Calls(line) => format!("calls-{}", line.label()),
             Self::DeviceFuzz(line) => format!("device-fuzz-{}", line.label()),
             Self::Pair([a, b]) => format!("pair-{}-{}", a.label(), b.label()),
             Self::Sabotage(line) => format!("sabotage-{}", line.label()),
@@ -78,19 +81,19 @@ impl Tier {
         match self {
             Self::Format | Self::Workspace => 0.2,
             Self::FuzzTargets | Self::Documentation => 1.0,
-            Self::NoStd | Self::KernelRust | Self::DeviceFuzz(_) => 2.0,
-            Self::SetUp(_) => 2.5,
-            Self::Modules(_) => 1.5,
-            Self::Scenes(_) | Self::Sabotage(_) => 9.0,
-            Self::Pair(_) | Self::Tests => 6.5,
-            Self::Lints => 3.0,
+            Self::NoStd | Self::DeviceFuzz(_) | Self::SetUp(_) => 2.0,
+            Self::KernelRust | Self::Calls(_) => 1.0,
+            Self::Modules(_) => 3.0,
+            Self::Scenes(_) => 8.0,
+            Self::Sabotage(_) | Self::Pair(_) | Self::Tests => 7.0,
+            Self::Lints => 5.0,
         }
     }
 
     /// Whether it boots something, or prepares that.
     pub(crate) fn needs_machine(&self) -> bool {
         match self {
-            Self::SetUp(_) | Self::Modules(_) | Self::Scenes(_) => true,
+            Self::SetUp(_) | Self::Modules(_) | Self::Scenes(_) | Self::Calls(_) => true,
             Self::DeviceFuzz(_) | Self::Pair(_) | Self::Sabotage(_) => true,
             Self::Format | Self::Workspace | Self::Lints | Self::Documentation => false,
             Self::Tests | Self::FuzzTargets | Self::NoStd | Self::KernelRust => false,
@@ -133,6 +136,7 @@ impl Tier {
             Self::SetUp(lines) => machines::set_up(places, lines),
             Self::Modules(wanted) => machines::modules(places, wanted),
             Self::Scenes(line) => machines::scenes(places, &self.name(), *line, filter),
+            Self::Calls(line) => machines::calls(places, *line),
             Self::DeviceFuzz(line) => machines::device_fuzz(places, *line),
             Self::Pair(lines) => machines::pair(places, &self.name(), *lines, filter),
             Self::Sabotage(line) => machines::sabotage(places, &self.name(), *line, filter),
@@ -200,6 +204,7 @@ fn all(options: &Options) -> Vec<Tier> {
         tiers.push(Tier::Pair(PAIR));
     }
     tiers.extend(lines.iter().copied().map(Tier::DeviceFuzz));
+    tiers.extend(lines.iter().copied().map(Tier::Calls));
     tiers
 }
 
