@@ -152,12 +152,11 @@ impl Core {
         ignore_not_found: bool,
     ) -> Result<Changed, ChangeError> {
         self.change(move |core, world| {
-            let held = parse_files(&files, core.trust_domain.as_trust_domain());
-            keys.extend(
-                held.map_err(ChangeError::Refused)?
-                    .iter()
-                    .map(Document::key),
-            );
+            if !files.is_empty() {
+                let held = parse_files(&files, core.trust_domain.as_trust_domain());
+                let held = held.map_err(ChangeError::Refused)?;
+                keys.extend(held.iter().map(Document::key));
+            }
             let missing: Vec<Key> = keys.iter().filter(|key| !world.has(key)).cloned().collect();
             if !missing.is_empty() && !ignore_not_found {
                 return Err(ChangeError::NotFound(missing));

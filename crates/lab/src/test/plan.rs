@@ -83,10 +83,10 @@ impl Tier {
             Self::FuzzTargets | Self::Documentation => 1.0,
             Self::NoStd | Self::DeviceFuzz(_) | Self::SetUp(_) => 2.0,
             Self::KernelRust | Self::Calls(_) => 1.0,
-            Self::Modules(_) => 3.0,
-            Self::Scenes(_) => 8.0,
+            Self::Modules(_) => 2.5,
+            Self::Scenes(_) => 7.5,
             Self::Sabotage(_) | Self::Pair(_) | Self::Tests => 7.0,
-            Self::Lints => 5.0,
+            Self::Lints => 4.5,
         }
     }
 
