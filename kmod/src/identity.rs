@@ -160,3 +160,6 @@ pub unsafe extern "C" fn tl_rs_identity_id(identity: *const u8) -> Str {
         Str::of(identity.spiffe_id().as_str().as_bytes())
     })
 }
+
+#[cfg(test)]
+mod tests;
