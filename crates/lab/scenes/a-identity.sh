@@ -14,10 +14,10 @@ SPEAK=$SCENE_TOOLS/speak
 mkdir -p pages
 echo "hello from $SCENE" >pages/hello.txt
 before=$(last_event)
-apply documents.yaml || fail "the documents were not applied"
+apply documents.yaml || abort "the documents were not applied"
 
 say "python3 -m http.server and curl, as they are"
-serve a web 2001 "$SCENE_DIR/pages" 127.0.0.1 "$PORT" >server.pid || fail "the web server does not run"
+serve a web 2001 "$SCENE_DIR/pages" 127.0.0.1 "$PORT" >server.pid || abort "the web server does not run"
 at_end "stop a $(cat server.pid)"
 expect_event "$before" '"what":"granted"' "$TRUST$NAME/web\"" '"exe":"'"$PYTHON"'"' >/dev/null
 $(as 2002 "$CURL") -sS -m 60 "http://127.0.0.1:$PORT/hello.txt" >page.txt || fail "curl did not get the page"

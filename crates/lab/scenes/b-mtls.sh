@@ -10,15 +10,15 @@ CONTROL=$((PORT + 9))
   service web web "$SERVER_IP:$PORT" "[$SERVER_IP6]:$PORT"
   permit browsing browser web; } >documents.yaml
 make_page "$SCENE_DIR/pages" 20000
-apply documents.yaml || fail "the documents were not applied"
+apply documents.yaml || abort "the documents were not applied"
 
 capture wire "$LINK" "tcp portrange $PORT-$CONTROL"
 say "an ungoverned transfer first, in the same capture: what is searched for can be found"
 control_transfer "$SCENE_DIR/pages" "$CONTROL"
 
-web4=$(serve $SERVER_NODE web4 2001 "$SCENE_DIR/pages" "$SERVER_IP" "$PORT") || fail "the web server does not run"
+web4=$(serve $SERVER_NODE web4 2001 "$SCENE_DIR/pages" "$SERVER_IP" "$PORT") || abort "the web server does not run"
 at_end "stop $SERVER_NODE $web4"
-web6=$(serve $SERVER_NODE web6 2001 "$SCENE_DIR/pages" "$SERVER_IP6" "$PORT") || fail "the web server does not run"
+web6=$(serve $SERVER_NODE web6 2001 "$SCENE_DIR/pages" "$SERVER_IP6" "$PORT") || abort "the web server does not run"
 at_end "stop $SERVER_NODE $web6"
 
 for ip in "$SERVER_IP" "[$SERVER_IP6]"; do

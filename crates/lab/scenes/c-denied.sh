@@ -34,13 +34,13 @@ make_page "$SCENE_DIR/pages" 100
 # A request so large that no other message could hold it.
 LONG=$PAGE-$(printf '%08000d' 0)
 for node in $NODES; do on "$node" "echo hello >$SCENE_DIR/pages/hello.txt"; done
-apply documents.yaml || fail "the documents were not applied"
+apply documents.yaml || abort "the documents were not applied"
 rogue_network
 
 # capture and transfers of one server at a time, so that each question has a capture of its own.
 capture wire "$LINK" "tcp portrange $PORT-$CONTROL"
 control_transfer "$SCENE_DIR/pages" "$CONTROL"
-web=$(serve $SERVER_NODE web 2001 "$SCENE_DIR/pages" "$SERVER_IP" "$PORT") || fail "the web server does not run"
+web=$(serve $SERVER_NODE web 2001 "$SCENE_DIR/pages" "$SERVER_IP" "$PORT") || abort "the web server does not run"
 at_end "stop $SERVER_NODE $web"
 
 say "those who are permitted are served"
@@ -75,7 +75,7 @@ check_wire wire $CONTROL --governed "$PORT" --connections 2
 say "a workload with an identity of the same trust domain, at the service's address, that may not serve it"
 stop $SERVER_NODE "$web"
 before=$(last_event)
-impostor=$(serve $SERVER_NODE impostor 2003 "$SCENE_DIR/pages" "$SERVER_IP" "$PORT") || fail "the impostor does not run"
+impostor=$(serve $SERVER_NODE impostor 2003 "$SCENE_DIR/pages" "$SERVER_IP" "$PORT") || abort "the impostor does not run"
 at_end "stop $SERVER_NODE $impostor"
 capture impostor "$LINK" "tcp portrange $PORT-$CONTROL"
 control_transfer "$SCENE_DIR/pages" "$CONTROL"

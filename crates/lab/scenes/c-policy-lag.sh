@@ -3,7 +3,7 @@
 say "a server's kernel that refuses what the client's still permits"
 stop $SERVER_NODE "$impostor"
 permit lag nobody web >narrowed.yaml
-web=$(serve $SERVER_NODE web 2001 "$SCENE_DIR/pages" "$SERVER_IP" "$PORT") || fail "the web server does not run"
+web=$(serve $SERVER_NODE web 2001 "$SCENE_DIR/pages" "$SERVER_IP" "$PORT") || abort "the web server does not run"
 at_end "stop $SERVER_NODE $web"
 # A process that has its grant: while the agent stands still nobody gets a new one.
 mkfifo orders

@@ -15,8 +15,8 @@ both >both.yaml
 permit both two web >only-two.yaml
 make_page "$SCENE_DIR/pages" 60000
 RATE=$(($(stat -c %s "pages/$PAGE") / 30))
-apply documents.yaml both.yaml || fail "the documents were not applied"
-web=$(serve $SERVER_NODE web 2001 "$SCENE_DIR/pages" "$SERVER_IP" "$PORT") || fail "the web server does not run"
+apply documents.yaml both.yaml || abort "the documents were not applied"
+web=$(serve $SERVER_NODE web 2001 "$SCENE_DIR/pages" "$SERVER_IP" "$PORT") || abort "the web server does not run"
 at_end "stop $SERVER_NODE $web"
 
 capture wire "$LINK" "tcp portrange $PORT-$CONTROL"

@@ -14,8 +14,8 @@ SPEAK=$SCENE_TOOLS/speak
   permit reading reader web; } >documents.yaml
 make_page "$SCENE_DIR/pages" 60000
 first=$(last_event)
-apply documents.yaml || fail "the documents were not applied"
-web=$(serve $SERVER_NODE web 2001 "$SCENE_DIR/pages" "$SERVER_IP" "$PORT") || fail "the web server does not run"
+apply documents.yaml || abort "the documents were not applied"
+web=$(serve $SERVER_NODE web 2001 "$SCENE_DIR/pages" "$SERVER_IP" "$PORT") || abort "the web server does not run"
 at_end "stop $SERVER_NODE $web"
 capture wire "$LINK" "tcp portrange $PORT-$CONTROL"
 control_transfer "$SCENE_DIR/pages" "$CONTROL"

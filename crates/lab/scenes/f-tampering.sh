@@ -17,7 +17,7 @@ at = data.index(b"page ok")
 open(sys.argv[2], "wb").write(data[:at] + b"P" + data[at + 1:])
 END
 chmod 755 bin bin/changed
-[ "$(cmp -l "$GENUINE" bin/changed | wc -l)" = 1 ] || fail "the copy differs in more than one byte"
+[ "$(cmp -l "$GENUINE" bin/changed | wc -l)" = 1 ] || abort "the copy differs in more than one byte"
 echo hello >pages/hello.txt
 { identity web 2001 "$PYTHON"
   identity genuine 2002 "$GENUINE"
@@ -25,8 +25,8 @@ echo hello >pages/hello.txt
   service web web "127.0.0.1:$PORT"
   permit speaking genuine web
   permit by-path by-path web; } >documents.yaml
-apply documents.yaml || fail "the documents were not applied"
-web=$(serve a web 2001 "$SCENE_DIR/pages" 127.0.0.1 "$PORT") || fail "the web server does not run"
+apply documents.yaml || abort "the documents were not applied"
+web=$(serve a web 2001 "$SCENE_DIR/pages" 127.0.0.1 "$PORT") || abort "the web server does not run"
 at_end "stop a $web"
 
 # try NAME PROGRAM: one request by a program under the permitted uid.
@@ -56,7 +56,7 @@ no_identity copy
 before=$(last_event)
 
 say "the copy, mounted over the path of the permitted program"
-mount --bind bin/changed "$GENUINE" || fail "it cannot be mounted"
+mount --bind bin/changed "$GENUINE" || abort "it cannot be mounted"
 at_end "umount $GENUINE 2>/dev/null; true"
 try mounted "$GENUINE"
 no_identity mounted

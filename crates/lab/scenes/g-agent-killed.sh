@@ -16,7 +16,7 @@ SPEAK=$SCENE_TOOLS/speak
   permit fresh fresh web
   permit slow slow web; } >documents.yaml
 make_page "$SCENE_DIR/pages" 60000
-apply documents.yaml || fail "the documents were not applied"
+apply documents.yaml || abort "the documents were not applied"
 
 say "sshd, which is not governed"
 ssh-keygen -q -t ed25519 -N '' -f host.key && ssh-keygen -q -t ed25519 -N '' -f user.key && cp user.key.pub authorized
@@ -25,7 +25,7 @@ mkdir -p /run/sshd
     -o PermitRootLogin=yes -o StrictModes=no -o ListenAddress=127.0.0.1 -o UsePAM=no 2>sshd.log 3>&- &
 sshd=$!
 at_end "kill $sshd 2>/dev/null; true"
-listening a "$SSH" $sshd || fail "sshd does not run: $(cat sshd.log)"
+listening a "$SSH" $sshd || abort "sshd does not run: $(cat sshd.log)"
 ssh_options="-F none -i user.key -p $SSH -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o BatchMode=yes"
 log_in() { [ "$(ssh $ssh_options root@127.0.0.1 "echo $1" 2>ssh.err)" = "$1" ] || fail "ssh: $(tail -n 1 ssh.err)"; }
 mkfifo session
@@ -38,7 +38,7 @@ eventually 90 in_session before || fail "ssh: $(cat session.txt)"
 
 capture wire lo "tcp portrange $PORT-$CONTROL"
 control_transfer "$SCENE_DIR/pages" "$CONTROL"
-web=$(serve a web 2001 "$SCENE_DIR/pages" 127.0.0.1 "$PORT") || fail "the web server does not run"
+web=$(serve a web 2001 "$SCENE_DIR/pages" 127.0.0.1 "$PORT") || abort "the web server does not run"
 at_end "stop a $web"
 mkfifo orders
 $(as 2002 "$SPEAK") lines 127.0.0.1 "$PORT" "/$PAGE" <orders >stays.txt 2>&1 3>&- &

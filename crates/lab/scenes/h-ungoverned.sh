@@ -6,15 +6,15 @@
 . /lab/scenes/lib-traced.sh
 SPEAK=$SCENE_TOOLS/speak
 
-[ -d $BARE ] || fail "there is no run from before the module was loaded"
+[ -d $BARE ] || abort "there is no run from before the module was loaded"
 same $BARE-first $BARE >bare.txt || fail "two runs without the module differ: $(paste -sd' ' bare.txt | cut -c1-300)"
 { identity web 2001 "$PYTHON"
   identity busy 2002 "$SPEAK"
   service web web "127.0.0.1:$PORT"
   permit busy busy web; } >documents.yaml
 mkdir -p pages && echo hello >pages/hello.txt
-apply documents.yaml || fail "the documents were not applied"
-web=$(serve a web 2001 "$SCENE_DIR/pages" 127.0.0.1 "$PORT") || fail "the web server does not run"
+apply documents.yaml || abort "the documents were not applied"
+web=$(serve a web 2001 "$SCENE_DIR/pages" 127.0.0.1 "$PORT") || abort "the web server does not run"
 at_end "stop a $web"
 
 say "flows that are governed, all the while"

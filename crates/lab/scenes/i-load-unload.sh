@@ -12,13 +12,13 @@ SPEAK=$SCENE_TOOLS/speak
   service echo echo "127.0.0.1:$PORT"
   permit calling caller echo; } >documents.yaml
 at_end restore_tidelock
-apply documents.yaml || fail "the documents were not applied"
+apply documents.yaml || abort "the documents were not applied"
 generation=$(sed -n 's/^generation //p' applied.txt)
 
 say "two programs blocked in accept(), one governed and one not"
-governed=$(start a governed "$(as 2001 "$SPEAK") accept 127.0.0.1 $PORT") && listening a "$PORT" "$governed" || fail "no server"
+governed=$(start a governed "$(as 2001 "$SPEAK") accept 127.0.0.1 $PORT") && listening a "$PORT" "$governed" || abort "no server"
 at_end "stop a $governed"
-open=$(start a open "$(as 2099 "$SPEAK") accept 127.0.0.1 $OPEN") && listening a "$OPEN" "$open" || fail "no server"
+open=$(start a open "$(as 2099 "$SPEAK") accept 127.0.0.1 $OPEN") && listening a "$OPEN" "$open" || abort "no server"
 at_end "stop a $open"
 
 # asks WHO UID PORT

@@ -11,8 +11,8 @@ SPEAK=$SCENE_TOOLS/speak
   service echo echo "127.0.0.1:$PORT"
   permit holding holder echo
   permit giving giver echo; } >documents.yaml
-apply documents.yaml || fail "the documents were not applied"
-server=$(start a echo "$(as 2001 "$SPEAK") accept 127.0.0.1 $PORT") && listening a "$PORT" "$server" || fail "the server does not run"
+apply documents.yaml || abort "the documents were not applied"
+server=$(start a echo "$(as 2001 "$SPEAK") accept 127.0.0.1 $PORT") && listening a "$PORT" "$server" || abort "the server does not run"
 at_end "stop a $server"
 subjects=$(status_of a subjects)
 # One connection at first, so that all that is made once is made.

@@ -4,7 +4,7 @@ agent_pid() { pgrep -x tidelock-agent; }
 agent_gone() { ! agent_pid >/dev/null; }
 
 kill_agent() {
-    kill "-$1" "$(agent_pid)" && eventually 60 agent_gone || fail "the agent does not end"
+    kill "-$1" "$(agent_pid)" && eventually 60 agent_gone || abort "the agent does not end"
 }
 
 # Starts the agent as it was started first, but outside the scene's control group: it stays when the scene ends.

@@ -6,7 +6,7 @@ capture() {
     tcpdump -Z root -i "$2" -w "$1.pcap" -B 16384 --immediate-mode -U "$3" 2>"$1.tcpdump" 3>&- &
     CAPTURES[$1]=$!
     at_end "kill $! 2>/dev/null; true"
-    eventually 60 grep -q 'listening on' "$1.tcpdump" || fail "tcpdump does not run"
+    eventually 60 grep -q 'listening on' "$1.tcpdump" || abort "tcpdump does not run"
 }
 
 # end_capture NAME: every packet has to be in it.
@@ -16,7 +16,7 @@ end_capture() {
     kill -TERM "${CAPTURES[$1]}"
     wait "${CAPTURES[$1]}"
     cat "$1.tcpdump"
-    grep -q '^0 packets dropped by kernel' "$1.tcpdump" || fail "the capture missed packets"
+    grep -q '^0 packets dropped by kernel' "$1.tcpdump" || abort "the capture missed packets"
 }
 
 # make_page DIR LINES: on every node, a page that no one has seen before, with what must never be seen on the wire.
@@ -34,10 +34,10 @@ make_page() {
 # control_transfer DIR PORT: an ungoverned transfer of the page, in the same capture: the search has to find it there.
 control_transfer() {
     local pid
-    pid=$(serve "$SERVER_NODE" control 0 "$1" "$SERVER_IP" "$2") || fail "the control server does not run"
-    curl -sS -m 60 "http://$SERVER_IP:$2/$PAGE" >control.txt || fail "the control transfer failed"
+    pid=$(serve "$SERVER_NODE" control 0 "$1" "$SERVER_IP" "$2") || abort "the control server does not run"
+    curl -sS -m 60 "http://$SERVER_IP:$2/$PAGE" >control.txt || abort "the control transfer failed"
     stop "$SERVER_NODE" "$pid"
-    cmp control.txt "$1/$PAGE" || fail "the control transfer is not whole"
+    cmp control.txt "$1/$PAGE" || abort "the control transfer is not whole"
 }
 
 # check_wire NAME CONTROL_PORT ARGUMENT…: see pcap.py. Its words are in NAME.wire.

@@ -6,7 +6,7 @@ AUTHORITY=/var/lib/tidelock/ca
 
 rogue_network() {
     modprobe veth
-    ip netns add "$ROGUE_LINK" || fail "no network namespace for the rogue"
+    ip netns add "$ROGUE_LINK" || abort "no network namespace for the rogue"
     at_end "ip netns del $ROGUE_LINK"
     ip link add "$ROGUE_LINK" type veth peer name inside netns "$ROGUE_LINK"
     ip addr add "${ROGUE_IP%.*}.1/24" dev "$ROGUE_LINK"
@@ -27,8 +27,8 @@ rogue_svid() {
 keyUsage=critical,digitalSignature
 extendedKeyUsage=serverAuth,clientAuth
 authorityKeyIdentifier=keyid
-subjectAltName=critical,URI:$2") || fail "no SVID for the rogue"
-    openssl verify -CAfile $AUTHORITY/bundle.pem "$1.pem" || fail "the rogue's SVID is not valid"
+subjectAltName=critical,URI:$2") || abort "no SVID for the rogue"
+    openssl verify -CAfile $AUTHORITY/bundle.pem "$1.pem" || abort "the rogue's SVID is not valid"
 }
 
 # rogue_control DIR PORT: see control_transfer; the server is the rogue.
@@ -38,12 +38,12 @@ rogue_control() {
     pid=$!
     at_end "kill $pid 2>/dev/null; true"
     rogue_listens "$2"
-    curl -sS -m 60 "http://$ROGUE_IP:$2/$PAGE" >control.txt || fail "the control transfer failed"
+    curl -sS -m 60 "http://$ROGUE_IP:$2/$PAGE" >control.txt || abort "the control transfer failed"
     kill $pid
-    cmp control.txt "$1/$PAGE" || fail "the control transfer is not whole"
+    cmp control.txt "$1/$PAGE" || abort "the control transfer is not whole"
 }
 
-rogue_listens() { eventually 60 rogue_socket "$1" || fail "the rogue does not listen"; }
+rogue_listens() { eventually 60 rogue_socket "$1" || abort "the rogue does not listen"; }
 rogue_socket() { ip netns exec "$ROGUE_LINK" ss -Hltn "sport = :$1" | grep . >/dev/null; }
 
 # rogue_serve NAME PORT [refusing]: a TLS 1.3 server with NAME's SVID; what it is told is in rogue.got. A refusing one

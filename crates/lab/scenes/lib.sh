@@ -25,6 +25,8 @@ say() { echo "say $*" >&3; echo "--- $*"; }
 figure() { echo "figure $1 $2 $3" >&3; echo "--- figure $*"; }
 pass() { verdict pass "$*"; exit 0; }
 fail() { verdict fail "$*"; exit 1; }
+# When it cannot come to what it is there to show: no sabotage counts as caught by this.
+abort() { verdict abort "$*"; exit 1; }
 verdict() { echo "$1 $2" >&3; echo "$1 $2" >>"$SCENE_DIR/verdict"; echo "--- $1 $2"; }
 
 # ---- cleaning up ------------------------------------------------------------------------------------

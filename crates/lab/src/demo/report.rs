@@ -1,8 +1,8 @@
 //! What the scenes print, line by line, and what comes of it.
 //!
 //! `@scene LETTER` and `@end LETTER STATUS SECONDS` come from the runner; between them a scene prints `say TEXT`,
-//! `figure NAME VALUE UNIT`, and at its end `pass DETAIL` or `fail DETAIL`. `log TEXT` is the end of the log of a
-//! scene that failed. `@note TEXT` concerns no scene.
+//! `figure NAME VALUE UNIT`, and at its end `pass DETAIL`, `fail DETAIL`, or `abort DETAIL` when it could not come to what
+//! it is there to show. `log TEXT` is the end of the log of a scene that failed. `@note TEXT` concerns no scene.
 
 use super::options::Scene;
 use crate::say::say;
@@ -16,7 +16,7 @@ pub(crate) struct Played {
     pub scene: Scene,
     /// Whether it showed what it is there to show.
     pub pass: bool,
-    /// Whether it said so itself, or that it failed: it was not ended by a time-out or with its machine.
+    /// Whether it said so itself, or that it failed: it did not abort, nor was it ended by a time-out or with its machine.
     pub judged: bool,
     /// What was seen, or why it failed.
     pub detail: String,
@@ -38,8 +38,15 @@ pub(crate) struct Report {
 #[derive(Debug)]
 struct Running {
     scene: Scene,
-    verdict: Option<(bool, String)>,
+    verdict: Option<(Verdict, String)>,
     figures: Vec<(String, f64, String)>,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Verdict {
+    Pass,
+    Fail,
+    Abort,
 }
 
 impl Report {
@@ -71,10 +78,14 @@ impl Report {
                     running.figures.push(figure);
                 }
             }
-            ("pass" | "fail", Some(running)) => {
-                // Only the first word counts: a scene that fails while it cleans up does not pass.
-                let pass = verb == "pass" && running.verdict.is_none();
-                running.verdict = Some((pass, rest.to_owned()));
+            ("pass" | "fail" | "abort", Some(running)) => {
+                // Only the first word can be `pass`: a scene that fails while it cleans up does not pass.
+                let verdict = match (verb, running.verdict.as_ref().map(|(verdict, _)| verdict)) {
+                    ("abort", _) | (_, Some(Verdict::Abort)) => Verdict::Abort,
+                    ("pass", None) => Verdict::Pass,
+                    _ => Verdict::Fail,
+                };
+                running.verdict = Some((verdict, rest.to_owned()));
             }
             _ if line.is_empty() => {}
             _ => say(format!("guest: {line}")),
@@ -105,8 +116,9 @@ impl Report {
         let seconds = words.next().and_then(|word| word.parse().ok());
         let (pass, judged, detail) = match (running.verdict, status) {
             (_, "124" | "137") => (false, false, "it took too long".to_owned()),
-            (Some((true, detail)), "0") => (true, true, detail),
-            (Some((false, detail)), _) => (false, true, detail),
+            (Some((Verdict::Pass, detail)), "0") => (true, true, detail),
+            (Some((Verdict::Fail, detail)), _) => (false, true, detail),
+            (Some((Verdict::Abort, detail)), _) => (false, false, detail),
             (_, status) => (false, false, format!("it died with status {status}")),
         };
         let word = if pass { "passed" } else { "FAILED" };
@@ -230,6 +242,24 @@ mod tests {
             assert_eq!(
                 (played[0].pass, played[0].detail.as_str()),
                 (false, why),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn only_a_verdict_of_its_own_is_judged() {
+        for (text, judged) in [
+            ("@scene b\nfail y\n@end b 1 1\n", true),
+            ("@scene b\nabort y\n@end b 1 1\n", false),
+            ("@scene b\nfail x\nabort y\n@end b 1 1\n", false),
+            ("@scene b\nabort y\npass x\n@end b 0 1\n", false),
+            ("@scene b\n@end b 1 1\n", false),
+        ] {
+            let played = read(text);
+            assert_eq!(
+                (played[0].pass, played[0].judged),
+                (false, judged),
                 "{text}"
             );
         }
