@@ -16,11 +16,30 @@ const LEFT_OUT: [&str; 5] = [
     "/usr/share/lintian/*",
 ];
 
-/// Makes a minimal root of a release with these packages in the folder `tree`.
+/// How much of a root is made.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Variant {
+    /// Debian's essential packages, and those asked for, installed.
+    Minimal,
+    /// Those asked for and what they depend on, unpacked: no script of theirs runs.
+    Unpacked,
+}
+
+/// Makes a root of a release with these packages in the folder `tree`.
 ///
 /// # Errors
 /// When a package cannot be fetched or installed.
-pub(crate) fn make(index: &Index, packages: &[&str], tree: &Path, log: &Path) -> Result<()> {
+pub(crate) fn make(
+    index: &Index,
+    variant: Variant,
+    packages: &[&str],
+    tree: &Path,
+    log: &Path,
+) -> Result<()> {
+    let variant = match variant {
+        Variant::Minimal => "essential",
+        Variant::Unpacked => "extract",
+    };
     let sources = log.with_extension("list");
     let text: String = index
         .sources()
@@ -29,11 +48,8 @@ pub(crate) fn make(index: &Index, packages: &[&str], tree: &Path, log: &Path) ->
         .collect();
     fs::write(&sources, text).doing("write", &sources)?;
     let mut cmd = Cmd::new("mmdebstrap")
-        .args([
-            "--variant=essential",
-            "--architectures=amd64",
-            "--skip=check/empty",
-        ])
+        .args(["--architectures=amd64", "--skip=check/empty"])
+        .arg(format!("--variant={variant}"))
         .arg(format!("--include={}", packages.join(",")))
         .args([
             "--aptopt=APT::Install-Recommends \"false\"",

@@ -3,7 +3,7 @@
 use crate::apt::{Index, Release};
 use crate::cache::{Cache, Key, remove};
 use crate::cmd::{Cmd, installed};
-use crate::debian_root;
+use crate::debian_root::{self, Variant};
 use crate::disk::ext4;
 use crate::failure::{Doing, Failure, Result};
 use crate::kernel::Kernel;
@@ -66,7 +66,13 @@ pub(crate) fn root_disk(places: &Places) -> Result<PathBuf> {
     let make = |dir: &Path| {
         let index = Index::open(&places.cache, Release::Bookworm, false)?;
         let tree = dir.join("tree");
-        debian_root::make(&index, PACKAGES, &tree, &dir.join("mmdebstrap.log"))?;
+        debian_root::make(
+            &index,
+            Variant::Minimal,
+            PACKAGES,
+            &tree,
+            &dir.join("mmdebstrap.log"),
+        )?;
         trim(&tree)?;
         ext4(&tree, &dir.join("root.ext4"), Some(ROOT_MIB))?;
         remove(&tree)

@@ -6,8 +6,7 @@ use crate::places::Places;
 use crate::say::timed;
 
 /// Programs the lab runs, with the Debian package that has each.
-const TOOLS: [(&str, &str); 14] = [
-    ("qemu-system-x86_64", "qemu-system-x86"),
+const TOOLS: [(&str, &str); 13] = [
     ("mmdebstrap", "mmdebstrap"),
     ("mke2fs", "e2fsprogs"),
     ("busybox", "busybox-static"),

@@ -7,6 +7,7 @@ mod cmd;
 mod debian_root;
 mod demo;
 mod disk;
+mod emulator;
 mod failure;
 mod guest_image;
 mod host;
@@ -19,6 +20,7 @@ mod test;
 mod vm;
 
 use build::Flavour;
+use emulator::Emulator;
 use failure::{Failure, Result};
 use kernel::{Kernel, Line};
 use places::Places;
@@ -114,6 +116,7 @@ fn dispatch(args: &[String]) -> Result<i32> {
 fn setup(places: &Places, args: &[String]) -> Result<i32> {
     let refresh = args.iter().any(|arg| arg == "--refresh");
     host::ensure_tools(places)?;
+    Emulator::ensure(places)?;
     guest_image::root_disk(places)?;
     for line in Line::ALL {
         let kernel = Kernel::ensure(places, line, refresh)?;

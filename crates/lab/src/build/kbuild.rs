@@ -4,7 +4,7 @@ use super::Flavour;
 use crate::apt::{Index, Release};
 use crate::cache::{Cache, Key};
 use crate::cmd::Cmd;
-use crate::debian_root;
+use crate::debian_root::{self, Variant};
 use crate::failure::{Doing, Failure, Result};
 use crate::host::is_root;
 use crate::kernel::Kernel;
@@ -110,7 +110,13 @@ fn root(places: &Places, kernel: &Kernel) -> Result<PathBuf> {
     let base = cache.entry("build-roots", &what, key, |dir| {
         let index = Index::open(&places.cache, release, false)?;
         let tree = dir.join("tree");
-        debian_root::make(&index, packages, &tree, &dir.join("mmdebstrap.log"))?;
+        debian_root::make(
+            &index,
+            Variant::Minimal,
+            packages,
+            &tree,
+            &dir.join("mmdebstrap.log"),
+        )?;
         let mount_point = tree.join("build");
         fs::create_dir_all(&mount_point).doing("make the folder", &mount_point)
     })?;

@@ -5,6 +5,7 @@ use super::tally::Tally;
 use crate::build::{self, Flavour};
 use crate::cmd::Cmd;
 use crate::demo::{self, Outcome};
+use crate::emulator::Emulator;
 use crate::failure::Result;
 use crate::kernel::{Kernel, Line};
 use crate::places::Places;
@@ -25,6 +26,7 @@ const SCRIPT_TIMEOUT: Duration = Duration::from_secs(600);
 /// When a kernel's modules cannot be made ready for booting.
 pub(crate) fn set_up(places: &Places, lines: &[Line]) -> Result<Tally> {
     let mut tally = Tally::default();
+    tally.result("the emulator", Emulator::ensure(places).map(drop));
     tally.result("the guest's root", guest_image::root_disk(places).map(drop));
     for line in lines {
         let ready = Kernel::ensure(places, *line, false)

@@ -12,6 +12,7 @@ pub(crate) use stream::until_marker;
 use crate::cache::Cache;
 use crate::cmd::{Cmd, last_lines};
 use crate::disk::sparse;
+use crate::emulator::Emulator;
 use crate::failure::{Doing, Failure, Result};
 use crate::guest_image;
 use crate::kernel::Kernel;
@@ -107,7 +108,8 @@ pub(crate) fn run(
         commands.push((qemu::arguments(options, &kernel, node, &files), files));
     }
     drop(lock);
-    let status = boot(options, &commands, &token, out)?;
+    let emulator = Emulator::ensure(places)?;
+    let status = boot(&emulator, options, &commands, &token, out)?;
     for (_, files) in &commands {
         let _ = fs::remove_file(&files.payload);
         collect(&files.out, &folder)?;
@@ -163,10 +165,16 @@ pub(crate) fn command(
 
 type Machine = (Vec<String>, qemu::Files);
 
-fn boot(options: &Options, machines: &[Machine], token: &str, out: &mut impl Write) -> Result<i32> {
+fn boot(
+    emulator: &Emulator,
+    options: &Options,
+    machines: &[Machine],
+    token: &str,
+    out: &mut impl Write,
+) -> Result<i32> {
     let mut running = Vec::new();
     for (args, _) in machines {
-        running.push(Qemu::start(args)?);
+        running.push(Qemu::start(emulator, args)?);
     }
     let mut first = running.remove(0);
     let output = first.output.take();
@@ -209,12 +217,8 @@ struct Qemu {
 }
 
 impl Qemu {
-    fn start(args: &[String]) -> Result<Self> {
-        // Whatever ends us, a signal too, ends the machine.
-        let cmd = Cmd::new("setpriv")
-            .args(["--pdeathsig", "KILL", "qemu-system-x86_64"])
-            .args(args);
-        let mut command = cmd.into_inner();
+    fn start(emulator: &Emulator, args: &[String]) -> Result<Self> {
+        let mut command = emulator.command().args(args).into_inner();
         // An input that is at its end hangs the guest's output; keep one open that stays silent.
         command
             .stdin(Stdio::piped())
