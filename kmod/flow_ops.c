@@ -207,7 +207,7 @@ static int recv_record(struct tl_flow *flow, struct msghdr *msg, size_t len, int
 }
 
 /* The stream ended. With a close_notify that is its end; without one somebody cut it short. */
-static int ended(struct tl_flow *flow)
+static int ended(struct tl_flow *flow, int flags)
 {
 	struct sock *sk = flow->sk;
 
@@ -215,11 +215,10 @@ static int ended(struct tl_flow *flow)
 		return 0;
 	if (!(sk->sk_shutdown & RCV_SHUTDOWN) && sk->sk_state != TCP_CLOSE)
 		return 0;
-	/* Told once, as a reset is. */
-	if (xchg(&flow->truncated, true))
-		return 0;
-	option_refused(flow, TL_R_TRUNCATED);
-	return -ECONNRESET;
+	if (!xchg(&flow->truncated, true))
+		option_refused(flow, TL_R_TRUNCATED);
+	/* Told once, as a reset is; a peek is followed by the read that must not see an end. */
+	return (flags & MSG_PEEK ? READ_ONCE(flow->told) : xchg(&flow->told, true)) ? 0 : -ECONNRESET;
 }
 
 /* kTLS's own words for a stream that cannot go on: a forged record, one out of place, a key it will not renew. */
@@ -231,7 +230,7 @@ static bool broken(int err)
 static int flow_recvmsg(struct socket *sock, struct msghdr *msg, size_t len, int flags)
 {
 	struct tl_flow *flow = tl_flow_of(sock);
-	int err = await(flow, flags & MSG_DONTWAIT, sock_rcvtimeo(sock->sk, 0));
+	int err = await(flow, flags & MSG_DONTWAIT, sock_rcvtimeo(sock->sk, 0)), low = READ_ONCE(flow->rcvlowat);
 
 	if (err)
 		return err;
@@ -241,18 +240,23 @@ static int flow_recvmsg(struct socket *sock, struct msghdr *msg, size_t len, int
 		return flow->inner->recvmsg(sock, msg, len, flags);
 	if (flags & MSG_OOB)
 		return -EINVAL;
+	if (low > 1 && !(flags & (MSG_DONTWAIT | MSG_PEEK | MSG_WAITALL))) {
+		flags |= MSG_WAITALL;
+		len = min_t(size_t, len, low);
+		iov_iter_truncate(&msg->msg_iter, len);
+	}
 	while (!READ_ONCE(flow->eof)) {
 		struct iov_iter before = msg->msg_iter;
 		int n;
 		u8 type;
 
 		n = recv_record(flow, msg, len, flags, &type);
-		if (n == -ECONNRESET)
-			WRITE_ONCE(flow->truncated, true);
+		if (n == -ECONNRESET && !(flags & MSG_PEEK))
+			WRITE_ONCE(flow->told, true);
 		if (n < 0)
 			return broken(n) ? -ECONNRESET : n;
 		if (type == TL_RECORD_DATA)
-			return n || !len ? n : ended(flow);
+			return n || !len ? n : ended(flow, flags);
 		msg->msg_iter = before;
 		if (flags & MSG_PEEK) {
 			u64 glance = flow->control;
@@ -272,6 +276,19 @@ static int flow_recvmsg(struct socket *sock, struct msghdr *msg, size_t len, int
 	return 0;
 }
 
+/* Takes off what is for us: 1 if there is data to read then, 0 at the end, or an error. */
+static int skip_control(struct tl_flow *flow)
+{
+	u8 byte[2];
+	struct kvec vec = { .iov_base = byte, .iov_len = sizeof(byte) };
+	struct msghdr msg = {};
+	int n;
+
+	iov_iter_kvec(&msg.msg_iter, READ, &vec, 1, sizeof(byte));
+	n = flow_recvmsg(flow->sock, &msg, sizeof(byte), MSG_DONTWAIT | MSG_PEEK);
+	return min(n, 1);
+}
+
 static ssize_t flow_splice_read(struct socket *sock, loff_t *pos, struct pipe_inode_info *pipe, size_t len,
 				unsigned int flags)
 {
@@ -288,16 +305,13 @@ static ssize_t flow_splice_read(struct socket *sock, loff_t *pos, struct pipe_in
 		return 0;
 	n = flow->inner->splice_read(sock, pos, pipe, len, flags);
 	if (n == -EINVAL && phase_of(flow) == TL_FLOW_OPEN) {
-		/* kTLS does not splice control records: read this one here. */
-		u8 byte[2];
-		struct kvec vec = { .iov_base = byte, .iov_len = sizeof(byte) };
-		struct msghdr msg = {};
-
-		iov_iter_kvec(&msg.msg_iter, READ, &vec, 1, sizeof(byte));
-		err = flow_recvmsg(sock, &msg, sizeof(byte), MSG_DONTWAIT | MSG_PEEK);
+		/* kTLS does not splice control records. */
+		err = skip_control(flow);
 		return err > 0 ? -EAGAIN : err;
 	}
-	return n ? n : ended(flow);
+	if (n == -ECONNRESET)
+		WRITE_ONCE(flow->told, true);
+	return n ? n : ended(flow, 0);
 }
 
 /*
@@ -321,7 +335,9 @@ static int unread(struct tl_flow *flow)
 	u8 type;
 	int n;
 
-	if (READ_ONCE(flow->eof) || phase_of(flow) != TL_FLOW_OPEN)
+	if (READ_ONCE(flow->eof) || READ_ONCE(flow->sk->sk_err) || phase_of(flow) != TL_FLOW_OPEN)
+		return 0;
+	if (skip_control(flow) <= 0)
 		return 0;
 	iov_iter_discard(&msg.msg_iter, READ, PEEK_MAX);
 	n = recv_record(flow, &msg, PEEK_MAX, MSG_PEEK | MSG_DONTWAIT, &type);
@@ -341,6 +357,7 @@ static __poll_t flow_poll(struct file *file, struct socket *sock, struct poll_ta
 {
 	struct tl_flow *flow = tl_flow_of(sock);
 	__poll_t mask;
+	int low;
 
 	if (phase_of(flow) == TL_FLOW_PENDING) {
 		sock_poll_wait(file, sock, wait);
@@ -351,8 +368,25 @@ static __poll_t flow_poll(struct file *file, struct socket *sock, struct poll_ta
 	}
 	mask = flow->inner->poll(file, sock, wait);
 	if (READ_ONCE(flow->eof))
-		mask |= EPOLLIN | EPOLLRDNORM | EPOLLRDHUP;
+		return mask | EPOLLIN | EPOLLRDNORM | EPOLLRDHUP;
+	low = min(READ_ONCE(flow->rcvlowat), PEEK_MAX);
+	if (low > 1 && !(mask & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) && unread(flow) < low)
+		mask &= ~(EPOLLIN | EPOLLRDNORM);
 	return mask;
+}
+
+/*
+ * TCP would count bytes of records, and wake nobody for a few that are left
+ * after some were decrypted. So it always wakes, and we count.
+ */
+static int flow_set_rcvlowat(struct sock *sk, int val)
+{
+	struct tl_flow *flow = tl_flow_of(sk->sk_socket);
+	int err = flow->pristine->set_rcvlowat(sk, val);
+
+	WRITE_ONCE(flow->rcvlowat, sk->sk_rcvlowat);
+	WRITE_ONCE(sk->sk_rcvlowat, 1);
+	return err;
 }
 
 /* ---- options ------------------------------------------------------------------------------------------ */
@@ -459,6 +493,6 @@ void tl_flow_ops_init(struct tl_flow *flow)
 		.mmap = sock_no_mmap,
 		.splice_read = flow_splice_read,
 		.read_sock = flow_read_sock,
-		.set_rcvlowat = plain->set_rcvlowat,
+		.set_rcvlowat = flow_set_rcvlowat,
 	};
 }

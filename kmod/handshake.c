@@ -88,12 +88,15 @@ static enum outcome refuse_saying(struct tl_flow *flow, u32 reason, const char *
 	return refuse(flow, reason, tl_rs_errno(reason), (const u8 *)what, strlen(what));
 }
 
-/* A program may have asked for wake-ups only at so many bytes, or to hold bytes back: not for the handshake. */
+/*
+ * A program may have asked for wake-ups only at so many bytes, which would be
+ * counted in records' bytes, or to hold bytes back, which a handshake must not.
+ */
 static void suspend_tuning(struct tl_flow *flow)
 {
 	struct sock *sk = flow->sk;
 
-	flow->rcvlowat = sk->sk_rcvlowat;
+	WRITE_ONCE(flow->rcvlowat, sk->sk_rcvlowat);
 	WRITE_ONCE(sk->sk_rcvlowat, 1);
 	flow->corked = tcp_sk(sk)->nonagle & TCP_NAGLE_CORK;
 	if (flow->corked)
@@ -102,9 +105,6 @@ static void suspend_tuning(struct tl_flow *flow)
 
 static void resume_tuning(struct tl_flow *flow)
 {
-	if (!flow->rcvlowat)
-		return;
-	WRITE_ONCE(flow->sk->sk_rcvlowat, flow->rcvlowat);
 	if (flow->corked)
 		tcp_sock_set_cork(flow->sk, true);
 }

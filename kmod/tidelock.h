@@ -200,13 +200,14 @@ struct tl_flow {
 	u8 *record;
 	u32 record_len, record_want;
 	bool counted, ulp, corked;
-	int rcvlowat;
 
 	/* After it. */
+	int rcvlowat;				/* the program's; on the socket it is 1 */
 	char *peer_id, *local_id, *service_name;
 	u8 peer_serial[20];
 	u32 peer_serial_len, suite;
-	bool eof, truncated, wr_shutdown, rd_shutdown, announced;
+	bool eof, wr_shutdown, rd_shutdown, announced;
+	bool truncated, told;			/* it ended without close_notify; the program was told */
 	u64 control;				/* Rust's state of half-read control records */
 
 	/* The socket's own callbacks, to be put back. */

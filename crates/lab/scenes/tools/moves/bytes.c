@@ -215,6 +215,17 @@ void broken(void)
 	usleep(50000);
 	SHOW(read(p.c, buf, 16));
 	close(p.c);
+	/* A peek tells of it, and the read after the peek must not see an end: plain TCP has forgotten. */
+	begin("reset peeked");
+	p = connected(FOUR);
+	SHOW(write(p.c, "unread", 6));
+	arrived(p.s);
+	close(p.s);
+	usleep(50000);
+	SHOW(recv(p.c, buf, 16, MSG_PEEK));
+	SHOW(read(p.c, buf, sizeof(buf)));
+	SHOW(read(p.c, buf, 16));
+	close(p.c);
 }
 
 static void on_alarm(int signal)

@@ -54,6 +54,66 @@ static void zero_copy(void)
 	done(p);
 }
 
+/* In pieces, with time between them, from a process of its own. */
+static void write_slowly(int fd, const size_t *pieces)
+{
+	if (fork())
+		return;
+	for (; *pieces; pieces++) {
+		usleep(50000);
+		if (write(fd, much, *pieces) < 0)
+			_exit(1);
+	}
+	_exit(0);
+}
+
+static void low_water(void)
+{
+	struct pair p = connected(FOUR);
+	int low = 100, little = 50, listener;
+	socklen_t len = sizeof(low);
+	char buf[512] = "";
+
+	begin("low water");
+	SHOW(setsockopt(p.s, SOL_SOCKET, SO_RCVLOWAT, &low, sizeof(low)));
+	SHOW(getsockopt(p.s, SOL_SOCKET, SO_RCVLOWAT, &little, &len));
+	NOTE("it is %d", little);
+	SHOW(write(p.c, much, 99));
+	usleep(50000);
+	NOTE("too little %x", ready(p.s, POLLIN, 50));
+	SHOW(write(p.c, much, 1));
+	NOTE("enough %x", ready(p.s, POLLIN, 5000));
+	SHOW(recv(p.s, buf, 60, 0));
+	NOTE("too little is left %x", ready(p.s, POLLIN, 50));
+	write_slowly(p.c, (size_t[]){ 30, 20, 10, 0 });
+	NOTE("enough in pieces %x", ready(p.s, POLLIN, 5000));
+	SHOW(recv(p.s, buf, sizeof(buf), 0));
+	wait(NULL);
+	write_slowly(p.c, (size_t[]){ 60, 20, 20, 0 });
+	SHOW(recv(p.s, buf, sizeof(buf), 0));
+	wait(NULL);
+	SHOW(write(p.c, much, 10));
+	arrived(p.s);
+	SHOW(recv(p.s, buf, sizeof(buf), MSG_DONTWAIT));
+	SHOW(write(p.c, much, 10));
+	SHOW(shutdown(p.c, SHUT_WR));
+	NOTE("the end %x", ready(p.s, POLLIN, 5000));
+	SHOW(recv(p.s, buf, sizeof(buf), 0));
+	SHOW(recv(p.s, buf, sizeof(buf), 0));
+	done(p);
+	/* Asked for before there is a connection. */
+	listener = listening(FOUR, 0);
+	SHOW(setsockopt(listener, SOL_SOCKET, SO_RCVLOWAT, &low, sizeof(low)));
+	p.c = client_of(FOUR, 0);
+	p.s = accept(listener, NULL, NULL);
+	SHOW(write(p.c, much, 99));
+	NOTE("too little %x", ready(p.s, POLLIN, 100));
+	SHOW(write(p.c, much, 1));
+	NOTE("enough %x", ready(p.s, POLLIN, 5000));
+	close(listener);
+	done(p);
+}
+
 static void odd(void)
 {
 	struct pair p = connected(FOUR);
@@ -68,16 +128,9 @@ static void odd(void)
 	SHOW(write(p.s, "corked", 6));
 	SHOW(setsockopt(p.s, IPPROTO_TCP, TCP_CORK, &one, sizeof(one)));
 	SHOW(recv(p.c, buf, 6, MSG_WAITALL));
-	one = 100;
-	SHOW(setsockopt(p.s, SOL_SOCKET, SO_RCVLOWAT, &one, sizeof(one)));
-	SHOW(write(p.c, much, 50));
-	usleep(50000);
-	NOTE("too little %x", ready(p.s, POLLIN, 50));
-	SHOW(write(p.c, much, 50));
-	NOTE("enough %x", ready(p.s, POLLIN, 5000));
-	SHOW(recv(p.s, buf, 100, 0));
 	SHOW(sendto(p.c, "named", 5, 0, NULL, 0));
 	SHOW(recvfrom(p.s, buf, 5, MSG_DONTWAIT, NULL, NULL));
+	one = 1;
 	SHOW(ioctl(p.s, 0x5421 /* FIONBIO */, &one));
 	SHOW(read(p.s, buf, 16));
 	SHOW(mmap(NULL, 4096, PROT_READ, MAP_SHARED, p.c, 0) == MAP_FAILED ? -1 : 0);
@@ -119,6 +172,7 @@ int main(int argc, char **argv)
 	many();
 	undone();
 	zero_copy();
+	low_water();
 	odd();
 	urgent();
 	begin("end");
