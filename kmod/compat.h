@@ -7,6 +7,7 @@
 #include <linux/ftrace.h>
 #include <linux/mm_types.h>
 #include <linux/net.h>
+#include <linux/skbuff.h>
 #include <linux/timer.h>
 #include <linux/version.h>
 #include <net/inet_common.h>
@@ -81,6 +82,16 @@ static inline unsigned int tl_splice_flags(unsigned int flags)
 		flags = (flags & ~MSG_SENDPAGE_NOTLAST) | MSG_MORE;
 #endif
 	return flags;
+}
+
+/* A completion for MSG_ZEROCOPY. Memory of devices came by 6.16; none is sent here. */
+static inline struct ubuf_info *tl_zerocopy_new(struct sock *sk, size_t len)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 16, 0)
+	return msg_zerocopy_realloc(sk, len, NULL, false);
+#else
+	return msg_zerocopy_realloc(sk, len, NULL);
+#endif
 }
 
 /* No flags of a mapping: they were a number before they got a type of their own. */

@@ -7,16 +7,12 @@
 #include <linux/cred.h>
 #include <linux/poll.h>
 #include <linux/sockios.h>
-#include <linux/splice.h>
 #include <linux/uio.h>
 #include <net/tcp.h>
 #include <net/tls.h>
 #include <uapi/linux/tls.h>
 
-#include "tidelock.h"
-
-/* As many unread bytes as SIOCINQ looks for: a few records. */
-#define PEEK_MAX (64 * 1024)
+#include "flow_ops.h"
 
 static int flow_release(struct socket *sock);
 
@@ -27,27 +23,15 @@ struct tl_flow *tl_flow_of(const struct socket *sock)
 	return ops && ops->release == flow_release ? container_of(ops, struct tl_flow, ops) : NULL;
 }
 
-static enum tl_flow_phase phase_of(struct tl_flow *flow)
-{
-	return smp_load_acquire(&flow->phase);
-}
-
-/* Refused or cut once kTLS was on the socket: kTLS is not asked any more. */
-static bool closed(struct tl_flow *flow)
-{
-	return phase_of(flow) == TL_FLOW_FAILED && flow->ulp;
-}
-
-/* Until the flow has settled there is nothing to read from or write to. */
-static int await(struct tl_flow *flow, bool nonblock, long timeo)
+int tl_flow_await(struct tl_flow *flow, bool nonblock, long timeo)
 {
 	long left;
 
-	if (phase_of(flow) != TL_FLOW_PENDING)
+	if (tl_phase_of(flow) != TL_FLOW_PENDING)
 		return 0;
 	if (nonblock || !timeo)
 		return -EAGAIN;
-	left = wait_event_interruptible_timeout(flow->wait, phase_of(flow) != TL_FLOW_PENDING, timeo);
+	left = wait_event_interruptible_timeout(flow->wait, tl_phase_of(flow) != TL_FLOW_PENDING, timeo);
 	if (left == -ERESTARTSYS)
 		return sock_intr_errno(timeo);
 	return left ? 0 : -EAGAIN;
@@ -92,7 +76,7 @@ static bool commands_ktls(struct msghdr *msg)
 	return false;
 }
 
-static void option_refused(struct tl_flow *flow, u32 reason)
+void tl_flow_refused(struct tl_flow *flow, u32 reason)
 {
 	struct tl_rec rec = {};
 
@@ -101,23 +85,49 @@ static void option_refused(struct tl_flow *flow, u32 reason)
 	tl_device_denied(flow->subject, &rec, reason, NULL, 0);
 }
 
+/*
+ * MSG_ZEROCOPY: what is encrypted is copied on the way. A program that waits for
+ * word that its pages are free gets it, with the remark that they were copied.
+ */
+static int send_zerocopy(struct tl_flow *flow, struct msghdr *msg, size_t len)
+{
+	struct ubuf_info *told = NULL;
+	int n;
+
+	/* io_uring keeps its own account. */
+	if (len && !msg->msg_ubuf && sock_flag(flow->sk, SOCK_ZEROCOPY)) {
+		told = tl_zerocopy_new(flow->sk, len);
+		if (!told)
+			return -ENOBUFS;
+		uarg_to_msgzc(told)->zerocopy = 0;
+	}
+	msg->msg_ubuf = NULL;
+	msg->msg_flags &= ~MSG_ZEROCOPY;
+	n = flow->inner->sendmsg(flow->sock, msg, len);
+	if (told && n < 0)
+		msg_zerocopy_put_abort(told, true);
+	else
+		net_zcopy_put(told);
+	return n;
+}
+
 static int flow_sendmsg(struct socket *sock, struct msghdr *msg, size_t len)
 {
 	struct tl_flow *flow = tl_flow_of(sock);
-	int err = await(flow, msg->msg_flags & MSG_DONTWAIT, sock_sndtimeo(sock->sk, 0));
+	int err = tl_flow_await(flow, msg->msg_flags & MSG_DONTWAIT, sock_sndtimeo(sock->sk, 0));
 
 	if (err)
 		return err;
 	/* kTLS would take what it cannot send any more. */
-	if (closed(flow) || READ_ONCE(sock->sk->sk_shutdown) & SEND_SHUTDOWN)
+	if (tl_flow_closed(flow) || READ_ONCE(sock->sk->sk_shutdown) & SEND_SHUTDOWN)
 		return sk_stream_error(sock->sk, msg->msg_flags, -EPIPE);
 	if (msg->msg_flags & (MSG_FASTOPEN | MSG_OOB)) {
-		option_refused(flow, TL_R_UNSUPPORTED_SOCKET);
+		tl_flow_refused(flow, TL_R_UNSUPPORTED_SOCKET);
 		return -EOPNOTSUPP;
 	}
 	if (msg->msg_controllen) {
 		if (commands_ktls(msg)) {
-			option_refused(flow, TL_R_SOCKET_OPTION);
+			tl_flow_refused(flow, TL_R_SOCKET_OPTION);
 			return -EINVAL;
 		}
 		msg->msg_control = NULL;
@@ -128,16 +138,16 @@ static int flow_sendmsg(struct socket *sock, struct msghdr *msg, size_t len)
 	msg->msg_flags = tl_splice_flags(msg->msg_flags);
 	/* Hints that change nothing here. */
 	msg->msg_flags &= ~(MSG_CONFIRM | MSG_DONTROUTE | MSG_EOR | MSG_BATCH);
-	return flow->inner->sendmsg(sock, msg, len);
+	return msg->msg_flags & MSG_ZEROCOPY ? send_zerocopy(flow, msg, len) : flow->inner->sendmsg(sock, msg, len);
 }
 
 static int flow_shutdown(struct socket *sock, int how)
 {
 	struct tl_flow *flow = tl_flow_of(sock);
 
-	if (phase_of(flow) == TL_FLOW_PENDING)
+	if (tl_phase_of(flow) == TL_FLOW_PENDING)
 		return -ENOTCONN;
-	if (phase_of(flow) == TL_FLOW_OPEN && (how == SHUT_WR || how == SHUT_RDWR) &&
+	if (tl_phase_of(flow) == TL_FLOW_OPEN && (how == SHUT_WR || how == SHUT_RDWR) &&
 	    !xchg(&flow->wr_shutdown, true))
 		send_close_notify(flow);
 	if (how == SHUT_RD || how == SHUT_RDWR)
@@ -145,211 +155,12 @@ static int flow_shutdown(struct socket *sock, int how)
 	return flow->inner->shutdown(sock, how);
 }
 
-/* ---- receiving ------------------------------------------------------------------------------------ */
-
-/* Reads back what a control record wrote where data would have gone, and asks what it means. */
-static u32 control_record(u64 *state, u8 type, struct iov_iter it, int n)
-{
-	u32 after = TL_AFTER_SKIP;
-	u8 piece[64];
-
-	it.data_source = true;
-	while (n > 0) {
-		int some = min_t(int, n, sizeof(piece));
-
-		if (copy_from_iter(piece, some, &it) != some)
-			return TL_AFTER_CUT;
-		after = tl_rs_control_record(state, type, piece, some);
-		if (after == TL_AFTER_CUT)
-			return after;
-		n -= some;
-	}
-	return after;
-}
-
-static int after_control(struct tl_flow *flow, u32 after)
-{
-	switch (after) {
-	case TL_AFTER_SKIP:
-	case TL_AFTER_MORE:
-		return 0;
-	case TL_AFTER_EOF:
-		WRITE_ONCE(flow->eof, true);
-		return 0;
-	}
-	tl_flow_cut(flow, TL_R_PROTOCOL);
-	return -ECONNRESET;
-}
-
-/* One call into kTLS with a control buffer of ours: the program never sees record types. */
-static int recv_record(struct tl_flow *flow, struct msghdr *msg, size_t len, int flags, u8 *type)
-{
-	u8 control[CMSG_SPACE(sizeof(u8))] = {};
-	struct cmsghdr *cmsg = (struct cmsghdr *)control;
-	void *user_control = msg->msg_control;
-	bool is_user = msg->msg_control_is_user;
-	size_t room = msg->msg_controllen;
-	int n;
-
-	msg->msg_control = control;
-	msg->msg_control_is_user = false;
-	msg->msg_controllen = sizeof(control);
-	n = flow->inner->recvmsg(flow->sock, msg, len, flags);
-	*type = TL_RECORD_DATA;
-	if (n >= 0 && msg->msg_controllen < sizeof(control) && cmsg->cmsg_level == SOL_TLS)
-		*type = *(u8 *)CMSG_DATA(cmsg);
-	/* Nothing for the program: as plain TCP without options. */
-	msg->msg_control = user_control;
-	msg->msg_control_is_user = is_user;
-	msg->msg_controllen = room;
-	msg->msg_flags &= ~MSG_CTRUNC;
-	return n;
-}
-
-/* The stream ended. With a close_notify that is its end; without one somebody cut it short. */
-static int ended(struct tl_flow *flow, int flags)
-{
-	struct sock *sk = flow->sk;
-
-	if (READ_ONCE(flow->eof) || READ_ONCE(flow->rd_shutdown))
-		return 0;
-	if (!(sk->sk_shutdown & RCV_SHUTDOWN) && sk->sk_state != TCP_CLOSE)
-		return 0;
-	if (!xchg(&flow->truncated, true))
-		option_refused(flow, TL_R_TRUNCATED);
-	/* Told once, as a reset is; a peek is followed by the read that must not see an end. */
-	return (flags & MSG_PEEK ? READ_ONCE(flow->told) : xchg(&flow->told, true)) ? 0 : -ECONNRESET;
-}
-
-/* kTLS's own words for a stream that cannot go on: a forged record, one out of place, a key it will not renew. */
-static bool broken(int err)
-{
-	return err == -EBADMSG || err == -EPIPE || err == -EKEYEXPIRED;
-}
-
-static int flow_recvmsg(struct socket *sock, struct msghdr *msg, size_t len, int flags)
-{
-	struct tl_flow *flow = tl_flow_of(sock);
-	int err = await(flow, flags & MSG_DONTWAIT, sock_rcvtimeo(sock->sk, 0)), low = READ_ONCE(flow->rcvlowat);
-
-	if (err)
-		return err;
-	if (closed(flow))
-		return sock_error(sock->sk);
-	if (phase_of(flow) == TL_FLOW_FAILED || (flags & MSG_ERRQUEUE))
-		return flow->inner->recvmsg(sock, msg, len, flags);
-	if (flags & MSG_OOB)
-		return -EINVAL;
-	if (low > 1 && !(flags & (MSG_DONTWAIT | MSG_PEEK | MSG_WAITALL))) {
-		flags |= MSG_WAITALL;
-		len = min_t(size_t, len, low);
-		iov_iter_truncate(&msg->msg_iter, len);
-	}
-	while (!READ_ONCE(flow->eof)) {
-		struct iov_iter before = msg->msg_iter;
-		int n;
-		u8 type;
-
-		n = recv_record(flow, msg, len, flags, &type);
-		if (n == -ECONNRESET && !(flags & MSG_PEEK))
-			WRITE_ONCE(flow->told, true);
-		if (n < 0)
-			return broken(n) ? -ECONNRESET : n;
-		if (type == TL_RECORD_DATA)
-			return n || !len ? n : ended(flow, flags);
-		msg->msg_iter = before;
-		if (flags & MSG_PEEK) {
-			u64 glance = flow->control;
-
-			if (control_record(&glance, type, before, n) == TL_AFTER_EOF)
-				return 0;
-			/* Nothing that a program may see: taken off the queue, and on to what lies behind it. */
-			n = recv_record(flow, msg, len, (flags & ~MSG_PEEK) | MSG_DONTWAIT, &type);
-			msg->msg_iter = before;
-			if (n < 0)
-				return n;
-		}
-		err = after_control(flow, control_record(&flow->control, type, before, n));
-		if (err)
-			return err;
-	}
-	return 0;
-}
-
-/* Takes off what is for us: 1 if there is data to read then, 0 at the end, or an error. */
-static int skip_control(struct tl_flow *flow)
-{
-	u8 byte[2];
-	struct kvec vec = { .iov_base = byte, .iov_len = sizeof(byte) };
-	struct msghdr msg = {};
-	int n;
-
-	iov_iter_kvec(&msg.msg_iter, READ, &vec, 1, sizeof(byte));
-	n = flow_recvmsg(flow->sock, &msg, sizeof(byte), MSG_DONTWAIT | MSG_PEEK);
-	return min(n, 1);
-}
-
-static ssize_t flow_splice_read(struct socket *sock, loff_t *pos, struct pipe_inode_info *pipe, size_t len,
-				unsigned int flags)
-{
-	struct tl_flow *flow = tl_flow_of(sock);
-	bool nonblock = flags & SPLICE_F_NONBLOCK;
-	ssize_t n;
-	int err = await(flow, nonblock, sock_rcvtimeo(sock->sk, 0));
-
-	if (err)
-		return err;
-	if (closed(flow))
-		return sock_error(sock->sk);
-	if (READ_ONCE(flow->eof))
-		return 0;
-	n = flow->inner->splice_read(sock, pos, pipe, len, flags);
-	if (n == -EINVAL && phase_of(flow) == TL_FLOW_OPEN) {
-		/* kTLS does not splice control records. */
-		err = skip_control(flow);
-		return err > 0 ? -EAGAIN : err;
-	}
-	if (n == -ECONNRESET)
-		WRITE_ONCE(flow->told, true);
-	return n ? n : ended(flow, 0);
-}
-
-/*
- * Some kernels' tls.ko reads the connection by this when buffers run short. It
- * takes bytes from under kTLS, so nobody else may: kcm would too.
- */
-static int flow_read_sock(struct sock *sk, read_descriptor_t *desc, sk_read_actor_t actor)
-{
-	struct tls_context *ctx = tls_get_ctx(sk);
-	struct tls_sw_context_rx *rx = ctx ? tls_sw_ctx_rx(ctx) : NULL;
-
-	if (!rx || desc->arg.data != &rx->strp)
-		return -EOPNOTSUPP;
-	return tcp_read_sock(sk, desc, actor);
-}
-
-/* How many bytes a read would find, as far as one peek sees. TCP's own count is of records. */
-static int unread(struct tl_flow *flow)
-{
-	struct msghdr msg = {};
-	u8 type;
-	int n;
-
-	if (READ_ONCE(flow->eof) || READ_ONCE(flow->sk->sk_err) || phase_of(flow) != TL_FLOW_OPEN)
-		return 0;
-	if (skip_control(flow) <= 0)
-		return 0;
-	iov_iter_discard(&msg.msg_iter, READ, PEEK_MAX);
-	n = recv_record(flow, &msg, PEEK_MAX, MSG_PEEK | MSG_DONTWAIT, &type);
-	return n > 0 && type == TL_RECORD_DATA ? n : 0;
-}
-
 static int flow_ioctl(struct socket *sock, unsigned int cmd, unsigned long arg)
 {
 	struct tl_flow *flow = tl_flow_of(sock);
 
-	if (cmd == SIOCINQ && phase_of(flow) == TL_FLOW_OPEN)
-		return put_user(unread(flow), (int __user *)arg);
+	if (cmd == SIOCINQ && tl_phase_of(flow) == TL_FLOW_OPEN)
+		return put_user(tl_flow_unread(flow), (int __user *)arg);
 	return flow->pristine->ioctl(sock, cmd, arg);
 }
 
@@ -359,18 +170,18 @@ static __poll_t flow_poll(struct file *file, struct socket *sock, struct poll_ta
 	__poll_t mask;
 	int low;
 
-	if (phase_of(flow) == TL_FLOW_PENDING) {
+	if (tl_phase_of(flow) == TL_FLOW_PENDING) {
 		sock_poll_wait(file, sock, wait);
 		/* It may have settled between the look and the wait. */
-		if (phase_of(flow) == TL_FLOW_PENDING)
+		if (tl_phase_of(flow) == TL_FLOW_PENDING)
 			return 0;
 		return flow->inner->poll(file, sock, NULL);
 	}
 	mask = flow->inner->poll(file, sock, wait);
 	if (READ_ONCE(flow->eof))
 		return mask | EPOLLIN | EPOLLRDNORM | EPOLLRDHUP;
-	low = min(READ_ONCE(flow->rcvlowat), PEEK_MAX);
-	if (low > 1 && !(mask & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) && unread(flow) < low)
+	low = min(READ_ONCE(flow->rcvlowat), TL_PEEK_MAX);
+	if (low > 1 && !(mask & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) && tl_flow_unread(flow) < low)
 		mask &= ~(EPOLLIN | EPOLLRDNORM);
 	return mask;
 }
@@ -393,11 +204,11 @@ static int flow_set_rcvlowat(struct sock *sk, int val)
 
 static int option(struct tl_flow *flow, bool set, int level, int name)
 {
-	u32 phase = phase_of(flow) == TL_FLOW_OPEN ? TL_PHASE_ESTABLISHED : TL_PHASE_PENDING;
+	u32 phase = tl_phase_of(flow) == TL_FLOW_OPEN ? TL_PHASE_ESTABLISHED : TL_PHASE_PENDING;
 	int err = tl_rs_sockopt(phase, set, level, name);
 
 	if (err)
-		option_refused(flow, TL_R_SOCKET_OPTION);
+		tl_flow_refused(flow, TL_R_SOCKET_OPTION);
 	return -err;
 }
 
@@ -424,7 +235,7 @@ static bool aborts(struct tl_flow *flow)
 {
 	struct sock *sk = flow->sk;
 
-	return (sock_flag(sk, SOCK_LINGER) && !sk->sk_lingertime) || unread(flow);
+	return (sock_flag(sk, SOCK_LINGER) && !sk->sk_lingertime) || tl_flow_unread(flow);
 }
 
 /* A connection neither listens nor accepts. */
@@ -447,9 +258,9 @@ static int flow_release(struct socket *sock)
 	/* accept() on a connection makes a socket that has this table, is refused, and releases what it made. */
 	if (!sock->sk)
 		return 0;
-	if (phase_of(flow) == TL_FLOW_OPEN && aborts(flow))
+	if (tl_phase_of(flow) == TL_FLOW_OPEN && aborts(flow))
 		sock_no_linger(sk);
-	else if (phase_of(flow) == TL_FLOW_OPEN && !flow->wr_shutdown)
+	else if (tl_phase_of(flow) == TL_FLOW_OPEN && !flow->wr_shutdown)
 		send_close_notify(flow);
 	/* From here on the worker leaves it alone. */
 	mutex_lock(&flow->lock);
@@ -489,10 +300,10 @@ void tl_flow_ops_init(struct tl_flow *flow)
 		.setsockopt = flow_setsockopt,
 		.getsockopt = flow_getsockopt,
 		.sendmsg = flow_sendmsg,
-		.recvmsg = flow_recvmsg,
+		.recvmsg = tl_flow_recvmsg,
 		.mmap = sock_no_mmap,
-		.splice_read = flow_splice_read,
-		.read_sock = flow_read_sock,
+		.splice_read = tl_flow_splice_read,
+		.read_sock = tl_flow_read_sock,
 		.set_rcvlowat = flow_set_rcvlowat,
 	};
 }

@@ -37,8 +37,6 @@ static void stand_in_end(struct tl_flow *flow, struct socket *stand_in)
 {
 	flow->inner = stand_in->ops;
 	point_to(flow->sk, flow->sock);
-	/* kTLS would hand out zero-copy buffers that it has not encrypted yet. */
-	clear_bit(SOCK_SUPPORT_ZC, &flow->sock->flags);
 	stand_in->ops = NULL;
 	sock_release(stand_in);
 }

@@ -210,6 +210,7 @@ static void hand_over(struct tl_flow *flow, struct socket *newsock)
 	old->sk = NULL;
 	sock_graft(sk, newsock);
 	newsock->state = SS_CONNECTED;
+	set_bit(SOCK_SUPPORT_ZC, &newsock->flags);
 	flow->sock = newsock;
 	WRITE_ONCE(newsock->ops, &flow->ops);
 	release_sock(sk);

@@ -41,6 +41,8 @@ static void zero_copy(void)
 	char buf[16] = "", control[256];
 	struct iovec iov = { buf, sizeof(buf) };
 	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control) };
+	struct sock_extended_err *word = NULL;
+	struct cmsghdr *cmsg;
 	int one = 1;
 
 	begin("zero copy");
@@ -49,6 +51,11 @@ static void zero_copy(void)
 		SHOW(recv(p.s, buf, 11, MSG_WAITALL));
 		NOTE("%.11s", buf);
 		NOTE("completion %x", ready(p.c, 0, 1000));
+		SHOW(recvmsg(p.c, &msg, MSG_ERRQUEUE | MSG_DONTWAIT));
+		if ((cmsg = CMSG_FIRSTHDR(&msg)))
+			word = (struct sock_extended_err *)CMSG_DATA(cmsg);
+		if (word)
+			NOTE("origin %d, code %d, from %u to %u", word->ee_origin, word->ee_code, word->ee_info, word->ee_data);
 		SHOW(recvmsg(p.c, &msg, MSG_ERRQUEUE | MSG_DONTWAIT));
 	}
 	done(p);
@@ -129,6 +136,7 @@ static void odd(void)
 	SHOW(setsockopt(p.s, IPPROTO_TCP, TCP_CORK, &one, sizeof(one)));
 	SHOW(recv(p.c, buf, 6, MSG_WAITALL));
 	SHOW(sendto(p.c, "named", 5, 0, NULL, 0));
+	arrived(p.s);
 	SHOW(recvfrom(p.s, buf, 5, MSG_DONTWAIT, NULL, NULL));
 	one = 1;
 	SHOW(ioctl(p.s, 0x5421 /* FIONBIO */, &one));
@@ -173,6 +181,7 @@ int main(int argc, char **argv)
 	undone();
 	zero_copy();
 	low_water();
+	by_ring();
 	odd();
 	urgent();
 	begin("end");

@@ -4,6 +4,7 @@
 
 #include <arpa/inet.h>
 #include <pthread.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -77,5 +78,6 @@ void passed_on(void);
 void both_ways(void);
 void from_files(void);
 void full(void);
+void by_ring(void);
 
 #endif

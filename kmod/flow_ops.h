@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0 */
+/* What the slots of a flow's table share. */
+#ifndef TIDELOCK_FLOW_OPS_H
+#define TIDELOCK_FLOW_OPS_H
+
+#include "tidelock.h"
+
+/* As many unread bytes as are counted: a few records. */
+#define TL_PEEK_MAX (64 * 1024)
+
+static inline enum tl_flow_phase tl_phase_of(struct tl_flow *flow)
+{
+	return smp_load_acquire(&flow->phase);
+}
+
+/* Refused or cut once kTLS was on the socket: kTLS is not asked any more. */
+static inline bool tl_flow_closed(struct tl_flow *flow)
+{
+	return tl_phase_of(flow) == TL_FLOW_FAILED && flow->ulp;
+}
+
+/* Until the flow has settled there is nothing to read from or write to: waits, 0 once it has. */
+int tl_flow_await(struct tl_flow *flow, bool nonblock, long timeo);
+/* Tells the agent what the program asked for and did not get, or met. */
+void tl_flow_refused(struct tl_flow *flow, u32 reason);
+
+int tl_flow_recvmsg(struct socket *sock, struct msghdr *msg, size_t len, int flags);
+ssize_t tl_flow_splice_read(struct socket *sock, loff_t *pos, struct pipe_inode_info *pipe, size_t len,
+			    unsigned int flags);
+int tl_flow_read_sock(struct sock *sk, read_descriptor_t *desc, sk_read_actor_t actor);
+/* How many bytes a read would find, as far as one peek sees. TCP's own count is of records. */
+int tl_flow_unread(struct tl_flow *flow);
+
+#endif
