@@ -5,12 +5,10 @@
  * make the socket readable and come out of accept(). A refused peer never
  * reaches the program.
  */
-#include <linux/poll.h>
-#include <linux/sched/signal.h>
 #include <net/inet_common.h>
 #include <net/tcp.h>
 
-#include "tidelock.h"
+#include "listener.h"
 
 static LIST_HEAD(listeners);
 static DEFINE_MUTEX(listeners_lock);
@@ -58,15 +56,23 @@ void tl_listener_kick(struct tl_listener *l)
 /* Children inherit this callback; nobody waits for them until they are accepted. */
 static void on_connection(struct sock *sk)
 {
+	void (*wake)(struct sock *sk) = NULL;
 	struct tl_listener *l;
 
 	if (sk->sk_state != TCP_LISTEN)
 		return;
 	read_lock_bh(&sk->sk_callback_lock);
 	l = sk->sk_socket ? tl_listener_of(sk->sk_socket) : NULL;
-	if (l)
+	if (l) {
+		spin_lock(&l->lock);
+		if (!tl_listener_claimed(l))
+			wake = l->data_ready;
+		spin_unlock(&l->lock);
 		tl_listener_kick(l);
+	}
 	read_unlock_bh(&sk->sk_callback_lock);
+	if (wake)
+		wake(sk);
 }
 
 /* ---- taking connections off the kernel's queue ---------------------------------------------------- */
@@ -132,7 +138,7 @@ static bool has_room(struct tl_listener *l, struct tl_subject **owner)
 	bool room;
 
 	spin_lock_bh(&l->lock);
-	room = !l->closed && l->n_pending + l->n_ready < limits.max_handshakes_per_listener;
+	room = !l->closed && tl_listener_claimed(l) && l->n_pending + l->n_ready < limits.max_handshakes_per_listener;
 	*owner = room && l->owner ? tl_subject_get(l->owner) : NULL;
 	spin_unlock_bh(&l->lock);
 	return room;
@@ -183,163 +189,6 @@ void tl_listener_settled(struct tl_flow *flow)
 	tl_listener_kick(l);
 }
 
-/* ---- accept() ----------------------------------------------------------------------------------------- */
-
-static struct tl_flow *take_ready(struct tl_listener *l)
-{
-	struct tl_flow *flow;
-
-	spin_lock_bh(&l->lock);
-	flow = list_first_entry_or_null(&l->ready, struct tl_flow, of_listener);
-	if (flow) {
-		list_del_init(&flow->of_listener);
-		l->n_ready--;
-	}
-	spin_unlock_bh(&l->lock);
-	return flow;
-}
-
-/* Gives the flow the socket that the program gets; the worker's own goes. */
-static void hand_over(struct tl_flow *flow, struct socket *newsock)
-{
-	struct socket *old = flow->sock;
-	struct sock *sk = flow->sk;
-
-	mutex_lock(&flow->lock);
-	lock_sock(sk);
-	old->sk = NULL;
-	sock_graft(sk, newsock);
-	newsock->state = SS_CONNECTED;
-	set_bit(SOCK_SUPPORT_ZC, &newsock->flags);
-	flow->sock = newsock;
-	WRITE_ONCE(newsock->ops, &flow->ops);
-	release_sock(sk);
-	old->ops = NULL;
-	flow->pid = task_tgid_nr(current);
-	mutex_unlock(&flow->lock);
-	sock_release(old);
-	/* newsock came with a reference of its own. */
-	module_put(THIS_MODULE);
-}
-
-static void own(struct tl_listener *l)
-{
-	struct tl_subject *s = tl_subject_current(), *old = NULL;
-	bool changed;
-
-	if (!s)
-		return;
-	spin_lock_bh(&l->lock);
-	changed = l->owner != s;
-	if (changed) {
-		old = l->owner;
-		l->owner = s;
-		s = NULL;
-	}
-	spin_unlock_bh(&l->lock);
-	tl_subject_put(old);
-	tl_subject_put(s);
-	if (changed)
-		tl_listener_kick(l);
-}
-
-static bool worth_waking(struct tl_listener *l)
-{
-	return l->n_ready || l->closed || READ_ONCE(l->sk->sk_state) != TCP_LISTEN;
-}
-
-/* One waiter wakes for one connection, as in the kernel's own accept(). */
-static int wait_ready(struct tl_listener *l, long *timeo)
-{
-	DEFINE_WAIT(wait);
-
-	prepare_to_wait_exclusive(sk_sleep(l->sk), &wait, TASK_INTERRUPTIBLE);
-	if (!worth_waking(l) && !signal_pending(current))
-		*timeo = schedule_timeout(*timeo);
-	finish_wait(sk_sleep(l->sk), &wait);
-	if (worth_waking(l))
-		return 0;
-	if (signal_pending(current))
-		return sock_intr_errno(*timeo);
-	return *timeo ? 0 : -EAGAIN;
-}
-
-/* The listener went back to plain TCP under us: make the system call start over there. */
-static int start_over(void)
-{
-	set_tsk_thread_flag(current, TIF_SIGPENDING);
-	return -ERESTARTSYS;
-}
-
-static int accept_ready(struct tl_listener *l, struct socket *sock, struct socket *newsock, int flags)
-{
-	long timeo = sock_rcvtimeo(sock->sk, flags & O_NONBLOCK);
-	struct tl_flow *flow;
-	int err;
-
-	own(l);
-	for (;;) {
-		if (READ_ONCE(l->closed))
-			return start_over();
-		flow = take_ready(l);
-		if (flow)
-			break;
-		if (READ_ONCE(sock->sk->sk_state) != TCP_LISTEN)
-			return -EINVAL;
-		if (!timeo)
-			return -EAGAIN;
-		err = wait_ready(l, &timeo);
-		if (err)
-			return err;
-	}
-	hand_over(flow, newsock);
-	tl_listener_kick(l);
-	return 0;
-}
-
-static int listener_accept(struct socket *sock, struct socket *newsock, TL_ACCEPT_PARAMS)
-{
-	struct tl_listener *l = tl_listener_of(sock);
-	int err;
-
-	if (!l)
-		return -EINVAL;
-	tl_enter();
-	kref_get(&l->ref);
-	err = accept_ready(l, sock, newsock, TL_ACCEPT_FLAGS);
-	tl_listener_put(l);
-	tl_leave();
-	return err;
-}
-
-static __poll_t listener_poll(struct file *file, struct socket *sock, struct poll_table_struct *wait)
-{
-	struct tl_listener *l = tl_listener_of(sock);
-
-	if (!l)
-		return EPOLLERR;
-	sock_poll_wait(file, sock, wait);
-	if (READ_ONCE(sock->sk->sk_state) != TCP_LISTEN)
-		return l->pristine->poll(file, sock, NULL);
-	return READ_ONCE(l->n_ready) ? EPOLLIN | EPOLLRDNORM : 0;
-}
-
-static int listener_setsockopt(struct socket *sock, int level, int name, sockptr_t val, unsigned int len)
-{
-	struct tl_listener *l = tl_listener_of(sock);
-	int err = tl_rs_sockopt(TL_PHASE_LISTENER, true, level, name);
-
-	return err ? -err : l->pristine->setsockopt(sock, level, name, val, len);
-}
-
-static int listener_getsockopt(struct socket *sock, int level, int name, char __user *val, int __user *len)
-{
-	struct tl_listener *l = tl_listener_of(sock);
-	int err = tl_rs_sockopt(TL_PHASE_LISTENER, false, level, name);
-
-	return err ? -err : l->pristine->getsockopt(sock, level, name, val, len);
-}
-
 /* ---- becoming governed, and ceasing to be ------------------------------------------------------------------- */
 
 static struct tl_listener *listener_new(struct socket *sock, struct tl_subject *owner)
@@ -362,10 +211,10 @@ static struct tl_listener *listener_new(struct socket *sock, struct tl_subject *
 	l->ops = *l->pristine;
 	l->ops.owner = THIS_MODULE;
 	l->ops.release = listener_release;
-	l->ops.accept = listener_accept;
-	l->ops.poll = listener_poll;
-	l->ops.setsockopt = listener_setsockopt;
-	l->ops.getsockopt = listener_getsockopt;
+	l->ops.accept = tl_listener_accept;
+	l->ops.poll = tl_listener_poll;
+	l->ops.setsockopt = tl_listener_setsockopt;
+	l->ops.getsockopt = tl_listener_getsockopt;
 	return l;
 }
 

@@ -269,7 +269,7 @@ struct tl_listener {
 	struct tl_subject *owner;
 	struct list_head pending, ready;
 	u32 n_pending, n_ready;
-	bool closed;
+	bool closed, stranger;			/* stranger: someone ungoverned called accept() */
 	void (*data_ready)(struct sock *sk);
 };
 

@@ -42,6 +42,8 @@ done
 # Ungoverned is who has another uid.
 setpriv --reuid 2002 --regid 2002 --clear-groups $MOVES $PLAIN >plain.txt || echo "fail ungoverned: status $?"
 setpriv --reuid 2001 --regid 2001 --clear-groups $MOVES $GOVERNED >governed.txt || echo "fail governed: status $?"
+$MOVES $PLAIN activate 2002 >>plain.txt || echo "fail ungoverned, activated: status $?"
+$MOVES $GOVERNED activate 2001 >>governed.txt || echo "fail governed, activated: status $?"
 mkdir -p /lab/out && cp plain.txt governed.txt /lab/out/
 
 # It was governed: the kernel opened flows for it.

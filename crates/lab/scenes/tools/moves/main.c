@@ -3,7 +3,8 @@
  * ungoverned and governed, what it prints has to be the same, but for what calls-differ.txt lists: to a program a
  * governed connection is a TCP connection.
  *
- *   moves PORT      both ends, on PORT of 127.0.0.1 and ::1
+ *   moves PORT                  both ends, on PORT of 127.0.0.1 and ::1
+ *   moves PORT activate UID     as root: listens, and starts a server under UID when somebody connects
  *
  * What depends on time is not printed: how many calls a transfer took, how many bytes a call took of a buffer that
  * was full.
@@ -162,6 +163,8 @@ int main(int argc, char **argv)
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	signal(SIGPIPE, SIG_IGN);
 	alarm(120);
+	if (argc > 2)
+		return other_main(argv[2], argv[3]);
 	pattern(much, MUCH, 7);
 	names();
 	small_pieces();
@@ -182,6 +185,7 @@ int main(int argc, char **argv)
 	zero_copy();
 	low_water();
 	by_ring();
+	processes();
 	odd();
 	urgent();
 	begin("end");

@@ -79,5 +79,8 @@ void both_ways(void);
 void from_files(void);
 void full(void);
 void by_ring(void);
+void processes(void);
+/* What this program is besides: `serve`, `ask`, or `activate` with a uid. */
+int other_main(const char *what, const char *uid);
 
 #endif
