@@ -28,6 +28,7 @@ const PACKAGES: &[&str] = &[
     "file",
     "gawk",
     "gcc",
+    "iperf3",
     "iproute2",
     "iputils-ping",
     "kmod",
@@ -36,9 +37,11 @@ const PACKAGES: &[&str] = &[
     "mount",
     "netcat-openbsd",
     "nginx-light",
+    "nodejs",
     "openssh-client",
     "openssh-server",
     "openssl",
+    "postgresql",
     "procps",
     "psmisc",
     "python3",
@@ -49,6 +52,7 @@ const PACKAGES: &[&str] = &[
     "tcpdump",
     "util-linux",
     "wget",
+    "wrk",
     "xxd",
 ];
 

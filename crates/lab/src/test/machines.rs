@@ -17,6 +17,8 @@ use std::time::Duration;
 
 /// How long the device is fuzzed.
 const FUZZ_SECS: u32 = 60;
+/// How often each program does its work.
+const PROGRAM_ROUNDS: u32 = 3;
 /// How long a script may take with everything around it.
 const SCRIPT_TIMEOUT: Duration = Duration::from_secs(600);
 
@@ -175,6 +177,15 @@ pub(crate) fn calls(places: &Places, line: Line) -> Result<Tally> {
     let differences = places.repo.join("crates/lab/src/test/calls-differ.txt");
     let copy = vec![demo::tools(places)?, differences];
     script(places, line, "calls.sh", copy, Vec::new())
+}
+
+/// Servers and clients as people run them: what arrives is what was sent.
+///
+/// # Errors
+/// When the machine cannot be set up.
+pub(crate) fn programs(places: &Places, line: Line) -> Result<Tally> {
+    let args = vec![PROGRAM_ROUNDS.to_string()];
+    script(places, line, "programs.sh", Vec::new(), args)
 }
 
 /// Runs a script of this folder that says `pass` and `fail`, in a guest where Tidelock runs.

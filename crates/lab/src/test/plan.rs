@@ -46,6 +46,8 @@ pub(crate) enum Tier {
     Scenes(Line),
     /// Every way in which bytes move, governed and not.
     Calls(Line),
+    /// Real servers and clients, unmodified.
+    Programs(Line),
     /// The device, fuzzed.
     DeviceFuzz(Line),
     /// Scenes between two machines.
@@ -70,6 +72,7 @@ impl Tier {
             Self::Modules(_) => "modules".to_owned(),
             Self::Scenes(line) => format!("e2e-{}", line.label()),
             Self::Calls(line) => format!("calls-{}", line.label()),
+            Self::Programs(line) => format!("programs-{}", line.label()),
             Self::DeviceFuzz(line) => format!("device-fuzz-{}", line.label()),
             Self::Pair([a, b]) => format!("pair-{}-{}", a.label(), b.label()),
             Self::Sabotage(line) => format!("sabotage-{}", line.label()),
@@ -81,7 +84,7 @@ impl Tier {
         match self {
             Self::Format | Self::Workspace => 0.2,
             Self::FuzzTargets | Self::Documentation => 1.0,
-            Self::NoStd | Self::DeviceFuzz(_) | Self::SetUp(_) => 2.0,
+            Self::NoStd | Self::DeviceFuzz(_) | Self::SetUp(_) | Self::Programs(_) => 2.0,
             Self::KernelRust | Self::Calls(_) => 1.0,
             Self::Modules(_) => 2.5,
             Self::Scenes(_) => 7.5,
@@ -94,7 +97,7 @@ impl Tier {
     pub(crate) fn needs_machine(&self) -> bool {
         match self {
             Self::SetUp(_) | Self::Modules(_) | Self::Scenes(_) | Self::Calls(_) => true,
-            Self::DeviceFuzz(_) | Self::Pair(_) | Self::Sabotage(_) => true,
+            Self::Programs(_) | Self::DeviceFuzz(_) | Self::Pair(_) | Self::Sabotage(_) => true,
             Self::Format | Self::Workspace | Self::Lints | Self::Documentation => false,
             Self::Tests | Self::FuzzTargets | Self::NoStd | Self::KernelRust => false,
         }
@@ -137,6 +140,7 @@ impl Tier {
             Self::Modules(wanted) => machines::modules(places, wanted),
             Self::Scenes(line) => machines::scenes(places, &self.name(), *line, filter),
             Self::Calls(line) => machines::calls(places, *line),
+            Self::Programs(line) => machines::programs(places, *line),
             Self::DeviceFuzz(line) => machines::device_fuzz(places, *line),
             Self::Pair(lines) => machines::pair(places, &self.name(), *lines, filter),
             Self::Sabotage(line) => machines::sabotage(places, &self.name(), *line, filter),
@@ -203,6 +207,7 @@ fn all(options: &Options) -> Vec<Tier> {
     if in_a_pair {
         tiers.push(Tier::Pair(PAIR));
     }
+    tiers.extend(lines.iter().copied().map(Tier::Programs));
     tiers.extend(lines.iter().copied().map(Tier::DeviceFuzz));
     tiers.extend(lines.iter().copied().map(Tier::Calls));
     tiers
