@@ -19,7 +19,8 @@ struct tl_arena *tl_arena_new(u64 size)
 
 	if (!arena)
 		return NULL;
-	arena->mem = kvzalloc(size, GFP_KERNEL);
+	/* Rather no arena than a process killed for it. */
+	arena->mem = kvzalloc(size, GFP_KERNEL | __GFP_RETRY_MAYFAIL | __GFP_NOWARN);
 	if (!arena->mem || tl_rs_arena_init(arena->mem, size)) {
 		kvfree(arena->mem);
 		kfree(arena);

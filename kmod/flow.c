@@ -145,6 +145,7 @@ struct tl_flow *tl_flow_new(struct socket *sock, enum tl_role role, struct tl_su
 	timer_setup(&flow->deadline, on_deadline, 0);
 	INIT_LIST_HEAD(&flow->of_subject);
 	INIT_LIST_HEAD(&flow->of_listener);
+	INIT_LIST_HEAD(&flow->of_admission);
 	INIT_LIST_HEAD(&flow->live);
 	flow->job.run = tl_flow_run;
 	flow->job.panicked = tl_flow_panicked;
@@ -189,6 +190,7 @@ void tl_flow_begin(struct tl_flow *flow)
 	struct tl_limits limits = tl_config_limits();
 	u32 ms = flow->role == TL_CLIENT ? limits.grant_wait_ms : limits.handshake_ms;
 
+	WRITE_ONCE(flow->got_on, jiffies);
 	join_subject(flow);
 	mod_timer(&flow->deadline, jiffies + msecs_to_jiffies(ms));
 	tl_job_queue(&flow->job);

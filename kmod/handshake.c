@@ -14,21 +14,12 @@
 /* What a stage says: it may wait for an event, go on at once, or has settled the flow. */
 enum outcome { WAIT, ON, SETTLED };
 
-static atomic_t pending = ATOMIC_INIT(0);
-
-u32 tl_flows_pending(void)
-{
-	return atomic_read(&pending);
-}
-
 /* ---- settling --------------------------------------------------------------------------------- */
 
 void tl_handshake_drop(struct tl_flow *flow)
 {
 	timer_delete(&flow->deadline);
-	if (flow->counted)
-		atomic_dec(&pending);
-	flow->counted = false;
+	tl_flow_admitted_no_more(flow);
 	tl_arena_put(flow->arena);
 	tl_arena_put(flow->svid);
 	tl_arena_put(flow->cfg);
@@ -307,6 +298,7 @@ static void feed_engine(struct tl_flow *flow, struct tl_lane *lane)
 	};
 
 	memset(flow->step, 0, sizeof(*flow->step));
+	WRITE_ONCE(flow->got_on, jiffies);
 	flow->tx_sent = 0;
 	tl_lane_call(lane, flow->arena, engine_feed, &f);
 	flow->record_len = flow->record_want = 0;
@@ -335,15 +327,15 @@ static enum outcome transport_broke(struct tl_flow *flow, int err)
 
 static enum outcome begin_handshake(struct tl_flow *flow, struct tl_lane *lane)
 {
-	struct tl_limits limits = tl_config_limits();
 	int err;
 
 	if (tl_sabotaged('b'))
 		return open_flow(flow);
-	suspend_tuning(flow);
-	flow->counted = true;
-	if (atomic_inc_return(&pending) > limits.max_handshakes)
+	if (!tl_flow_admit(flow)) {
+		if (!READ_ONCE(flow->expired))
+			return WAIT;
 		return refuse_saying(flow, TL_R_RESOURCE_LIMIT, "too many handshakes at once");
+	}
 	flow->arena = tl_arena_new(TL_FLOW_ARENA);
 	if (!flow->arena)
 		return refuse_saying(flow, TL_R_RESOURCE_LIMIT, "no memory for a handshake");
@@ -378,13 +370,33 @@ static enum outcome finish_handshake(struct tl_flow *flow, struct tl_lane *lane)
 	return open_flow(flow);
 }
 
+/* A peer that has said nothing yet, and may never. */
+static bool silent(struct tl_flow *flow)
+{
+	struct sock *sk = flow->sk;
+
+	return !flow->record && READ_ONCE(sk->sk_state) == TCP_ESTABLISHED &&
+	       skb_queue_empty_lockless(&sk->sk_receive_queue);
+}
+
 static enum outcome stage_handshake(struct tl_flow *flow, struct tl_lane *lane)
 {
 	struct tl_step *step = flow->step;
 	int err;
 
-	if (!flow->arena)
+	if (!flow->rcvlowat)
+		suspend_tuning(flow);
+	if (!flow->arena) {
+		/* Until a peer has said something whole it costs a buffer at most, and no work. */
+		if (flow->role == TL_SERVER && !tl_sabotaged('b')) {
+			err = silent(flow) ? -EAGAIN : tl_wire_receive(flow);
+			if (err == -EAGAIN)
+				goto wait;
+			if (err)
+				return transport_broke(flow, err);
+		}
 		return begin_handshake(flow, lane);
+	}
 	err = tl_wire_send(flow);
 	if (learn_peer(flow))
 		return refuse_for(flow, TL_R_RESOURCE_LIMIT);
@@ -414,6 +426,8 @@ static enum outcome step(struct tl_flow *flow, struct tl_lane *lane)
 {
 	if (flow->reason)
 		return refuse(flow, flow->reason, tl_rs_errno(flow->reason), NULL, 0);
+	if (READ_ONCE(flow->evicted))
+		return refuse_saying(flow, TL_R_RESOURCE_LIMIT, "it kept too many others waiting");
 	switch (flow->stage) {
 	case TL_STAGE_GRANT:
 		return stage_grant(flow);

@@ -132,13 +132,32 @@ static int start_flow(struct tl_listener *l, struct socket *sock, struct tl_subj
 	return 0;
 }
 
+static void on_retry(struct timer_list *timer)
+{
+	tl_listener_kick(container_of(timer, struct tl_listener, retry));
+}
+
+/* With the listener's lock held: others wait, so whoever stalls goes. */
+static void make_room(struct tl_listener *l)
+{
+	struct tl_flow *flow;
+
+	list_for_each_entry(flow, &l->pending, of_listener)
+		if (tl_flow_evict_if_stalled(flow))
+			return;
+	mod_timer(&l->retry, jiffies + HZ / 4);
+}
+
 static bool has_room(struct tl_listener *l, struct tl_subject **owner)
 {
 	struct tl_limits limits = tl_config_limits();
-	bool room;
+	bool full, room;
 
 	spin_lock_bh(&l->lock);
-	room = !l->closed && tl_listener_claimed(l) && l->n_pending + l->n_ready < limits.max_handshakes_per_listener;
+	full = l->n_pending + l->n_ready >= limits.max_handshakes_per_listener;
+	room = !l->closed && tl_listener_claimed(l) && !full;
+	if (full && !l->closed && !reqsk_queue_empty(&inet_csk(l->sk)->icsk_accept_queue))
+		make_room(l);
 	*owner = room && l->owner ? tl_subject_get(l->owner) : NULL;
 	spin_unlock_bh(&l->lock);
 	return room;
@@ -201,6 +220,7 @@ static struct tl_listener *listener_new(struct socket *sock, struct tl_subject *
 	spin_lock_init(&l->lock);
 	INIT_LIST_HEAD(&l->pending);
 	INIT_LIST_HEAD(&l->ready);
+	timer_setup(&l->retry, on_retry, 0);
 	l->job.run = listener_run;
 	l->job.get = job_get;
 	l->job.put = job_put;
@@ -286,6 +306,7 @@ static void close_listener(struct tl_listener *l)
 	spin_lock_bh(&l->lock);
 	l->closed = true;
 	spin_unlock_bh(&l->lock);
+	timer_delete_sync(&l->retry);
 	list_del_init(&l->all);
 }
 

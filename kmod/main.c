@@ -163,6 +163,7 @@ static void __exit tidelock_exit(void)
 	tl_subjects_drop();
 	tl_listeners_release(NULL);
 	wait_until_empty();
+	tl_admission_exit();
 	tl_lanes_exit();
 	tl_subjects_exit();
 	tl_listeners_exit();

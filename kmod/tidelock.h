@@ -171,7 +171,8 @@ struct tl_flow {
 	struct mutex lock;			/* stage, engine and socket against release */
 	wait_queue_head_t wait;			/* blocking connects */
 	struct timer_list deadline;
-	bool expired;
+	bool expired, evicted, in_line;
+	unsigned long got_on;			/* jiffies: it began, or took a record */
 	enum tl_role role;
 	enum tl_flow_phase phase;		/* written under lock, read anywhere */
 	enum tl_flow_stage stage;
@@ -182,6 +183,7 @@ struct tl_flow {
 	struct tl_subject *subject;
 	struct list_head of_subject;		/* subject->flows */
 	struct list_head of_listener;		/* its pending or ready list */
+	struct list_head of_admission;		/* who waits for a handshake, or serves one */
 	struct list_head live;			/* tl_flows_live */
 	struct tl_listener *listener;
 	u32 pid, uid;
@@ -235,7 +237,6 @@ void tl_flows_cut_all(u32 reason);
 void tl_flows_each(void (*fn)(struct tl_flow *flow, void *arg), void *arg);
 /* Tells the agent of the live flow with the next greater id; that id, or 0 if there is none. */
 u64 tl_flow_announce_next(u64 after);
-u32 tl_flows_pending(void);
 void tl_flow_ops_init(struct tl_flow *flow);
 void tl_handshake_drop(struct tl_flow *flow);	/* with lock held: nothing of the handshake stays */
 /* Sends what the last step left: 0 when all is out, -EAGAIN, or an error. */
@@ -250,6 +251,17 @@ int tl_flow_connect(struct socket *sock, tl_sockaddr *addr, int len, int flags);
 int tl_refuse_fastopen(struct socket *sock, tl_sockaddr *addr, int len, int flags, int is_sendmsg);
 bool tl_flow_decide(struct tl_flow *flow, const void *cfg, struct tl_str client, struct tl_str server,
 		    struct tl_decision *d);
+
+/* ---- admission.c ----------------------------------------------------------------------------- */
+
+/* May its handshake begin? If not, its job is queued when to ask again. */
+bool tl_flow_admit(struct tl_flow *flow);
+/* It has ended, or does not want to begin any more. */
+void tl_flow_admitted_no_more(struct tl_flow *flow);
+/* If the peer has kept it waiting for long, its worker refuses it. Any context; the flow is alive. */
+bool tl_flow_evict_if_stalled(struct tl_flow *flow);
+u32 tl_flows_pending(void);
+void tl_admission_exit(void);
 
 /* ---- listener.c ------------------------------------------------------------------------------ */
 
@@ -270,6 +282,7 @@ struct tl_listener {
 	struct list_head pending, ready;
 	u32 n_pending, n_ready;
 	bool closed, stranger;			/* stranger: someone ungoverned called accept() */
+	struct timer_list retry;		/* it is full of peers that may stall */
 	void (*data_ready)(struct sock *sk);
 };
 
