@@ -19,6 +19,8 @@ use std::time::Duration;
 const FUZZ_SECS: u32 = 60;
 /// How often each program does its work.
 const PROGRAM_ROUNDS: u32 = 3;
+/// How many peers stall, all told.
+const HOSTILE_PEERS: u32 = 10_000;
 /// How long a script may take with everything around it.
 const SCRIPT_TIMEOUT: Duration = Duration::from_secs(600);
 
@@ -186,6 +188,15 @@ pub(crate) fn calls(places: &Places, line: Line) -> Result<Tally> {
 pub(crate) fn programs(places: &Places, line: Line) -> Result<Tally> {
     let args = vec![PROGRAM_ROUNDS.to_string()];
     script(places, line, "programs.sh", Vec::new(), args)
+}
+
+/// Peers that never prove anything, as many as one listener can have and more: honest ones are served.
+///
+/// # Errors
+/// When the machine cannot be set up.
+pub(crate) fn hostile(places: &Places, line: Line) -> Result<Tally> {
+    let args = vec![HOSTILE_PEERS.to_string()];
+    script(places, line, "hostile.sh", Vec::new(), args)
 }
 
 /// Runs a script of this folder that says `pass` and `fail`, in a guest where Tidelock runs.

@@ -48,6 +48,8 @@ pub(crate) enum Tier {
     Calls(Line),
     /// Real servers and clients, unmodified.
     Programs(Line),
+    /// Peers that stall or talk nonsense.
+    Hostile(Line),
     /// The device, fuzzed.
     DeviceFuzz(Line),
     /// Scenes between two machines.
@@ -73,6 +75,7 @@ impl Tier {
             Self::Scenes(line) => format!("e2e-{}", line.label()),
             Self::Calls(line) => format!("calls-{}", line.label()),
             Self::Programs(line) => format!("programs-{}", line.label()),
+            Self::Hostile(line) => format!("hostile-{}", line.label()),
             Self::DeviceFuzz(line) => format!("device-fuzz-{}", line.label()),
             Self::Pair([a, b]) => format!("pair-{}-{}", a.label(), b.label()),
             Self::Sabotage(line) => format!("sabotage-{}", line.label()),
@@ -84,7 +87,11 @@ impl Tier {
         match self {
             Self::Format | Self::Workspace => 0.2,
             Self::FuzzTargets | Self::Documentation => 1.0,
-            Self::NoStd | Self::DeviceFuzz(_) | Self::SetUp(_) | Self::Programs(_) => 2.0,
+            Self::NoStd
+            | Self::DeviceFuzz(_)
+            | Self::SetUp(_)
+            | Self::Programs(_)
+            | Self::Hostile(_) => 2.0,
             Self::KernelRust | Self::Calls(_) => 1.0,
             Self::Modules(_) => 2.5,
             Self::Scenes(_) => 7.5,
@@ -97,7 +104,11 @@ impl Tier {
     pub(crate) fn needs_machine(&self) -> bool {
         match self {
             Self::SetUp(_) | Self::Modules(_) | Self::Scenes(_) | Self::Calls(_) => true,
-            Self::Programs(_) | Self::DeviceFuzz(_) | Self::Pair(_) | Self::Sabotage(_) => true,
+            Self::Programs(_)
+            | Self::Hostile(_)
+            | Self::DeviceFuzz(_)
+            | Self::Pair(_)
+            | Self::Sabotage(_) => true,
             Self::Format | Self::Workspace | Self::Lints | Self::Documentation => false,
             Self::Tests | Self::FuzzTargets | Self::NoStd | Self::KernelRust => false,
         }
@@ -141,6 +152,7 @@ impl Tier {
             Self::Scenes(line) => machines::scenes(places, &self.name(), *line, filter),
             Self::Calls(line) => machines::calls(places, *line),
             Self::Programs(line) => machines::programs(places, *line),
+            Self::Hostile(line) => machines::hostile(places, *line),
             Self::DeviceFuzz(line) => machines::device_fuzz(places, *line),
             Self::Pair(lines) => machines::pair(places, &self.name(), *lines, filter),
             Self::Sabotage(line) => machines::sabotage(places, &self.name(), *line, filter),
@@ -203,6 +215,7 @@ fn all(options: &Options) -> Vec<Tier> {
     tiers.extend(lines.iter().copied().map(Tier::Scenes));
     if sabotaged {
         tiers.push(Tier::Sabotage(DEFAULT_KERNEL));
+        tiers.push(Tier::Hostile(DEFAULT_KERNEL));
     }
     if in_a_pair {
         tiers.push(Tier::Pair(PAIR));
