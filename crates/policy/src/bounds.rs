@@ -6,8 +6,21 @@ pub const MAX_STRING_BYTES: usize = 2048;
 /// Most ancestors a request may give for one entity. A SPIFFE ID's path prefixes and its trust domain are its ancestors.
 pub const MAX_ANCESTORS: usize = 64;
 
-/// Most attributes a request's context may have.
-pub const MAX_CONTEXT_ATTRIBUTES: usize = 32;
+/// Most attributes that a context, a record or an entity may have, and most tags of an entity.
+pub const MAX_ATTRIBUTES: usize = 32;
+
+/// Most entities a request may tell of besides its principal and its resource.
+pub const MAX_ENTITIES: usize = 32;
+
+/// Deepest nesting of sets and records that can be compared. A condition that compares deeper ones cannot be evaluated.
+pub const MAX_VALUE_DEPTH: usize = 4;
+
+/// Most steps that one instruction may take whose work depends on the sizes of the request's sets, records and strings. A
+/// condition for which that is not enough cannot be evaluated.
+pub const MAX_INSTRUCTION_STEPS: u32 = 2048;
+
+/// Most members of a set written out that is searched one by one at the cost of its own members.
+pub const MAX_LISTED: u32 = 64;
 
 /// Most distinct context attributes the conditions of one image may read.
 pub const MAX_IMAGE_ATTRIBUTES: usize = 32;
@@ -26,7 +39,7 @@ pub const MAX_COST: u32 = 1 << 20;
 pub const MAX_PROGRAM_INSTRUCTIONS: u16 = 1024;
 
 /// Registers of the condition machine. On a kernel stack they take 24 bytes each.
-pub const REGISTERS: usize = 16;
+pub const REGISTERS: usize = 32;
 
 /// Most slots of the scope table that one look-up may read.
 pub const MAX_PROBES: u32 = 64;

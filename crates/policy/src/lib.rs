@@ -52,9 +52,15 @@
 //!
 //! # What may be written
 //!
-//! Scopes in full: `==`, `in`, `is`, `is … in`, and actions with `==` and `in`. Conditions over numbers, truth values and attributes
-//! of `context`: `==`, `!=`, `<`, `<=`, `>`, `>=`, `&&`, `||`, `!` and `[numbers].contains(…)`. Everything else is refused when
-//! compiled, by name and place. Policies are validated strictly by the schema in `schema/tidelock.cedarschema`, or by one's own.
+//! All of Cedar but for two things, which are refused when compiled, by name and place: an action as a value of its own (it
+//! can be compared with `action`, by `==`, `!=`, `in` and `is`), and what passes a bound of [`bounds`], such as a set of more
+//! computed members than there are registers. Templates are linked when they are compiled, by `compile::compile_linked`.
+//! Policies are validated strictly by the schema in `schema/tidelock.cedarschema`, or by one's own.
+//!
+//! A request tells of its principal, its resource and, in its [`Context`], of as many other entities as policies may need:
+//! ancestors, attributes and tags, all borrowed. What it does not tell is not there, as in Cedar's own store of entities.
+//! Where a value of the request passes a bound (a string, a record, the depth of what is compared, the work of one
+//! operation), the condition cannot be evaluated.
 //!
 //! # Features
 //!
@@ -89,12 +95,14 @@ mod decision;
 mod eval;
 mod image;
 mod request;
+mod value;
 
 #[cfg(feature = "alloc")]
-pub use build::{Actions, BuildError, Effect, Expr, ImageBuilder, Rule, Scope};
+pub use build::{Actions, Binary, BuildError, Effect, Expr, ImageBuilder, Rule, Scope, Unary};
 #[cfg(feature = "compile")]
 pub use compile::{CompileError, Compiled, Source, compile};
 pub use decision::{Decision, Outcome};
 pub use image::layout::VERSION as IMAGE_VERSION;
 pub use image::{Image, ImageError};
-pub use request::{Attribute, Context, Entity, EntityRef, Request, Undecided, Value};
+pub use request::{Context, Entity, EntityRef, Request, Undecided};
+pub use value::{Attribute, Ip, Value};

@@ -1,6 +1,7 @@
 //! What is asked: who, what, on what, under which circumstances.
 
-use crate::bounds::{MAX_ANCESTORS, MAX_CONTEXT_ATTRIBUTES, MAX_STRING_BYTES};
+use crate::bounds::{MAX_ANCESTORS, MAX_ATTRIBUTES, MAX_ENTITIES, MAX_STRING_BYTES};
+use crate::value::{Attribute, Value};
 
 /// The name of an entity: a kind and an id within it, compared byte for byte.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -19,7 +20,7 @@ impl<'a> EntityRef<'a> {
     }
 }
 
-/// An entity and everything it is `in`.
+/// An entity: what it is `in`, and what is known of it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Entity<'a> {
@@ -29,6 +30,10 @@ pub struct Entity<'a> {
     pub id: &'a str,
     /// All ancestors, not only the parents, in any order. The entity itself need not be among them.
     pub ancestors: &'a [EntityRef<'a>],
+    /// Its attributes, at most [`MAX_ATTRIBUTES`]. Of two with one name the first counts.
+    pub attributes: &'a [Attribute<'a>],
+    /// Its tags, at most [`MAX_ATTRIBUTES`].
+    pub tags: &'a [Attribute<'a>],
 }
 
 impl<'a> Entity<'a> {
@@ -39,7 +44,21 @@ impl<'a> Entity<'a> {
             kind,
             id,
             ancestors,
+            attributes: &[],
+            tags: &[],
         }
+    }
+
+    /// The entity with these attributes.
+    #[must_use]
+    pub const fn with_attributes(self, attributes: &'a [Attribute<'a>]) -> Self {
+        Self { attributes, ..self }
+    }
+
+    /// The entity with these tags.
+    #[must_use]
+    pub const fn with_tags(self, tags: &'a [Attribute<'a>]) -> Self {
+        Self { tags, ..self }
     }
 
     /// The entity's own name.
@@ -49,55 +68,37 @@ impl<'a> Entity<'a> {
     }
 }
 
-/// A value that a condition can compute with.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[non_exhaustive]
-pub enum Value<'a> {
-    /// Cedar's `Bool`.
-    Bool(bool),
-    /// Cedar's `Long`.
-    Long(i64),
-    /// Cedar's `String`.
-    Str(&'a str),
-}
-
-/// One attribute of a context.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Attribute<'a> {
-    /// The attribute's name, such as `port`.
-    pub name: &'a str,
-    /// Its value.
-    pub value: Value<'a>,
-}
-
-impl<'a> Attribute<'a> {
-    /// An attribute of any type.
-    #[must_use]
-    pub const fn new(name: &'a str, value: Value<'a>) -> Self {
-        Self { name, value }
-    }
-
-    /// The attribute `port`, which every action of the published schema has.
-    #[must_use]
-    pub fn port(port: u16) -> Self {
-        Self::new("port", Value::Long(i64::from(port)))
-    }
-}
-
 /// The circumstances of a request: what Cedar calls `context`.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Context<'a> {
     attributes: &'a [Attribute<'a>],
+    entities: &'a [Entity<'a>],
 }
 
 impl<'a> Context<'a> {
     /// A context without attributes: a condition that reads one cannot be evaluated.
-    pub const EMPTY: Self = Self { attributes: &[] };
+    pub const EMPTY: Self = Self::new(&[]);
 
-    /// A context of these attributes, at most [`MAX_CONTEXT_ATTRIBUTES`]. Of two with one name the first counts.
+    /// A context of these attributes, at most [`MAX_ATTRIBUTES`]. Of two with one name the first counts.
     #[must_use]
     pub const fn new(attributes: &'a [Attribute<'a>]) -> Self {
-        Self { attributes }
+        Self {
+            attributes,
+            entities: &[],
+        }
+    }
+
+    /// The context with further entities, at most [`MAX_ENTITIES`], to which attributes or policies may refer. The principal
+    /// and the resource are known without being among them; an entity that is nowhere has no ancestors and no attributes.
+    #[must_use]
+    pub const fn with_entities(self, entities: &'a [Entity<'a>]) -> Self {
+        Self { entities, ..self }
+    }
+
+    /// The further entities, as given.
+    #[must_use]
+    pub const fn entities(&self) -> &'a [Entity<'a>] {
+        self.entities
     }
 
     /// The attributes, as given.
@@ -129,7 +130,12 @@ pub enum Undecided {
         /// How many it has.
         count: usize,
     },
-    /// The context has more than [`MAX_CONTEXT_ATTRIBUTES`] attributes.
+    /// The context has more than [`MAX_ENTITIES`] further entities.
+    TooManyEntities {
+        /// How many it has.
+        count: usize,
+    },
+    /// The context, or an entity, has more than [`MAX_ATTRIBUTES`] attributes or tags.
     TooManyAttributes {
         /// How many it has.
         count: usize,
@@ -149,10 +155,13 @@ impl core::fmt::Display for Undecided {
             Self::TooManyAncestors { count } => {
                 write!(f, "{count} ancestors, at most {MAX_ANCESTORS} are allowed")
             }
+            Self::TooManyEntities { count } => {
+                write!(f, "{count} entities, at most {MAX_ENTITIES} are allowed")
+            }
             Self::TooManyAttributes { count } => {
                 write!(
                     f,
-                    "{count} context attributes, at most {MAX_CONTEXT_ATTRIBUTES} are allowed"
+                    "{count} attributes, at most {MAX_ATTRIBUTES} are allowed"
                 )
             }
             Self::StringTooLong { len } => write!(
@@ -172,17 +181,12 @@ impl Request<'_> {
         self.principal.bounded()?;
         self.resource.bounded()?;
         string(self.action)?;
-        let count = self.context.attributes.len();
-        if count > MAX_CONTEXT_ATTRIBUTES {
-            return Err(Undecided::TooManyAttributes { count });
+        let count = self.context.entities.len();
+        if count > MAX_ENTITIES {
+            return Err(Undecided::TooManyEntities { count });
         }
-        self.context.attributes.iter().try_for_each(|attribute| {
-            string(attribute.name)?;
-            match attribute.value {
-                Value::Str(value) => string(value),
-                Value::Bool(_) | Value::Long(_) => Ok(()),
-            }
-        })
+        self.context.entities.iter().try_for_each(Entity::bounded)?;
+        attributes(self.context.attributes)
     }
 }
 
@@ -197,8 +201,29 @@ impl Entity<'_> {
         self.ancestors.iter().try_for_each(|ancestor| {
             string(ancestor.kind)?;
             string(ancestor.id)
-        })
+        })?;
+        attributes(self.attributes)?;
+        attributes(self.tags)
     }
+}
+
+/// What lies within sets and records is held to its bounds when a condition reads it.
+fn attributes(attributes: &[Attribute<'_>]) -> Result<(), Undecided> {
+    let count = attributes.len();
+    if count > MAX_ATTRIBUTES {
+        return Err(Undecided::TooManyAttributes { count });
+    }
+    attributes.iter().try_for_each(|attribute| {
+        string(attribute.name)?;
+        match attribute.value {
+            Value::Str(value) => string(value),
+            Value::Entity(EntityRef { kind, id }) => {
+                string(kind)?;
+                string(id)
+            }
+            _ => Ok(()),
+        }
+    })
 }
 
 fn string(s: &str) -> Result<(), Undecided> {

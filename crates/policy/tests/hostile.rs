@@ -11,8 +11,8 @@ use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use tidelock_policy::bounds::{MAX_ANCESTORS, MAX_COST, MAX_IMAGE_BYTES};
 use tidelock_policy::{
-    Attribute, Context, Entity, EntityRef, Expr, IMAGE_VERSION, Image, ImageBuilder, ImageError,
-    Request, Rule, Scope, Value,
+    Attribute, Binary, Context, Entity, EntityRef, Expr, IMAGE_VERSION, Image, ImageBuilder,
+    ImageError, Request, Rule, Scope, Unary, Value,
 };
 
 const NAMES: [&str; 6] = [
@@ -31,6 +31,70 @@ fn build(rules: &[Rule<'_>]) -> Vec<u8> {
     builder.build().unwrap()
 }
 
+/// A condition of everything that is dear or reads the request's values.
+fn wide() -> Expr {
+    let boxed = Box::new;
+    let get = |of: Expr, name: &str| boxed(Expr::Get(boxed(of), name.into()));
+    let binary = |op, a: Box<Expr>, b: Box<Expr>| Expr::Binary(op, a, b);
+    let text = |text: &str| Expr::Str(text.into());
+    let entity = || Expr::Entity("Workload".into(), "a".into());
+    let set = || boxed(Expr::attribute("set"));
+    let record = || {
+        Expr::Record(vec![
+            ("a".into(), Expr::attribute("set")),
+            ("port".into(), Expr::attribute("port")),
+        ])
+    };
+    let address = || Expr::Ip(tidelock_policy::Ip::v4([10, 0, 0, 0], 8).unwrap());
+    let literals = Expr::Set(vec![
+        Expr::Set(vec![text("a"), Expr::Long(1)]),
+        Expr::Record(vec![("a".into(), address())]),
+        entity(),
+        Expr::Decimal(i64::MAX),
+    ]);
+    Expr::AnyOf(vec![
+        Expr::Equal(set(), set()),
+        Expr::Equal(boxed(record()), get(Expr::Resource, "record")),
+        Expr::NotEqual(set(), boxed(literals.clone())),
+        Expr::Equal(
+            boxed(text("a much longer text")),
+            get(Expr::Principal, "name"),
+        ),
+        binary(Binary::Contains, set(), boxed(record())),
+        binary(
+            Binary::Contains,
+            boxed(Expr::Set(vec![text("a"), entity()])),
+            set(),
+        ),
+        binary(Binary::ContainsAll, set(), boxed(literals)),
+        binary(Binary::ContainsAny, set(), get(Expr::Context, "set")),
+        binary(Binary::In, boxed(Expr::Principal), boxed(entity())),
+        binary(Binary::In, get(Expr::Principal, "friend"), set()),
+        binary(Binary::HasTag, boxed(Expr::Resource), boxed(text("a"))),
+        Expr::Equal(
+            boxed(binary(Binary::GetTag, boxed(entity()), boxed(text("a")))),
+            get(*get(entity(), "friend"), "name"),
+        ),
+        Expr::Has(get(record(), "a"), "b".into()),
+        Expr::Has(boxed(Expr::Principal), "name".into()),
+        Expr::Like(get(Expr::Principal, "name"), "*a*b\\*".into()),
+        Expr::Is(get(Expr::Principal, "friend"), "Workload".into()),
+        Expr::If(
+            boxed(Expr::ActionIn(vec!["connect".into()])),
+            boxed(binary(Binary::IsInRange, boxed(address()), set())),
+            boxed(Expr::Unary(Unary::IsEmpty, set())),
+        ),
+        Expr::Less(
+            boxed(Expr::Unary(Unary::ToDays, boxed(Expr::Duration(1 << 40)))),
+            boxed(binary(
+                Binary::Add,
+                boxed(Expr::attribute("port")),
+                boxed(Expr::Long(1)),
+            )),
+        ),
+    ])
+}
+
 /// Images that together have every section and instruction.
 fn seeds() -> Vec<Vec<u8>> {
     let port = || Box::new(Expr::attribute("port"));
@@ -45,6 +109,7 @@ fn seeds() -> Vec<Vec<u8>> {
         Expr::Not(Box::new(Expr::LessOrEqual(port(), Box::new(Expr::Long(3))))),
         Expr::attribute("port").equals(4),
         Expr::Bool(true),
+        wide(),
         Expr::attribute("flag"),
     ]);
     let entity = |kind, id| EntityRef::new(KINDS[kind], NAMES[id]);
@@ -92,7 +157,10 @@ fn asked() -> impl Strategy<Value = Asked> {
             prop_oneof![vec(name(), 0..4), vec(name(), 0..=MAX_ANCESTORS + 1)],
         )
     };
-    let attribute = (select(vec!["port", "flag", "other", "none"]), any::<u8>());
+    let attribute = (
+        select(vec!["port", "flag", "other", "none", "set", "set"]),
+        any::<u8>(),
+    );
     (
         entity(),
         entity(),
@@ -115,11 +183,41 @@ fn decide(image: &Image<'_>, asked: &Asked) -> u64 {
             .map(|&(kind, id)| EntityRef::new(KINDS[kind], NAMES[id]))
             .collect()
     };
+    let long = "x".repeat(3000);
+    let inner = [
+        Value::Long(1),
+        Value::Str("a"),
+        Value::Str(&long),
+        Value::Bool(true),
+    ];
+    let fields = [
+        Attribute::new("a", Value::Set(&inner[..2])),
+        Attribute::new("port", Value::Long(3)),
+    ];
+    let nested = [
+        Value::Set(&inner[..2]),
+        Value::Record(&fields),
+        Value::Set(&inner),
+    ];
+    let deeper = [Value::Set(&nested), Value::Set(&nested[..2])];
+    let sets = [
+        Value::Set(&inner[..2]),
+        Value::Record(&fields),
+        Value::Entity(EntityRef::new("Workload", "b")),
+        Value::Set(&deeper),
+        Value::Set(&nested),
+    ];
+    let known = [
+        Attribute::new("name", Value::Str("aab much longer than a step")),
+        Attribute::new("friend", Value::Entity(EntityRef::new("Workload", "a"))),
+        Attribute::new("record", Value::Record(&fields)),
+    ];
     let attributes: Vec<_> = asked
         .attributes
         .iter()
         .map(|&(name, value)| {
             let value = match value {
+                _ if name == "set" => Value::Set(&sets[..usize::from(value) % (sets.len() + 1)]),
                 0..64 => Value::Bool(value % 2 == 0),
                 64..128 => Value::Str(NAMES[usize::from(value) % NAMES.len()]),
                 _ => Value::Long(i64::from(value) - 130),
@@ -128,15 +226,21 @@ fn decide(image: &Image<'_>, asked: &Asked) -> u64 {
         })
         .collect();
     let (principal, resource) = (names(&asked.principal.2), names(&asked.resource.2));
+    let entities = [Entity::new("Workload", "a", &[])
+        .with_attributes(&known)
+        .with_tags(&fields)];
     let request = Request {
         principal: Entity::new(
             KINDS[asked.principal.0],
             NAMES[asked.principal.1],
             &principal,
-        ),
+        )
+        .with_attributes(&known),
         action: asked.action,
-        resource: Entity::new(KINDS[asked.resource.0], NAMES[asked.resource.1], &resource),
-        context: Context::new(&attributes),
+        resource: Entity::new(KINDS[asked.resource.0], NAMES[asked.resource.1], &resource)
+            .with_attributes(&known)
+            .with_tags(&fields),
+        context: Context::new(&attributes).with_entities(&entities),
     };
     let (decision, steps) = image.decide_counted(&request);
     assert!(decision.policies().count() <= 16);
@@ -264,7 +368,7 @@ fn random_sections_are_refused_or_decide_within_their_cost() {
     let section = vec(word, 0..40);
     run(
         10_000,
-        (vec(section, 9), vec(asked(), 2)),
+        (vec(section, 10), vec(asked(), 2)),
         |(sections, asked)| {
             let present = || {
                 (1u16..)
@@ -334,7 +438,7 @@ fn refusals_name_what_is_wrong() {
         ImageError::Truncated { len: 0, want: 16 }
     );
     assert_eq!(with(0, b'X'), ImageError::BadMagic);
-    assert_eq!(with(4, 2), ImageError::Version { version: 2 });
+    assert_eq!(with(4, 1), ImageError::Version { version: 1 });
     assert!(matches!(with(16, 200), ImageError::Section { tag: 200 }));
     let longer = [image.as_slice(), &[0]].concat();
     assert_eq!(

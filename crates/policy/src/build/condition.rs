@@ -4,6 +4,8 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use crate::value::Ip;
+
 /// A condition, or a part of one. It means what the like-named Cedar expression means, evaluation errors included.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
@@ -12,6 +14,28 @@ pub enum Expr {
     Bool(bool),
     /// A number.
     Long(i64),
+    /// A string.
+    Str(String),
+    /// An entity: its kind and its id.
+    Entity(String, String),
+    /// An address.
+    Ip(Ip),
+    /// A decimal, in ten-thousandths.
+    Decimal(i64),
+    /// A datetime, in milliseconds since 1970.
+    Datetime(i64),
+    /// A duration, in milliseconds.
+    Duration(i64),
+    /// `[a, b, …]`.
+    Set(Vec<Self>),
+    /// `{name: a, …}`, of different names.
+    Record(Vec<(String, Self)>),
+    /// `principal`.
+    Principal,
+    /// `resource`.
+    Resource,
+    /// `context`.
+    Context,
     /// `context.name`.
     Attribute(String),
     /// `!a`.
@@ -20,16 +44,98 @@ pub enum Expr {
     All(Vec<Self>),
     /// `a || b || …`, from left to right up to the first that is true.
     AnyOf(Vec<Self>),
+    /// `if a then b else c`.
+    If(Box<Self>, Box<Self>, Box<Self>),
     /// `a == b`.
     Equal(Box<Self>, Box<Self>),
     /// `a != b`.
     NotEqual(Box<Self>, Box<Self>),
-    /// `a < b`, of numbers.
+    /// `a < b`, of numbers, datetimes or durations.
     Less(Box<Self>, Box<Self>),
-    /// `a <= b`, of numbers.
+    /// `a <= b`, of numbers, datetimes or durations.
     LessOrEqual(Box<Self>, Box<Self>),
     /// `[1, 2, …].contains(a)`.
     OneOf(Vec<i64>, Box<Self>),
+    /// `a.name`, of an entity or record.
+    Get(Box<Self>, String),
+    /// `a has name`, of an entity or record.
+    Has(Box<Self>, String),
+    /// `a is Kind`.
+    Is(Box<Self>, String),
+    /// Whether the action is one of these.
+    ActionIn(Vec<String>),
+    /// `a like pattern`: `*` is any text, and `\` makes a literal of the character after it.
+    Like(Box<Self>, String),
+    /// An operation of one operand.
+    Unary(Unary, Box<Self>),
+    /// An operation of two operands.
+    Binary(Binary, Box<Self>, Box<Self>),
+}
+
+/// An operation of one operand.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Unary {
+    /// `-a`.
+    Neg,
+    /// `a.isEmpty()`.
+    IsEmpty,
+    /// `a.isIpv4()`.
+    IsIpv4,
+    /// `a.isIpv6()`.
+    IsIpv6,
+    /// `a.isLoopback()`.
+    IsLoopback,
+    /// `a.isMulticast()`.
+    IsMulticast,
+    /// `a.toDate()`.
+    ToDate,
+    /// `a.toTime()`.
+    ToTime,
+    /// `a.toMilliseconds()`.
+    ToMilliseconds,
+    /// `a.toSeconds()`.
+    ToSeconds,
+    /// `a.toMinutes()`.
+    ToMinutes,
+    /// `a.toHours()`.
+    ToHours,
+    /// `a.toDays()`.
+    ToDays,
+}
+
+/// An operation of two operands.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Binary {
+    /// `a + b`.
+    Add,
+    /// `a - b`.
+    Sub,
+    /// `a * b`.
+    Mul,
+    /// `a in b`, an entity or a set of entities.
+    In,
+    /// `a.contains(b)`.
+    Contains,
+    /// `a.containsAll(b)`.
+    ContainsAll,
+    /// `a.containsAny(b)`.
+    ContainsAny,
+    /// `a.getTag(b)`.
+    GetTag,
+    /// `a.hasTag(b)`.
+    HasTag,
+    /// `a.isInRange(b)`.
+    IsInRange,
+    /// `a.lessThan(b)`, of decimals.
+    DecimalLess,
+    /// `a.lessThanOrEqual(b)`, of decimals.
+    DecimalLessOrEqual,
+    /// `a.offset(b)`.
+    Offset,
+    /// `a.durationSince(b)`.
+    DurationSince,
 }
 
 impl Expr {
@@ -51,8 +157,69 @@ impl Expr {
         Self::OneOf(numbers.into(), Box::new(self))
     }
 
-    /// Whether it has a truth value if it has any.
+    /// Whether it has a truth value if it has any value.
     pub(crate) fn is_boolean(&self) -> bool {
-        !matches!(self, Self::Long(_) | Self::Attribute(_))
+        match self {
+            Self::Bool(_)
+            | Self::Not(_)
+            | Self::All(_)
+            | Self::AnyOf(_)
+            | Self::Equal(..)
+            | Self::NotEqual(..)
+            | Self::Less(..)
+            | Self::LessOrEqual(..)
+            | Self::OneOf(..)
+            | Self::Has(..)
+            | Self::Is(..)
+            | Self::ActionIn(_)
+            | Self::Like(..) => true,
+            Self::Unary(op, _) => matches!(
+                op,
+                Unary::IsEmpty
+                    | Unary::IsIpv4
+                    | Unary::IsIpv6
+                    | Unary::IsLoopback
+                    | Unary::IsMulticast
+            ),
+            Self::Binary(op, ..) => matches!(
+                op,
+                Binary::In
+                    | Binary::Contains
+                    | Binary::ContainsAll
+                    | Binary::ContainsAny
+                    | Binary::HasTag
+                    | Binary::IsInRange
+                    | Binary::DecimalLess
+                    | Binary::DecimalLessOrEqual
+            ),
+            _ => false,
+        }
+    }
+
+    /// Whether it is written out: its value does not depend on the request.
+    pub(crate) fn is_literal(&self) -> bool {
+        match self {
+            Self::Set(members) => members.iter().all(Self::is_literal),
+            Self::Record(fields) => fields.iter().all(|(_, value)| value.is_literal()),
+            Self::Bool(_)
+            | Self::Long(_)
+            | Self::Str(_)
+            | Self::Entity(..)
+            | Self::Ip(_)
+            | Self::Decimal(_)
+            | Self::Datetime(_)
+            | Self::Duration(_) => true,
+            _ => false,
+        }
+    }
+
+    /// How many levels of sets and records are written out in it.
+    pub(crate) fn literal_depth(&self) -> usize {
+        let deepest = match self {
+            Self::Set(members) => members.iter().map(Self::literal_depth).max(),
+            Self::Record(fields) => fields.iter().map(|(_, value)| value.literal_depth()).max(),
+            _ => return 0,
+        };
+        deepest.unwrap_or(0).saturating_add(1)
     }
 }

@@ -1,14 +1,16 @@
 //! Interning, and writing the image.
 
 use alloc::collections::BTreeMap;
-use alloc::string::String;
 use alloc::vec::Vec;
 
+use super::constants::Constants;
 use super::{BuildError, Node, bounded, numbered, table};
 use crate::bounds::{MAX_ACTIONS, MAX_COST, MAX_IMAGE_ATTRIBUTES};
-use crate::eval::instruction::Instruction;
+use crate::eval::instruction::{Instruction, Op};
+use crate::image::constant::Constant;
+use crate::image::cost::{self, Operands};
 use crate::image::layout::{ENTRY_BYTES, HEADER_BYTES, MAGIC, VERSION};
-use crate::image::{Image, ImageError, check, cost};
+use crate::image::{Image, ImageError, check, read};
 
 /// A rule with everything but its scopes resolved.
 #[derive(Debug)]
@@ -25,7 +27,7 @@ pub(super) struct Filed {
 #[derive(Debug, Default)]
 pub(super) struct Pool {
     heap: Vec<u8>,
-    strings: BTreeMap<String, u32>,
+    strings: BTreeMap<Vec<u8>, u32>,
     actions: Vec<u32>,
     action_sets: BTreeMap<u64, u16>,
     action_set_order: Vec<u64>,
@@ -36,6 +38,7 @@ pub(super) struct Pool {
     set_members: Vec<i64>,
     set_runs: Vec<(u32, u32)>,
     attributes: Vec<u32>,
+    pub(super) constants: Constants,
 }
 
 fn narrow(count: usize) -> Result<u32, BuildError> {
@@ -44,14 +47,19 @@ fn narrow(count: usize) -> Result<u32, BuildError> {
 
 impl Pool {
     pub(super) fn string(&mut self, string: &str) -> Result<u32, BuildError> {
-        if let Some(&at) = self.strings.get(string) {
+        self.blob(string.as_bytes())
+    }
+
+    /// The place of bytes in the heap of strings.
+    pub(super) fn blob(&mut self, bytes: &[u8]) -> Result<u32, BuildError> {
+        if let Some(&at) = self.strings.get(bytes) {
             return Ok(at);
         }
-        let len = bounded(string)?;
+        let len = bounded(bytes)?;
         let at = narrow(self.heap.len())?;
         self.heap.extend_from_slice(&len.to_le_bytes());
-        self.heap.extend_from_slice(string.as_bytes());
-        self.strings.insert(string.into(), at);
+        self.heap.extend_from_slice(bytes);
+        self.strings.insert(bytes.into(), at);
         Ok(at)
     }
 
@@ -135,12 +143,14 @@ impl Pool {
     /// The place of a program plus one. Equal programs are kept once.
     pub(super) fn program(&mut self, code: &[Instruction]) -> Result<u32, BuildError> {
         let cost = code.iter().fold(0u64, |sum, &instruction| {
-            sum.saturating_add(cost::instruction(instruction, self.operand(instruction)))
+            sum.saturating_add(cost::instruction(self, instruction))
         });
-        let begin = Instruction::Begin {
-            len: u16::try_from(code.len()).map_err(|_| BuildError::TooLong)?,
-            cost: u32::try_from(cost).map_err(|_| BuildError::TooLong)?,
-        };
+        let [low, high] = u16::try_from(code.len())
+            .map_err(|_| BuildError::TooLong)?
+            .to_le_bytes();
+        let begin = Instruction::new(Op::Begin)
+            .of(low, high)
+            .with(u32::try_from(cost).map_err(|_| BuildError::TooLong)?);
         let bytes: Vec<u8> = core::iter::once(&begin)
             .chain(code)
             .flat_map(|instruction| instruction.encode())
@@ -158,20 +168,20 @@ impl Pool {
         self.programs.insert(bytes, number);
         Ok(number)
     }
+}
 
-    /// What the cost of an instruction depends on.
-    fn operand(&self, instruction: Instruction) -> u32 {
-        let string = |at: u32| crate::image::read::string(&self.heap, at).map_or(0, <[u8]>::len);
-        match instruction {
-            Instruction::InLongs { set, .. } => usize::try_from(set)
-                .ok()
-                .and_then(|set| self.set_runs.get(set))
-                .map_or(0, |&(_, count)| count),
-            Instruction::PrincipalIs { kind, .. } | Instruction::ResourceIs { kind, .. } => {
-                u32::try_from(string(kind)).unwrap_or(u32::MAX)
-            }
-            _ => 0,
-        }
+impl Operands for Pool {
+    fn string(&self, at: u32) -> Option<&[u8]> {
+        read::string(&self.heap, at)
+    }
+
+    fn constant(&self, at: u32) -> Option<Constant> {
+        self.constants.all.get(usize::try_from(at).ok()?).copied()
+    }
+
+    fn longs(&self, set: u32) -> Option<u32> {
+        let &(_, count) = self.set_runs.get(usize::try_from(set).ok()?)?;
+        Some(count)
     }
 }
 
@@ -203,6 +213,11 @@ pub(super) fn image(mut pool: Pool, filed: Vec<Filed>) -> Result<Vec<u8>, BuildE
             .flat_map(|&(first, count)| words(&[first, count]))
             .collect(),
         words(&pool.attributes),
+        pool.constants
+            .all
+            .iter()
+            .flat_map(|constant| words(&constant.encode()))
+            .collect(),
     ];
     let mut bytes = join(&sections, 0)?;
     let proven = Image::reopen(&bytes)

@@ -1,7 +1,8 @@
 //! Why no image was made.
 
 use crate::bounds::{
-    MAX_ACTIONS, MAX_IMAGE_ATTRIBUTES, MAX_PROGRAM_INSTRUCTIONS, MAX_STRING_BYTES, REGISTERS,
+    MAX_ACTIONS, MAX_ATTRIBUTES, MAX_IMAGE_ATTRIBUTES, MAX_PROGRAM_INSTRUCTIONS, MAX_STRING_BYTES,
+    MAX_VALUE_DEPTH, REGISTERS,
 };
 use crate::image::ImageError;
 
@@ -27,6 +28,13 @@ pub enum BuildError {
     },
     /// A condition needs more than [`REGISTERS`] registers: an expression nested too deep.
     ConditionTooDeep,
+    /// Sets and records nested deeper than [`MAX_VALUE_DEPTH`] are written out.
+    ValueTooDeep,
+    /// A record of more than [`MAX_ATTRIBUTES`] fields is written out.
+    RecordTooWide {
+        /// How many it has.
+        fields: usize,
+    },
     /// A table of the image does not fit its 32 bits.
     TooLong,
     /// No table could be laid out in which every scope is found quickly.
@@ -62,6 +70,13 @@ impl core::fmt::Display for BuildError {
             Self::ConditionTooDeep => {
                 write!(f, "a condition nested too deep for {REGISTERS} registers")
             }
+            Self::ValueTooDeep => {
+                write!(f, "sets and records nested deeper than {MAX_VALUE_DEPTH}")
+            }
+            Self::RecordTooWide { fields } => write!(
+                f,
+                "a record of {fields} fields, at most {MAX_ATTRIBUTES} are allowed"
+            ),
             Self::TooLong => f.write_str("a table of the image passes 32 bits"),
             Self::NoTable { scopes } => {
                 write!(f, "no scope table could be laid out for {scopes} scopes")

@@ -1,13 +1,19 @@
 //! Making images without Cedar: rules in, image out.
 
+mod choose;
 mod condition;
+mod constants;
 mod encode;
 mod error;
 mod lower;
+mod operation;
 mod table;
+mod types;
 
-pub use condition::Expr;
+pub use condition::{Binary, Expr, Unary};
 pub use error::BuildError;
+#[cfg(feature = "compile")]
+pub(crate) use types::Types;
 
 use alloc::collections::BTreeMap;
 use alloc::string::String;
@@ -128,6 +134,7 @@ impl<'s> Rule<'s> {
 pub struct ImageBuilder {
     pool: Pool,
     filed: Vec<Filed>,
+    types: Option<types::Types>,
 }
 
 /// The name a scope is filed under.
@@ -143,6 +150,15 @@ impl ImageBuilder {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// No rules yet; the attributes of those to come are of these types.
+    #[cfg(feature = "compile")]
+    pub(crate) fn of(types: Types) -> Self {
+        Self {
+            types: Some(types),
+            ..Self::default()
+        }
     }
 
     /// Adds a rule.
@@ -162,7 +178,7 @@ impl ImageBuilder {
                     _ => None,
                 },
             );
-        let program = lower::program(&mut self.pool, kinds, rule.condition)?;
+        let program = lower::program(&mut self.pool, self.types.as_ref(), kinds, rule.condition)?;
         let effect = match rule.effect {
             Effect::Permit => EFFECT_PERMIT,
             Effect::Forbid => EFFECT_FORBID,
@@ -211,7 +227,7 @@ fn numbered<K: Ord>(table: &BTreeMap<K, u32>, key: Option<&K>) -> u32 {
 }
 
 /// A string within its bound.
-fn bounded(string: &str) -> Result<u16, BuildError> {
+fn bounded(string: &[u8]) -> Result<u16, BuildError> {
     let too_long = BuildError::StringTooLong { len: string.len() };
     u16::try_from(string.len())
         .ok()

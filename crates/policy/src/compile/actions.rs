@@ -9,7 +9,14 @@ use cedar_policy::{Schema, pst};
 /// The schema's actions with the groups they are in, by their names in images.
 #[derive(Debug, Default)]
 pub(super) struct ActionNames {
-    known: Vec<(String, Vec<String>)>,
+    known: Vec<Action>,
+}
+
+#[derive(Debug)]
+struct Action {
+    kind: String,
+    name: String,
+    groups: Vec<String>,
 }
 
 impl ActionNames {
@@ -29,11 +36,27 @@ impl ActionNames {
                 .flatten()
                 .map(named)
                 .collect();
-            (named(&uid), groups)
+            Action {
+                kind: uid.type_name().to_string(),
+                name: named(&uid),
+                groups,
+            }
         });
         Ok(Self {
             known: known.collect(),
         })
+    }
+
+    /// The schema's actions of an entity type.
+    pub(super) fn of_kind(&self, kind: &str) -> Vec<String> {
+        let of_kind = self.known.iter().filter(|action| action.kind == kind);
+        of_kind.map(|action| action.name.clone()).collect()
+    }
+
+    /// Whether an entity is an action of the schema.
+    pub(super) fn is_action(&self, entity: &pst::EntityUID) -> bool {
+        let kind = entity.ty.to_string();
+        self.known.iter().any(|action| action.kind == kind)
     }
 
     /// One action.
@@ -47,8 +70,8 @@ impl ActionNames {
         let inside = self
             .known
             .iter()
-            .filter(|(_, groups)| names.iter().any(|n| groups.contains(n)));
-        let inside: Vec<String> = inside.map(|(name, _)| name.clone()).collect();
+            .filter(|action| names.iter().any(|n| action.groups.contains(n)));
+        let inside: Vec<String> = inside.map(|action| action.name.clone()).collect();
         names.extend(inside);
         names
     }

@@ -91,6 +91,8 @@ pub enum Reason {
     Image(BuildError),
     /// The schema itself is no schema; in Cedar's words.
     Schema(String),
+    /// A link names no template, or its template's slots are others.
+    Link(String),
 }
 
 impl fmt::Display for Reason {
@@ -122,6 +124,7 @@ impl fmt::Display for Reason {
             }
             Self::Image(error) => error.fmt(f),
             Self::Schema(text) => write!(f, "schema: {text}"),
+            Self::Link(text) => write!(f, "link: {text}"),
         }
     }
 }
@@ -130,21 +133,11 @@ impl fmt::Display for Reason {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Unsupported {
-    /// An operator, function or keyword.
-    Operation(&'static str),
-    /// `principal`, `action` or `resource` in a condition.
-    Variable(&'static str),
-    /// A literal of that kind.
+    /// `action`, or an action, in a condition, anywhere but in `action == …`, `action != …`, `action in …` and `action is …`.
+    Action,
+    /// What that constructor is given.
     Literal(&'static str),
-    /// A set with other elements than numbers, or anywhere but before `.contains`.
-    Set,
-    /// `.contains` of something else than a set written out.
-    Contains,
-    /// An attribute of something else than `context`.
-    Attribute,
-    /// `-` before something else than a number.
-    Negation,
-    /// A template's slot.
+    /// A template's slot in a condition.
     Slot,
     /// Something that this version of Cedar has and this crate does not know.
     Unknown,
@@ -153,19 +146,14 @@ pub enum Unsupported {
 impl fmt::Display for Unsupported {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Operation(name) => write!(f, "`{name}` is not supported in a condition")?,
-            Self::Variable(name) => write!(f, "`{name}` is supported in the scope only")?,
-            Self::Literal(kind) => write!(f, "{kind} is not supported in a condition")?,
-            Self::Set => f.write_str("a set must be of numbers written out, before `.contains`")?,
-            Self::Contains => f.write_str("`.contains` needs a set of numbers before it")?,
-            Self::Attribute => f.write_str("only attributes of `context` are supported")?,
-            Self::Negation => f.write_str("`-` is supported before a number only")?,
-            Self::Slot => f.write_str("templates are not supported")?,
-            Self::Unknown => f.write_str("this expression is not supported")?,
+            Self::Action => f.write_str(
+                "in a condition an action can only be compared with `action`, by `==`, `!=` or `in`",
+            ),
+            Self::Literal(name) => {
+                write!(f, "`{name}` is supported of a string that it accepts, written out")
+            }
+            Self::Slot => f.write_str("a slot is supported in the scope only"),
+            Self::Unknown => f.write_str("this expression is not supported"),
         }
-        f.write_str(
-            "; conditions may use numbers, attributes of `context`, `== != < <= > >= && || !` \
-             and `[numbers].contains(…)`",
-        )
     }
 }

@@ -3,23 +3,33 @@
 mod actions;
 pub mod bounds;
 mod error;
+mod expression;
+mod link;
+mod literal;
 mod lower;
+mod operation;
 mod source;
+mod types;
 
 pub use error::{CompileError, Place, Reason, Unsupported};
+pub use link::Link;
 
 use alloc::format;
+use alloc::rc::Rc;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt::Display;
 
-use cedar_policy::{Policy, PolicyId, PolicySet, Schema, ValidationMode, Validator, pst};
+use cedar_policy::{
+    Policy, PolicyId, PolicySet, PolicySetError, Schema, Template, ValidationMode, Validator,
+};
 use miette::Diagnostic;
 
-use crate::build::{BuildError, ImageBuilder};
+use crate::build::{BuildError, ImageBuilder, Types};
 use crate::image::Image;
 use actions::ActionNames;
 use bounds::{MAX_POLICIES, MAX_SOURCE_BYTES};
+use lower::Slots;
 use source::{Chunk, Lines};
 
 /// The schema that [`compile`] validates against, in Cedar's schema syntax.
@@ -55,6 +65,16 @@ pub fn compile(sources: &[Source<'_>]) -> Result<Compiled, Vec<CompileError>> {
     compile_with_schema(SCHEMA, sources)
 }
 
+/// All that is wrong with policies, valid by the schema [`SCHEMA`] or not, and after that all that is odd about them.
+/// Nothing is wrong if the reason of each is [`Reason::Warning`].
+#[must_use]
+pub fn check(sources: &[Source<'_>]) -> Vec<CompileError> {
+    match compile(sources) {
+        Ok(compiled) => compiled.warnings,
+        Err(errors) => errors,
+    }
+}
+
 /// Compiles policies, valid by a schema of your own, to one image. An action outside a name space is named by its id in
 /// requests, one within by its whole name, `Space::Action::"id"`.
 ///
@@ -63,6 +83,19 @@ pub fn compile(sources: &[Source<'_>]) -> Result<Compiled, Vec<CompileError>> {
 pub fn compile_with_schema(
     schema: &str,
     sources: &[Source<'_>],
+) -> Result<Compiled, Vec<CompileError>> {
+    compile_linked(schema, sources, &[])
+}
+
+/// Compiles policies and templates, valid by a schema of your own, and links of the templates, to one image. A template
+/// that nothing links is validated and decides nothing.
+///
+/// # Errors
+/// [`Reason::Schema`], or all that is wrong with any policy, template or link, in the order of the sources.
+pub fn compile_linked(
+    schema: &str,
+    sources: &[Source<'_>],
+    links: &[Link<'_>],
 ) -> Result<Compiled, Vec<CompileError>> {
     let everywhere = |reason| {
         Vec::from([CompileError {
@@ -76,6 +109,7 @@ pub fn compile_with_schema(
     if len > MAX_SOURCE_BYTES {
         return Err(everywhere(Reason::SourceTooLong { len }));
     }
+    let types = types::types(schema).map_err(|error| everywhere(Reason::Schema(error)))?;
     let (schema, _) = Schema::from_cedarschema_str(schema)
         .map_err(|error| everywhere(Reason::Schema(with_help(&error))))?;
     let names = ActionNames::of(&schema).map_err(|error| everywhere(Reason::Schema(error)))?;
@@ -97,16 +131,36 @@ pub fn compile_with_schema(
     for (number, (lines, chunk)) in chunks.into_iter().enumerate() {
         compilation.parse(number, lines, chunk);
     }
+    compilation.link(links);
     compilation.validate(schema);
-    compilation.build(&names)
+    compilation.build(&names, types)
 }
 
 /// A policy that Cedar could parse.
 struct Parsed<'s> {
+    /// Its place among the places.
     number: usize,
     lines: &'s Lines<'s>,
-    chunk: Chunk<'s>,
-    policy: Policy,
+    chunk: Rc<Chunk<'s>>,
+    body: Body<'s>,
+}
+
+/// What a parsed policy is.
+enum Body<'s> {
+    Policy(Policy),
+    Template(Template),
+    /// Of the template with that number.
+    Link(usize, Link<'s>),
+}
+
+impl Body<'_> {
+    fn id_annotation(&self) -> Option<&str> {
+        match self {
+            Self::Policy(policy) => policy.annotation("id"),
+            Self::Template(template) => template.annotation("id"),
+            Self::Link(..) => None,
+        }
+    }
 }
 
 #[derive(Default)]
@@ -116,6 +170,13 @@ struct Compilation<'s> {
     /// Each with the number of its policy, to be sorted by it.
     errors: Vec<(usize, CompileError)>,
     warnings: Vec<CompileError>,
+}
+
+impl Reason {
+    /// What Cedar takes into no set of policies.
+    fn refused(error: PolicySetError) -> Self {
+        Self::Invalid(with_help(&error))
+    }
 }
 
 impl<'s> Compilation<'s> {
@@ -129,17 +190,23 @@ impl<'s> Compilation<'s> {
                 .push((number, error(lines.place(at, &unparsed), reason)));
             return;
         }
-        match Policy::parse(Some(PolicyId::new(default_name(number))), chunk.text) {
-            Ok(policy) => {
-                let name = policy
-                    .annotation("id")
+        let id = Some(PolicyId::new(default_name(number)));
+        let body = if chunk.has_slot() {
+            Template::parse(id, chunk.text).map(Body::Template)
+        } else {
+            Policy::parse(id, chunk.text).map(Body::Policy)
+        };
+        match body {
+            Ok(body) => {
+                let name = body
+                    .id_annotation()
                     .map_or_else(|| default_name(number), String::from);
                 self.places.push(lines.place(chunk.at, &name));
                 self.parsed.push(Parsed {
                     number,
                     lines,
-                    chunk,
-                    policy,
+                    chunk: Rc::new(chunk),
+                    body,
                 });
             }
             Err(errors) => {
@@ -167,12 +234,22 @@ impl<'s> Compilation<'s> {
     fn validate(&mut self, schema: Schema) {
         let mut set = PolicySet::new();
         for parsed in &self.parsed {
-            if let Err(refused) = set.add(parsed.policy.clone()) {
+            let added = match &parsed.body {
+                Body::Policy(policy) => set.add(policy.clone()).map_err(Reason::refused),
+                Body::Template(template) => {
+                    set.add_template(template.clone()).map_err(Reason::refused)
+                }
+                Body::Link(template, link) => link
+                    .add(
+                        &mut set,
+                        default_name(*template),
+                        default_name(parsed.number),
+                    )
+                    .map_err(Reason::Link),
+            };
+            if let Err(reason) = added {
                 let place = self.place(parsed, parsed.chunk.at);
-                self.errors.push((
-                    parsed.number,
-                    error(place, Reason::Invalid(refused.to_string())),
-                ));
+                self.errors.push((parsed.number, error(place, reason)));
             }
         }
         let result = Validator::new(schema).validate(&set, ValidationMode::Strict);
@@ -208,8 +285,8 @@ impl<'s> Compilation<'s> {
         self.warnings.extend(warnings);
     }
 
-    fn build(mut self, names: &ActionNames) -> Result<Compiled, Vec<CompileError>> {
-        let mut builder = ImageBuilder::new();
+    fn build(mut self, names: &ActionNames, types: Types) -> Result<Compiled, Vec<CompileError>> {
+        let mut builder = ImageBuilder::of(types);
         for parsed in &self.parsed {
             let found = self.lower(parsed, names, &mut builder);
             self.errors
@@ -246,12 +323,31 @@ impl<'s> Compilation<'s> {
         builder: &mut ImageBuilder,
     ) -> Vec<CompileError> {
         let here = || self.place(parsed, parsed.chunk.at);
-        let policy = match parsed.policy.to_pst() {
-            Ok(pst::Policy::Static(policy)) => policy,
-            Ok(_) => return Vec::from([error(here(), Reason::Unsupported(Unsupported::Slot))]),
+        let wrong_link = matches!(parsed.body, Body::Link(..))
+            && self
+                .errors
+                .iter()
+                .any(|(number, _)| *number == parsed.number);
+        if wrong_link {
+            return Vec::new();
+        }
+        let body = match &parsed.body {
+            Body::Policy(policy) => policy.to_pst().map(|policy| policy.body().clone()),
+            Body::Template(_) => return Vec::new(),
+            Body::Link(template, _) => match self.template(*template) {
+                Some(template) => template.to_pst(),
+                None => return Vec::new(),
+            },
+        };
+        let body = match body {
+            Ok(body) => body,
             Err(wrong) => return Vec::from([error(here(), Reason::Invalid(wrong.to_string()))]),
         };
-        match lower::lower(&policy, names, &parsed.chunk) {
+        let slots = match &parsed.body {
+            Body::Link(_, link) => link.slots(),
+            _ => Slots::default(),
+        };
+        match lower::lower(&body, slots, names, &parsed.chunk) {
             Ok(lowered) => lowered
                 .with_rule(&here().policy, |rule| builder.push(rule))
                 .err()

@@ -80,6 +80,11 @@ impl<'s> Chunk<'s> {
         }
     }
 
+    /// Whether it is a template: nothing but a slot has a `?`.
+    pub(super) fn has_slot(&self) -> bool {
+        self.tokens.iter().any(|token| token.text == "?")
+    }
+
     /// The tokens of the conditions, without the words and braces that open them.
     pub(super) fn conditions(&self) -> Vec<Token<'s>> {
         let opens = |token: &Token<'_>| matches!(token.text, "when" | "unless");

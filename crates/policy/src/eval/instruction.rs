@@ -13,154 +13,322 @@ pub(crate) type Reg = u8;
 
 /// One instruction.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Instruction {
-    /// Opens a program of `len` further instructions, the last of which is the only `Return`, that cost at most `cost`.
-    /// `len` stands where `a` and `b` do.
-    Begin { len: u16, cost: u32 },
-    /// Ends with the truth value in `a`.
-    Return { a: Reg },
-    /// Skips the next `skip` instructions if `a` is false.
-    JumpIfFalse { a: Reg, skip: u32 },
-    /// Skips the next `skip` instructions if `a` is true.
-    JumpIfTrue { a: Reg, skip: u32 },
-    /// Loads a small number.
-    Long { dst: Reg, value: i32 },
-    /// Loads a number from LONGS.
-    LongAt { dst: Reg, at: u32 },
-    /// Loads a truth value.
-    Bool { dst: Reg, value: bool },
-    /// Loads a context attribute by its number in ATTRIBUTES; an error if the request has none of that name.
-    Attribute { dst: Reg, attribute: u32 },
-    /// Whether `a` is this number; what is no number is not. Costs less than `Equal`, which may have to compare strings.
-    EqualLong { dst: Reg, a: Reg, value: i32 },
-    /// Whether `a` is not this number.
-    NotEqualLong { dst: Reg, a: Reg, value: i32 },
-    /// `a == b`; values of different types are unequal.
-    Equal { dst: Reg, a: Reg, b: Reg },
-    /// `a != b`.
-    NotEqual { dst: Reg, a: Reg, b: Reg },
-    /// `a < b`, of numbers.
-    Less { dst: Reg, a: Reg, b: Reg },
-    /// `a <= b`, of numbers.
-    LessOrEqual { dst: Reg, a: Reg, b: Reg },
-    /// `!a`.
-    Not { dst: Reg, a: Reg },
-    /// An error unless `a` is a truth value.
-    Test { a: Reg },
-    /// Whether the set of numbers contains `a`; nothing but a number is in it.
-    InLongs { dst: Reg, a: Reg, set: u32 },
-    /// Whether the principal is of the kind that the string reference names.
-    PrincipalIs { dst: Reg, kind: u32 },
-    /// Whether the resource is of that kind.
-    ResourceIs { dst: Reg, kind: u32 },
+pub(crate) struct Instruction {
+    pub(crate) op: Op,
+    pub(crate) dst: Reg,
+    pub(crate) a: Reg,
+    pub(crate) b: Reg,
+    pub(crate) imm: u32,
 }
 
-const BEGIN: u8 = 0x01;
-const RETURN: u8 = 0x02;
-const JUMP_IF_FALSE: u8 = 0x03;
-const JUMP_IF_TRUE: u8 = 0x04;
-const LONG: u8 = 0x10;
-const LONG_AT: u8 = 0x11;
-const BOOL: u8 = 0x12;
-const ATTRIBUTE: u8 = 0x18;
-const EQUAL: u8 = 0x20;
-const NOT_EQUAL: u8 = 0x21;
-const LESS: u8 = 0x22;
-const LESS_OR_EQUAL: u8 = 0x23;
-const EQUAL_LONG: u8 = 0x28;
-const NOT_EQUAL_LONG: u8 = 0x29;
-const NOT: u8 = 0x30;
-const TEST: u8 = 0x31;
-const IN_LONGS: u8 = 0x50;
-const PRINCIPAL_IS: u8 = 0x70;
-const RESOURCE_IS: u8 = 0x71;
+/// What the last word of an instruction is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Imm {
+    /// Zero.
+    None,
+    /// Any number.
+    Number,
+    /// 0 or 1.
+    Flag,
+    /// How many instructions to skip.
+    Skip,
+    /// The cost of a program.
+    Cost,
+    /// A place in LONGS.
+    Long,
+    /// A set of LONGS.
+    Longs,
+    /// A string.
+    String,
+    /// A context attribute.
+    Attribute,
+    /// A set of actions.
+    Actions,
+    /// Any constant.
+    Constant,
+    /// A constant that is no set and no record.
+    Flat,
+    /// A constant that is an entity.
+    Entity,
+    /// A constant that is a set of at most [`MAX_LISTED`](crate::bounds::MAX_LISTED) members, none of them a set or record.
+    Listed,
+    /// A constant that is a set of strings: the names of a record's fields.
+    Names,
+    /// How many registers, from `a` on.
+    Count,
+}
+
+/// Which fields an instruction uses: `dst`, `a`, `b`, and what `imm` is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Shape {
+    pub(crate) dst: bool,
+    pub(crate) a: bool,
+    pub(crate) b: bool,
+    pub(crate) imm: Imm,
+}
+
+macro_rules! ops {
+    ($($(#[$doc:meta])* $name:ident = $code:literal ($($field:ident)*) $imm:ident;)*) => {
+        /// What an instruction does.
+        #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+        pub(crate) enum Op {
+            $($(#[$doc])* $name,)*
+        }
+
+        impl Op {
+            #[inline]
+            const fn from_code(code: u8) -> Option<Self> {
+                match code {
+                    $($code => Some(Self::$name),)*
+                    _ => None,
+                }
+            }
+
+            #[cfg(feature = "alloc")]
+            const fn code(self) -> u8 {
+                match self {
+                    $(Self::$name => $code,)*
+                }
+            }
+
+            pub(crate) const fn shape(self) -> Shape {
+                match self {
+                    $(Self::$name => {
+                        #[allow(unused_mut, reason = "some instructions use no register")]
+                        let mut shape = Shape { dst: false, a: false, b: false, imm: Imm::$imm };
+                        $(shape.$field = true;)*
+                        shape
+                    })*
+                }
+            }
+        }
+    };
+}
+
+ops! {
+    /// Opens a program of `imm` cost at most. How many instructions follow, of which the last is the only `Return`, stands
+    /// where `a` and `b` do.
+    Begin = 0x01 (a b) Cost;
+    /// Ends with the truth value in `a`.
+    Return = 0x02 (a) None;
+    /// Skips if `a` is false.
+    JumpIfFalse = 0x03 (a) Skip;
+    /// Skips if `a` is true.
+    JumpIfTrue = 0x04 (a) Skip;
+    /// Skips.
+    Jump = 0x05 () Skip;
+    /// Loads a small number.
+    Long = 0x10 (dst) Number;
+    /// Loads a number from LONGS.
+    LongAt = 0x11 (dst) Long;
+    /// Loads a truth value.
+    Bool = 0x12 (dst) Flag;
+    /// Loads a constant.
+    Constant = 0x13 (dst) Constant;
+    /// Loads what `a` holds.
+    Move = 0x14 (dst a) None;
+    /// Loads a context attribute by its number in ATTRIBUTES; an error if the request has none of that name.
+    Attribute = 0x18 (dst) Attribute;
+    /// Loads the principal.
+    Principal = 0x19 (dst) None;
+    /// Loads the resource.
+    Resource = 0x1a (dst) None;
+    /// Loads the context.
+    Context = 0x1b (dst) None;
+    /// `a == b`, of which one is neither set nor record; values of different types are unequal.
+    Equal = 0x20 (dst a b) None;
+    /// `a != b`, the same.
+    NotEqual = 0x21 (dst a b) None;
+    /// `a < b`, of numbers, datetimes or durations.
+    Less = 0x22 (dst a b) None;
+    /// `a <= b`, of numbers, datetimes or durations.
+    LessOrEqual = 0x23 (dst a b) None;
+    /// Whether `a` is this number; what is no number is not. Costs less than `Equal`, which may have to compare strings.
+    EqualLong = 0x28 (dst a) Number;
+    /// Whether `a` is not this number.
+    NotEqualLong = 0x29 (dst a) Number;
+    /// Whether `a` is this constant.
+    EqualConstant = 0x2a (dst a) Flat;
+    /// Whether `a` is not this constant.
+    NotEqualConstant = 0x2b (dst a) Flat;
+    /// `a == b`, of anything.
+    EqualDeep = 0x2c (dst a b) None;
+    /// `a != b`, of anything.
+    NotEqualDeep = 0x2d (dst a b) None;
+    /// `!a`.
+    Not = 0x30 (dst a) None;
+    /// An error unless `a` is a truth value.
+    Test = 0x31 (a) None;
+    /// `a + b`.
+    Add = 0x40 (dst a b) None;
+    /// `a - b`.
+    Sub = 0x41 (dst a b) None;
+    /// `a * b`.
+    Mul = 0x42 (dst a b) None;
+    /// `-a`.
+    Neg = 0x43 (dst a) None;
+    /// Whether the set of numbers contains `a`; nothing but a number is in it.
+    InLongs = 0x50 (dst a) Longs;
+    /// Whether the constant set contains `a`.
+    InListed = 0x51 (dst a) Listed;
+    /// `a.contains(b)`.
+    Contains = 0x52 (dst a b) None;
+    /// `a.containsAll(b)`.
+    ContainsAll = 0x53 (dst a b) None;
+    /// `a.containsAny(b)`.
+    ContainsAny = 0x54 (dst a b) None;
+    /// `a.isEmpty()`.
+    IsEmpty = 0x55 (dst a) None;
+    /// Loads the set of `imm` registers from `a` on.
+    MakeSet = 0x56 (dst a) Count;
+    /// `a like pattern`, in which `*` is any text and `\` makes a literal of the next character.
+    Like = 0x60 (dst a) String;
+    /// Whether the principal is of the kind that the string reference names.
+    PrincipalIs = 0x70 (dst) String;
+    /// Whether the resource is of that kind.
+    ResourceIs = 0x71 (dst) String;
+    /// Whether the entity `a` is of that kind.
+    Is = 0x72 (dst a) String;
+    /// `a in b`, an entity or a set of entities.
+    In = 0x73 (dst a b) None;
+    /// Whether the principal is in this entity.
+    PrincipalIn = 0x74 (dst) Entity;
+    /// Whether the resource is in this entity.
+    ResourceIn = 0x75 (dst) Entity;
+    /// Whether the action is one of a set.
+    ActionIn = 0x76 (dst) Actions;
+    /// Loads an attribute of the entity or record `a`.
+    Get = 0x80 (dst a) String;
+    /// Loads an attribute of the record `a`.
+    Field = 0x81 (dst a) String;
+    /// Loads an attribute of the principal.
+    PrincipalGet = 0x82 (dst) String;
+    /// Loads an attribute of the resource.
+    ResourceGet = 0x83 (dst) String;
+    /// Whether the entity or record `a` has an attribute.
+    Has = 0x84 (dst a) String;
+    /// Whether the record `a` has an attribute.
+    HasField = 0x85 (dst a) String;
+    /// Whether the principal has an attribute.
+    PrincipalHas = 0x86 (dst) String;
+    /// Whether the resource has an attribute.
+    ResourceHas = 0x87 (dst) String;
+    /// Whether the context has an attribute.
+    HasAttribute = 0x88 (dst) Attribute;
+    /// `a.getTag(b)`.
+    GetTag = 0x8a (dst a b) None;
+    /// `a.hasTag(b)`.
+    HasTag = 0x8b (dst a b) None;
+    /// Loads the record of as many registers from `a` on as there are names.
+    MakeRecord = 0x8c (dst a) Names;
+    /// `a.isIpv4()`.
+    IsIpv4 = 0x90 (dst a) None;
+    /// `a.isIpv6()`.
+    IsIpv6 = 0x91 (dst a) None;
+    /// `a.isLoopback()`.
+    IsLoopback = 0x92 (dst a) None;
+    /// `a.isMulticast()`.
+    IsMulticast = 0x93 (dst a) None;
+    /// `a.isInRange(b)`.
+    IsInRange = 0x94 (dst a b) None;
+    /// `a.lessThan(b)`, of decimals.
+    DecimalLess = 0xa0 (dst a b) None;
+    /// `a.lessThanOrEqual(b)`, of decimals.
+    DecimalLessOrEqual = 0xa1 (dst a b) None;
+    /// `a.offset(b)`.
+    Offset = 0xb0 (dst a b) None;
+    /// `a.durationSince(b)`.
+    DurationSince = 0xb1 (dst a b) None;
+    /// `a.toDate()`.
+    ToDate = 0xb2 (dst a) None;
+    /// `a.toTime()`.
+    ToTime = 0xb3 (dst a) None;
+    /// The duration `a` in whole units of so many milliseconds.
+    Whole = 0xb4 (dst a) Number;
+}
 
 impl Instruction {
+    /// An instruction that uses no field.
+    #[cfg(feature = "alloc")]
+    pub(crate) const fn new(op: Op) -> Self {
+        Self {
+            op,
+            dst: 0,
+            a: 0,
+            b: 0,
+            imm: 0,
+        }
+    }
+
+    /// The instruction with that result.
+    #[cfg(feature = "alloc")]
+    pub(crate) const fn to(self, dst: Reg) -> Self {
+        Self { dst, ..self }
+    }
+
+    /// The instruction with those operands.
+    #[cfg(feature = "alloc")]
+    pub(crate) const fn of(self, a: Reg, b: Reg) -> Self {
+        Self { a, b, ..self }
+    }
+
+    /// The instruction with that last word.
+    #[cfg(feature = "alloc")]
+    pub(crate) const fn with(self, imm: u32) -> Self {
+        Self { imm, ..self }
+    }
+
+    /// How many instructions follow a `Begin`.
+    #[inline]
+    pub(crate) const fn len(self) -> u16 {
+        u16::from_le_bytes([self.a, self.b])
+    }
+
+    /// The last word as a signed number.
+    #[inline]
+    pub(crate) const fn number(self) -> i32 {
+        self.imm.cast_signed()
+    }
+
     /// Reads an instruction; `None` if the op code is unknown. Operands are checked by [`Self::canonical`].
     #[inline]
     pub(crate) fn decode(bytes: [u8; INSTRUCTION_BYTES]) -> Option<Self> {
         let [op, dst, a, b, imm @ ..] = bytes;
-        let imm = u32::from_le_bytes(imm);
-        Some(match op {
-            BEGIN => Self::Begin {
-                len: u16::from_le_bytes([a, b]),
-                cost: imm,
-            },
-            RETURN => Self::Return { a },
-            JUMP_IF_FALSE => Self::JumpIfFalse { a, skip: imm },
-            JUMP_IF_TRUE => Self::JumpIfTrue { a, skip: imm },
-            LONG => Self::Long {
-                dst,
-                value: imm.cast_signed(),
-            },
-            LONG_AT => Self::LongAt { dst, at: imm },
-            BOOL => Self::Bool {
-                dst,
-                value: imm != 0,
-            },
-            ATTRIBUTE => Self::Attribute {
-                dst,
-                attribute: imm,
-            },
-            EQUAL_LONG => Self::EqualLong {
-                dst,
-                a,
-                value: imm.cast_signed(),
-            },
-            NOT_EQUAL_LONG => Self::NotEqualLong {
-                dst,
-                a,
-                value: imm.cast_signed(),
-            },
-            EQUAL => Self::Equal { dst, a, b },
-            NOT_EQUAL => Self::NotEqual { dst, a, b },
-            LESS => Self::Less { dst, a, b },
-            LESS_OR_EQUAL => Self::LessOrEqual { dst, a, b },
-            NOT => Self::Not { dst, a },
-            TEST => Self::Test { a },
-            IN_LONGS => Self::InLongs { dst, a, set: imm },
-            PRINCIPAL_IS => Self::PrincipalIs { dst, kind: imm },
-            RESOURCE_IS => Self::ResourceIs { dst, kind: imm },
-            _ => return None,
+        Some(Self {
+            op: Op::from_code(op)?,
+            dst,
+            a,
+            b,
+            imm: u32::from_le_bytes(imm),
         })
     }
 
     /// Writes an instruction.
+    #[cfg(feature = "alloc")]
     pub(crate) fn encode(self) -> [u8; INSTRUCTION_BYTES] {
-        let (op, dst, a, b, imm) = match self {
-            Self::Begin { len, cost } => {
-                let [a, b] = len.to_le_bytes();
-                (BEGIN, 0, a, b, cost)
-            }
-            Self::Return { a } => (RETURN, 0, a, 0, 0),
-            Self::JumpIfFalse { a, skip } => (JUMP_IF_FALSE, 0, a, 0, skip),
-            Self::JumpIfTrue { a, skip } => (JUMP_IF_TRUE, 0, a, 0, skip),
-            Self::Long { dst, value } => (LONG, dst, 0, 0, value.cast_unsigned()),
-            Self::LongAt { dst, at } => (LONG_AT, dst, 0, 0, at),
-            Self::Bool { dst, value } => (BOOL, dst, 0, 0, u32::from(value)),
-            Self::Attribute { dst, attribute } => (ATTRIBUTE, dst, 0, 0, attribute),
-            Self::EqualLong { dst, a, value } => (EQUAL_LONG, dst, a, 0, value.cast_unsigned()),
-            Self::NotEqualLong { dst, a, value } => {
-                (NOT_EQUAL_LONG, dst, a, 0, value.cast_unsigned())
-            }
-            Self::Equal { dst, a, b } => (EQUAL, dst, a, b, 0),
-            Self::NotEqual { dst, a, b } => (NOT_EQUAL, dst, a, b, 0),
-            Self::Less { dst, a, b } => (LESS, dst, a, b, 0),
-            Self::LessOrEqual { dst, a, b } => (LESS_OR_EQUAL, dst, a, b, 0),
-            Self::Not { dst, a } => (NOT, dst, a, 0, 0),
-            Self::Test { a } => (TEST, 0, a, 0, 0),
-            Self::InLongs { dst, a, set } => (IN_LONGS, dst, a, 0, set),
-            Self::PrincipalIs { dst, kind } => (PRINCIPAL_IS, dst, 0, 0, kind),
-            Self::ResourceIs { dst, kind } => (RESOURCE_IS, dst, 0, 0, kind),
-        };
-        let [i0, i1, i2, i3] = imm.to_le_bytes();
-        [op, dst, a, b, i0, i1, i2, i3]
+        let [i0, i1, i2, i3] = self.imm.to_le_bytes();
+        [self.op.code(), self.dst, self.a, self.b, i0, i1, i2, i3]
     }
 
     /// Reads an instruction whose bytes are the only ones that mean it, and whose registers exist.
     pub(crate) fn canonical(bytes: [u8; INSTRUCTION_BYTES]) -> Option<Self> {
-        let [op, dst, a, b, ..] = bytes;
-        let registers = op == BEGIN || [dst, a, b].iter().all(|&reg| usize::from(reg) < REGISTERS);
-        Self::decode(bytes).filter(|instruction| registers && instruction.encode() == bytes)
+        let instruction = Self::decode(bytes)?;
+        let shape = instruction.op.shape();
+        let register = |used: bool, reg: Reg| {
+            if used {
+                instruction.op == Op::Begin || usize::from(reg) < REGISTERS
+            } else {
+                reg == 0
+            }
+        };
+        let fits = register(shape.dst, instruction.dst)
+            && register(shape.a, instruction.a)
+            && register(shape.b, instruction.b);
+        let most = match shape.imm {
+            Imm::None => 0,
+            Imm::Flag => 1,
+            _ => u32::MAX,
+        };
+        (fits && instruction.imm <= most).then_some(instruction)
     }
 }

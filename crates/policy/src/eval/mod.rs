@@ -1,8 +1,13 @@
 //! Deciding: total, bounded, without allocation, recursion or panic.
 
+mod entity;
+mod equal;
 pub(crate) mod instruction;
+pub(crate) mod like;
 pub(crate) mod meter;
 mod program;
+pub(crate) mod time;
+mod value;
 
 use crate::decision::{Decision, Determining, Outcome};
 use crate::image::cost::MAX_HITS;
@@ -11,7 +16,26 @@ use crate::image::nodes::{Class, Hashed, Key, Nodes};
 use crate::image::{Image, PolicyRecord, read};
 use crate::request::{Entity, EntityRef, Request, Undecided};
 use meter::{Meter, Steps, Unmetered};
-use program::{Facts, Fault, Registers};
+use program::Machine;
+
+/// Why a condition has no truth value. Cedar calls the first three evaluation errors, and knows no bounds.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Fault {
+    /// There is no such attribute, tag or entity.
+    Missing,
+    /// A value is not of the type that the operation takes.
+    Type,
+    /// The result is none of its type's values.
+    Overflow,
+    /// It takes more than [`MAX_INSTRUCTION_STEPS`](crate::bounds::MAX_INSTRUCTION_STEPS) steps.
+    TooDear,
+    /// Sets or records are nested deeper than [`MAX_VALUE_DEPTH`](crate::bounds::MAX_VALUE_DEPTH).
+    TooDeep,
+    /// A string or record within the request's values passes its bound.
+    TooLarge,
+    /// Not a program that a check accepted.
+    Malformed,
+}
 
 impl<'a> Image<'a> {
     /// Answers a request. Deny is the default; a matching `forbid` beats every `permit`; a `permit` that cannot be evaluated
@@ -44,10 +68,8 @@ impl<'a> Image<'a> {
     ) -> Result<(), Undecided> {
         request.bounded()?;
         let mut run = Run {
+            machine: Machine::new(self, request, action_bit(self, request.action, meter)),
             image: self,
-            action: action_bit(self, request.action, meter),
-            facts: Facts::resolve(self, request, meter),
-            registers: Registers::new(),
             tally,
             meter,
         };
@@ -191,16 +213,14 @@ impl Tally {
 }
 
 /// One decision under way. Its methods return `None` only for an image that no check accepted.
-struct Run<'x, 'a, 'r, M> {
-    image: &'x Image<'a>,
-    action: u64,
-    facts: Facts<'r>,
-    registers: Registers<'r>,
-    tally: &'x mut Tally,
-    meter: &'x mut M,
+struct Run<'x, 't, M> {
+    image: &'x Image<'x>,
+    machine: Machine<'x>,
+    tally: &'t mut Tally,
+    meter: &'t mut M,
 }
 
-impl<M: Meter> Run<'_, '_, '_, M> {
+impl<M: Meter> Run<'_, '_, M> {
     fn all(&mut self, nodes: &Nodes<'_>, principals: &Hits, resources: &Hits) -> Option<()> {
         self.bucket(0, nodes.unscoped, resources)?;
         for hit in principals.iter() {
@@ -247,7 +267,11 @@ impl<M: Meter> Run<'_, '_, '_, M> {
             if policy.resource != node {
                 break;
             }
-            if self.acts(&policy)? {
+            let acts = match policy.actions.checked_sub(1) {
+                None => true,
+                Some(set) => self.machine.acts(u32::from(set))?,
+            };
+            if acts {
                 let matched = self.condition(&policy);
                 self.tally.count(number, &policy, matched);
             }
@@ -255,25 +279,10 @@ impl<M: Meter> Run<'_, '_, '_, M> {
         Some(())
     }
 
-    fn acts(&self, policy: &PolicyRecord) -> Option<bool> {
-        match policy.actions.checked_sub(1) {
-            None => Some(true),
-            Some(set) => {
-                read::quad(self.image.action_sets, u32::from(set)).map(|set| set & self.action != 0)
-            }
-        }
-    }
-
     fn condition(&mut self, policy: &PolicyRecord) -> Result<bool, Fault> {
         match policy.program.checked_sub(1) {
             None => Ok(true),
-            Some(start) => program::run(
-                self.image,
-                start,
-                &self.facts,
-                &mut self.registers,
-                self.meter,
-            ),
+            Some(start) => program::run(&mut self.machine, start, self.meter),
         }
     }
 }

@@ -1,245 +1,300 @@
 //! The condition machine.
 
-use crate::bounds::{MAX_CONTEXT_ATTRIBUTES, MAX_IMAGE_ATTRIBUTES, REGISTERS};
-use crate::eval::instruction::{Instruction, Reg};
+use core::cmp::Ordering;
+
+use super::value::{Val, World, same};
+use super::{Fault, entity, equal, like, time};
+use crate::bounds::{MAX_ATTRIBUTES, MAX_IMAGE_ATTRIBUTES};
+use crate::eval::instruction::{Instruction, Op, Reg};
 use crate::eval::meter::Meter;
 use crate::image::Image;
 use crate::image::read;
-use crate::request::{Attribute, Request, Value};
+use crate::request::Request;
+use crate::value::Ip;
 
-/// Why a condition has no truth value. Cedar would call each an evaluation error.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Fault {
-    /// The request's context lacks the attribute.
-    MissingAttribute,
-    /// A value is not of the type that the operation takes.
-    Type,
-    /// Not a program that a check accepted.
-    Malformed,
-}
-
-/// What a request says, as programs refer to it.
-pub(crate) struct Facts<'r> {
-    principal_kind: &'r str,
-    resource_kind: &'r str,
-    /// For each attribute of the image its place in the request, or `ABSENT`.
+/// One request's facts and registers.
+pub(crate) struct Machine<'x> {
+    world: World<'x>,
+    /// The bit of the action in action sets.
+    action: u64,
+    /// For each attribute of the image its place in the request, or `ABSENT`, or `UNSOUGHT`.
     places: [u8; MAX_IMAGE_ATTRIBUTES],
-    given: &'r [Attribute<'r>],
 }
 
 const ABSENT: u8 = u8::MAX;
+const UNSOUGHT: u8 = u8::MAX - 1;
 const _: () = assert!(
-    MAX_CONTEXT_ATTRIBUTES < 255,
-    "a place is a byte that is not ABSENT"
+    MAX_ATTRIBUTES < 254,
+    "a place is a byte that is none of those"
 );
 
-impl<'r> Facts<'r> {
-    /// Finds the image's attributes in the request.
-    pub(crate) fn resolve<M: Meter>(
-        image: &Image<'_>,
-        request: &Request<'r>,
-        meter: &mut M,
-    ) -> Self {
-        let given = request.context.attributes();
-        let mut places = [ABSENT; MAX_IMAGE_ATTRIBUTES];
-        let (names, _) = image.attributes.as_chunks::<4>();
-        for (place, name) in places.iter_mut().zip(names) {
-            let Some(name) = read::string(image.strings, u32::from_le_bytes(*name)) else {
-                continue;
-            };
-            let found = given
-                .iter()
-                .take(MAX_CONTEXT_ATTRIBUTES)
-                .position(|attribute| {
-                    meter.bytes(name.len());
-                    attribute.name.as_bytes() == name
-                });
-            *place = found.and_then(|at| u8::try_from(at).ok()).unwrap_or(ABSENT);
-        }
-        Self {
-            principal_kind: request.principal.kind,
-            resource_kind: request.resource.kind,
-            places,
-            given,
-        }
-    }
-
-    fn attribute(&self, attribute: u32) -> Result<Value<'r>, Fault> {
-        let place = usize::try_from(attribute)
-            .ok()
-            .and_then(|at| self.places.get(at))
-            .ok_or(Fault::Malformed)?;
-        self.given
-            .get(usize::from(*place))
-            .map(|attribute| attribute.value)
-            .ok_or(Fault::MissingAttribute)
-    }
-}
-
-/// The registers. One that a program reads before writing it holds what an earlier program left: no checked compiler
-/// emits that, and in a hostile image it is one more arbitrary value.
-pub(crate) struct Registers<'r>([Value<'r>; REGISTERS]);
-
-impl<'r> Registers<'r> {
-    pub(crate) const fn new() -> Self {
-        Self([Value::Bool(false); REGISTERS])
-    }
-
-    fn value(&self, reg: Reg) -> Result<Value<'r>, Fault> {
-        self.0
-            .get(usize::from(reg))
-            .copied()
-            .ok_or(Fault::Malformed)
-    }
-
-    fn bool(&self, reg: Reg) -> Result<bool, Fault> {
-        match self.value(reg)? {
-            Value::Bool(value) => Ok(value),
-            _ => Err(Fault::Type),
-        }
-    }
-
-    fn long(&self, reg: Reg) -> Result<i64, Fault> {
-        match self.value(reg)? {
-            Value::Long(value) => Ok(value),
-            _ => Err(Fault::Type),
-        }
-    }
-
-    fn set(&mut self, reg: Reg, value: Value<'r>) -> Result<(), Fault> {
-        *self.0.get_mut(usize::from(reg)).ok_or(Fault::Malformed)? = value;
-        Ok(())
-    }
-}
-
 /// Runs the program whose `Begin` is instruction `start`.
-pub(crate) fn run<'r, M: Meter>(
-    image: &Image<'_>,
+#[inline(never)]
+pub(crate) fn run<M: Meter>(
+    machine: &mut Machine<'_>,
     start: u32,
-    facts: &Facts<'r>,
-    registers: &mut Registers<'r>,
     meter: &mut M,
 ) -> Result<bool, Fault> {
     meter.step();
-    let Some(Instruction::Begin { len, .. }) = image.instruction(start) else {
-        return Err(Fault::Malformed);
-    };
+    let image = machine.world.image;
+    let begin = image
+        .instruction(start)
+        .filter(|begin| begin.op == Op::Begin);
+    let len = begin.ok_or(Fault::Malformed)?.len();
     let mut at = start;
     for _ in 0..len {
         at = at.checked_add(1).ok_or(Fault::Malformed)?;
         meter.step();
-        match image.instruction(at).ok_or(Fault::Malformed)? {
-            Instruction::Return { a } => return registers.bool(a),
-            Instruction::JumpIfFalse { a, skip } if !registers.bool(a)? => {
-                at = at.checked_add(skip).ok_or(Fault::Malformed)?
+        let next = image.instruction(at).ok_or(Fault::Malformed)?;
+        let jumps = match next.op {
+            Op::Return => return machine.world.bool(next.a),
+            Op::JumpIfFalse => !machine.world.bool(next.a)?,
+            Op::JumpIfTrue => machine.world.bool(next.a)?,
+            Op::Jump => true,
+            Op::Test => machine.world.bool(next.a).map(|_| false)?,
+            _ => {
+                let value = machine.value(next, meter)?;
+                machine.world.set(next.dst, value)?;
+                false
             }
-            Instruction::JumpIfTrue { a, skip } if registers.bool(a)? => {
-                at = at.checked_add(skip).ok_or(Fault::Malformed)?
-            }
-            Instruction::JumpIfFalse { .. } | Instruction::JumpIfTrue { .. } => {}
-            other => step(image, other, facts, registers, meter)?,
+        };
+        if jumps {
+            at = at.checked_add(next.imm).ok_or(Fault::Malformed)?;
         }
     }
     Err(Fault::Malformed)
 }
 
-/// One instruction that goes on with the next.
-fn step<'r, M: Meter>(
-    image: &Image<'_>,
-    instruction: Instruction,
-    facts: &Facts<'r>,
-    registers: &mut Registers<'r>,
-    meter: &mut M,
-) -> Result<(), Fault> {
-    let (dst, value) = match instruction {
-        Instruction::Long { dst, value } => (dst, Value::Long(i64::from(value))),
-        Instruction::LongAt { dst, at } => {
-            (dst, Value::Long(image.long(at).ok_or(Fault::Malformed)?))
+impl<'x> Machine<'x> {
+    pub(crate) const fn new(image: &'x Image<'x>, request: &'x Request<'x>, action: u64) -> Self {
+        Self {
+            world: World::new(image, request),
+            action,
+            places: [UNSOUGHT; MAX_IMAGE_ATTRIBUTES],
         }
-        Instruction::Bool { dst, value } => (dst, Value::Bool(value)),
-        Instruction::Attribute { dst, attribute } => (dst, facts.attribute(attribute)?),
-        Instruction::EqualLong { dst, a, value } => {
-            (dst, Value::Bool(is_long(registers.value(a)?, value)))
-        }
-        Instruction::NotEqualLong { dst, a, value } => {
-            (dst, Value::Bool(!is_long(registers.value(a)?, value)))
-        }
-        Instruction::Equal { dst, a, b } => (
-            dst,
-            Value::Bool(equal(registers.value(a)?, registers.value(b)?, meter)),
-        ),
-        Instruction::NotEqual { dst, a, b } => (
-            dst,
-            Value::Bool(!equal(registers.value(a)?, registers.value(b)?, meter)),
-        ),
-        Instruction::Less { dst, a, b } => {
-            (dst, Value::Bool(registers.long(a)? < registers.long(b)?))
-        }
-        Instruction::LessOrEqual { dst, a, b } => {
-            (dst, Value::Bool(registers.long(a)? <= registers.long(b)?))
-        }
-        Instruction::Not { dst, a } => (dst, Value::Bool(!registers.bool(a)?)),
-        Instruction::InLongs { dst, a, set } => {
-            let value = registers.value(a)?;
-            (
-                dst,
-                Value::Bool(in_longs(image, set, value, meter).ok_or(Fault::Malformed)?),
-            )
-        }
-        Instruction::PrincipalIs { dst, kind } => (
-            dst,
-            Value::Bool(is_kind(image, facts.principal_kind, kind, meter)?),
-        ),
-        Instruction::ResourceIs { dst, kind } => (
-            dst,
-            Value::Bool(is_kind(image, facts.resource_kind, kind, meter)?),
-        ),
-        Instruction::Test { a } => return registers.bool(a).map(|_| ()),
-        Instruction::Begin { .. }
-        | Instruction::Return { .. }
-        | Instruction::JumpIfFalse { .. }
-        | Instruction::JumpIfTrue { .. } => return Err(Fault::Malformed),
-    };
-    registers.set(dst, value)
-}
+    }
 
-fn is_kind<M: Meter>(
-    image: &Image<'_>,
-    kind: &str,
-    wanted: u32,
-    meter: &mut M,
-) -> Result<bool, Fault> {
-    let wanted = read::string(image.strings, wanted).ok_or(Fault::Malformed)?;
-    meter.bytes(wanted.len());
-    Ok(wanted == kind.as_bytes())
-}
+    /// Whether the action is in a set of the image, by its number; `None` if there is none.
+    pub(crate) fn acts(&self, set: u32) -> Option<bool> {
+        read::quad(self.world.image.action_sets, set).map(|set| set & self.action != 0)
+    }
 
-fn is_long(value: Value<'_>, literal: i32) -> bool {
-    matches!(value, Value::Long(value) if value == i64::from(literal))
-}
-
-fn equal<M: Meter>(a: Value<'_>, b: Value<'_>, meter: &mut M) -> bool {
-    match (a, b) {
-        (Value::Bool(a), Value::Bool(b)) => a == b,
-        (Value::Long(a), Value::Long(b)) => a == b,
-        (Value::Str(a), Value::Str(b)) => {
-            meter.bytes(a.len().min(b.len()));
-            a == b
+    /// The result of an instruction that goes on with the next.
+    fn value<M: Meter>(&mut self, i: Instruction, meter: &mut M) -> Result<Val<'x>, Fault> {
+        let malformed = Fault::Malformed;
+        match i.op {
+            Op::Long => Ok(Val::Long(i64::from(i.number()))),
+            Op::LongAt => self.world.image.long(i.imm).map(Val::Long).ok_or(malformed),
+            Op::Bool => Ok(Val::Bool(i.imm != 0)),
+            Op::Constant => self.world.constant(i.imm),
+            Op::Move => self.world.value(i.a),
+            Op::Attribute => self.attribute(i.imm, meter)?.ok_or(Fault::Missing),
+            Op::Principal => Ok(Val::Principal),
+            Op::Resource => Ok(Val::Resource),
+            Op::Context => Ok(Val::Record(self.world.request.context.attributes())),
+            Op::Not => Ok(Val::Bool(!self.world.bool(i.a)?)),
+            Op::Add | Op::Sub | Op::Mul | Op::Neg => self.arithmetic(i),
+            Op::MakeSet => {
+                let count = Reg::try_from(i.imm).map_err(|_| malformed)?;
+                Ok(Val::SetOf(i.a, count))
+            }
+            Op::MakeRecord => match self.world.constant(i.imm)? {
+                Val::SetAt(names, count) => {
+                    let count = Reg::try_from(count).map_err(|_| malformed)?;
+                    Ok(Val::RecordOf(i.a, count, names))
+                }
+                _ => Err(malformed),
+            },
+            Op::Get | Op::Field | Op::PrincipalGet | Op::ResourceGet | Op::GetTag => {
+                self.look_up(i, meter)?.ok_or(Fault::Missing)
+            }
+            Op::Offset | Op::DurationSince | Op::ToDate | Op::ToTime | Op::Whole => self.time(i),
+            _ => self.truth(i, meter).map(Val::Bool),
         }
-        _ => false,
+    }
+
+    /// The result of an instruction that has a truth value.
+    fn truth<M: Meter>(&mut self, i: Instruction, meter: &mut M) -> Result<bool, Fault> {
+        let world = &self.world;
+        match i.op {
+            Op::EqualLong => Ok(is_long(world.value(i.a)?, i.number())),
+            Op::NotEqualLong => Ok(!is_long(world.value(i.a)?, i.number())),
+            Op::Equal => equal::flat(world, world.value(i.a)?, world.value(i.b)?, meter),
+            Op::NotEqual => {
+                equal::flat(world, world.value(i.a)?, world.value(i.b)?, meter).map(|same| !same)
+            }
+            Op::EqualConstant => {
+                equal::flat(world, world.value(i.a)?, world.constant(i.imm)?, meter)
+            }
+            Op::NotEqualConstant => {
+                equal::flat(world, world.value(i.a)?, world.constant(i.imm)?, meter)
+                    .map(|same| !same)
+            }
+            Op::EqualDeep => equal::deep(world, world.value(i.a)?, world.value(i.b)?, meter),
+            Op::NotEqualDeep => {
+                equal::deep(world, world.value(i.a)?, world.value(i.b)?, meter).map(|same| !same)
+            }
+            Op::Less => self.order(i).map(Ordering::is_lt),
+            Op::LessOrEqual => self.order(i).map(Ordering::is_le),
+            Op::DecimalLess => self.decimal_order(i).map(Ordering::is_lt),
+            Op::DecimalLessOrEqual => self.decimal_order(i).map(Ordering::is_le),
+            Op::IsIpv4 => Ok(world.ip(i.a)?.is_ipv4()),
+            Op::IsIpv6 => Ok(world.ip(i.a)?.is_ipv6()),
+            Op::IsLoopback => Ok(world.ip(i.a)?.is_loopback()),
+            Op::IsMulticast => Ok(world.ip(i.a)?.is_multicast()),
+            Op::IsInRange => {
+                let (own, other): (Ip, Ip) = (world.ip(i.a)?, world.ip(i.b)?);
+                Ok(own.is_in_range(&other))
+            }
+            Op::Like => like::like(world.string(i.imm)?, world.text(i.a)?, meter),
+            Op::InLongs => {
+                in_longs(world.image, i.imm, world.value(i.a)?, meter).ok_or(Fault::Malformed)
+            }
+            Op::InListed => equal::listed(world, world.constant(i.imm)?, world.value(i.a)?, meter),
+            Op::Contains => equal::contains(world, world.value(i.a)?, world.value(i.b)?, meter),
+            Op::ContainsAll => {
+                equal::contains_all(world, world.value(i.a)?, world.value(i.b)?, meter)
+            }
+            Op::ContainsAny => {
+                equal::contains_any(world, world.value(i.a)?, world.value(i.b)?, meter)
+            }
+            Op::IsEmpty => world.count(world.value(i.a)?).map(|count| count == 0),
+            Op::ActionIn => self.acts(i.imm).ok_or(Fault::Malformed),
+            Op::HasAttribute => Ok(self.attribute(i.imm, meter)?.is_some()),
+            Op::Has | Op::HasField | Op::PrincipalHas | Op::ResourceHas | Op::HasTag => {
+                Ok(self.look_up(i, meter)?.is_some())
+            }
+            _ => self.membership(i, meter),
+        }
+    }
+
+    /// `is` and `in`.
+    fn membership<M: Meter>(&self, i: Instruction, meter: &mut M) -> Result<bool, Fault> {
+        let world = &self.world;
+        let (principal, resource) = (&world.request.principal, &world.request.resource);
+        let kind = |kind: &[u8], meter: &mut M| Ok(same(world.string(i.imm)?, kind, meter));
+        match i.op {
+            Op::PrincipalIs => kind(principal.kind.as_bytes(), meter),
+            Op::ResourceIs => kind(resource.kind.as_bytes(), meter),
+            Op::Is => kind(world.name(world.value(i.a)?)?.0, meter),
+            Op::In => entity::is_in(world, world.value(i.a)?, world.value(i.b)?, meter),
+            Op::PrincipalIn => {
+                let above = world.name(world.constant(i.imm)?)?;
+                Ok(entity::own_in(principal, above, meter))
+            }
+            Op::ResourceIn => {
+                let above = world.name(world.constant(i.imm)?)?;
+                Ok(entity::own_in(resource, above, meter))
+            }
+            _ => Err(Fault::Malformed),
+        }
+    }
+
+    /// An attribute or tag; `None` if there is none of that name.
+    fn look_up<M: Meter>(&self, i: Instruction, meter: &mut M) -> Result<Option<Val<'x>>, Fault> {
+        let world = &self.world;
+        let (principal, resource) = (&world.request.principal, &world.request.resource);
+        match i.op {
+            Op::PrincipalGet | Op::PrincipalHas => {
+                entity::find(principal.attributes, world.string(i.imm)?, meter)
+            }
+            Op::ResourceGet | Op::ResourceHas => {
+                entity::find(resource.attributes, world.string(i.imm)?, meter)
+            }
+            Op::Field | Op::HasField => {
+                entity::field(world, world.value(i.a)?, world.string(i.imm)?, meter)
+            }
+            Op::Get | Op::Has => entity::get(world, world.value(i.a)?, world.string(i.imm)?, meter),
+            Op::GetTag | Op::HasTag => {
+                entity::tag(world, world.value(i.a)?, world.text(i.b)?, meter)
+            }
+            _ => Err(Fault::Malformed),
+        }
+    }
+
+    /// A context attribute by its number in the image. It is sought once.
+    fn attribute<M: Meter>(
+        &mut self,
+        attribute: u32,
+        meter: &mut M,
+    ) -> Result<Option<Val<'x>>, Fault> {
+        let (image, given) = (self.world.image, self.world.request.context.attributes());
+        let place = usize::try_from(attribute)
+            .ok()
+            .and_then(|at| self.places.get_mut(at))
+            .ok_or(Fault::Malformed)?;
+        if *place == UNSOUGHT {
+            let name = read::word(image.attributes, attribute)
+                .and_then(|at| image.string(at))
+                .ok_or(Fault::Malformed)?;
+            let found = given
+                .iter()
+                .take(MAX_ATTRIBUTES)
+                .position(|attribute| same(attribute.name.as_bytes(), name, meter));
+            *place = found.and_then(|at| u8::try_from(at).ok()).unwrap_or(ABSENT);
+        }
+        given
+            .get(usize::from(*place))
+            .map(|attribute| Val::given(&attribute.value))
+            .transpose()
+    }
+
+    fn arithmetic(&self, i: Instruction) -> Result<Val<'x>, Fault> {
+        let a = self.world.long(i.a)?;
+        let result = match i.op {
+            Op::Add => a.checked_add(self.world.long(i.b)?),
+            Op::Sub => a.checked_sub(self.world.long(i.b)?),
+            Op::Mul => a.checked_mul(self.world.long(i.b)?),
+            _ => a.checked_neg(),
+        };
+        result.map(Val::Long).ok_or(Fault::Overflow)
+    }
+
+    fn time(&self, i: Instruction) -> Result<Val<'x>, Fault> {
+        let a = self.world.value(i.a)?;
+        let result = match (i.op, a) {
+            (Op::Offset, Val::Datetime(a)) => match self.world.value(i.b)? {
+                Val::Duration(b) => a.checked_add(b).map(Val::Datetime),
+                _ => return Err(Fault::Type),
+            },
+            (Op::DurationSince, Val::Datetime(a)) => match self.world.value(i.b)? {
+                Val::Datetime(b) => a.checked_sub(b).map(Val::Duration),
+                _ => return Err(Fault::Type),
+            },
+            (Op::ToDate, Val::Datetime(a)) => time::date(a).map(Val::Datetime),
+            (Op::ToTime, Val::Datetime(a)) => time::time(a).map(Val::Duration),
+            (Op::Whole, Val::Duration(a)) => a.checked_div(i64::from(i.number())).map(Val::Long),
+            _ => return Err(Fault::Type),
+        };
+        result.ok_or(Fault::Overflow)
+    }
+
+    fn order(&self, i: Instruction) -> Result<Ordering, Fault> {
+        match (self.world.value(i.a)?, self.world.value(i.b)?) {
+            (Val::Long(a), Val::Long(b))
+            | (Val::Datetime(a), Val::Datetime(b))
+            | (Val::Duration(a), Val::Duration(b)) => Ok(a.cmp(&b)),
+            _ => Err(Fault::Type),
+        }
+    }
+
+    fn decimal_order(&self, i: Instruction) -> Result<Ordering, Fault> {
+        match (self.world.value(i.a)?, self.world.value(i.b)?) {
+            (Val::Decimal(a), Val::Decimal(b)) => Ok(a.cmp(&b)),
+            _ => Err(Fault::Type),
+        }
     }
 }
 
+fn is_long(value: Val<'_>, literal: i32) -> bool {
+    matches!(value, Val::Long(value) if value == i64::from(literal))
+}
+
 /// Binary search in an ascending run of numbers; at most 32 rounds.
-fn in_longs<M: Meter>(
-    image: &Image<'_>,
-    set: u32,
-    value: Value<'_>,
-    meter: &mut M,
-) -> Option<bool> {
+fn in_longs<M: Meter>(image: &Image<'_>, set: u32, value: Val<'_>, meter: &mut M) -> Option<bool> {
     let (mut low, count) = image.set(set)?;
     let mut high = low.checked_add(count)?;
-    let Value::Long(wanted) = value else {
+    let Val::Long(wanted) = value else {
         return Some(false);
     };
     while low < high {
@@ -247,9 +302,9 @@ fn in_longs<M: Meter>(
         let middle = low.midpoint(high);
         let found = image.long(middle)?;
         match found.cmp(&wanted) {
-            core::cmp::Ordering::Equal => return Some(true),
-            core::cmp::Ordering::Less => low = middle.checked_add(1)?,
-            core::cmp::Ordering::Greater => high = middle,
+            Ordering::Equal => return Some(true),
+            Ordering::Less => low = middle.checked_add(1)?,
+            Ordering::Greater => high = middle,
         }
     }
     Some(false)

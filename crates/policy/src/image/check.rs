@@ -1,15 +1,16 @@
 //! The check of an image, once, before anything is decided by it.
 
-use crate::bounds::{
-    MAX_ACTIONS, MAX_IMAGE_ATTRIBUTES, MAX_PROGRAM_INSTRUCTIONS, MAX_STRING_BYTES,
-};
-use crate::eval::instruction::Instruction;
+use crate::bounds::{MAX_ACTIONS, MAX_ATTRIBUTES, MAX_IMAGE_ATTRIBUTES, MAX_STRING_BYTES};
+use crate::eval::instruction::Op;
 use crate::eval::meter::{Unmetered, byte_steps};
+use crate::image::check_code::code;
+use crate::image::constant::Constant;
 use crate::image::cost::{self, Worst};
 use crate::image::layout::{self, EFFECT_FORBID, EFFECT_PERMIT};
 use crate::image::nodes::{Class, Hashed, Key, Nodes, Slot};
 use crate::image::{Image, ImageError, read};
 use crate::request::EntityRef;
+use crate::value::Ip;
 
 /// Checks everything that [`Image::reopen`] does not, and that the cost carried is the one proven and within the limit.
 pub(crate) fn check(image: &Image<'_>, max_cost: u32) -> Result<(), ImageError> {
@@ -30,6 +31,7 @@ pub(crate) fn check(image: &Image<'_>, max_cost: u32) -> Result<(), ImageError> 
 pub(crate) fn prove(image: &Image<'_>) -> Result<u64, ImageError> {
     lengths(image)?;
     sets(image)?;
+    constants(image)?;
     code(image)?;
     let names = names(image)?;
     let policies = match &image.nodes {
@@ -68,6 +70,12 @@ fn lengths(image: &Image<'_>) -> Result<(), ImageError> {
             layout::REF_BYTES,
             MAX_IMAGE_ATTRIBUTES,
         ),
+        (
+            layout::CONSTANTS,
+            image.constants,
+            layout::CONSTANT_BYTES,
+            any,
+        ),
     ];
     let bad = tables.iter().find(|(_, table, size, most)| {
         table.len().checked_rem(*size) != Some(0)
@@ -86,7 +94,7 @@ fn lengths(image: &Image<'_>) -> Result<(), ImageError> {
 }
 
 /// How many records a table holds.
-fn count(table: &[u8], record: usize) -> u32 {
+pub(super) fn count(table: &[u8], record: usize) -> u32 {
     table
         .len()
         .checked_div(record)
@@ -95,7 +103,7 @@ fn count(table: &[u8], record: usize) -> u32 {
 }
 
 /// The length of the string that a section refers to.
-fn string(image: &Image<'_>, tag: u16, at: u32) -> Result<usize, ImageError> {
+pub(super) fn string(image: &Image<'_>, tag: u16, at: u32) -> Result<usize, ImageError> {
     text(image, tag, at).map(str::len)
 }
 
@@ -150,62 +158,40 @@ fn sets(image: &Image<'_>) -> Result<(), ImageError> {
     Ok(())
 }
 
-/// CODE is a row of programs: each a `Begin`, instructions whose jumps stay inside, and one `Return` at the end.
-fn code(image: &Image<'_>) -> Result<(), ImageError> {
-    let end = count(image.code, layout::INSTRUCTION_BYTES);
-    let mut at = 0;
-    while at < end {
-        let bad = ImageError::Instruction { at };
-        let Instruction::Begin { len, cost } = canonical(image, at)? else {
-            return Err(bad);
+/// Every constant is whole, and what it is made of lies before it.
+fn constants(image: &Image<'_>) -> Result<(), ImageError> {
+    let tag = layout::CONSTANTS;
+    for record in 0..count(image.constants, layout::CONSTANT_BYTES) {
+        let bad = ImageError::Record { tag, record };
+        let parts = |first: u32, count: u32| {
+            first
+                .checked_add(count)
+                .filter(|&end| end <= record)
+                .map(|_| ())
+                .ok_or(bad)
         };
-        let last = at
-            .checked_add(u32::from(len))
-            .filter(|&last| last < end)
-            .ok_or(bad)?;
-        if len == 0
-            || len >= MAX_PROGRAM_INSTRUCTIONS
-            || u64::from(cost) != program_cost(image, at, len)
-        {
-            return Err(bad);
-        }
-        for inner in at.saturating_add(1)..=last {
-            let fits = match canonical(image, inner)? {
-                Instruction::Begin { .. } => false,
-                Instruction::Return { .. } => inner == last,
-                Instruction::JumpIfFalse { skip, .. } | Instruction::JumpIfTrue { skip, .. } => {
-                    inner.checked_add(skip).is_some_and(|target| target < last)
-                }
-                other => inner != last && operands(image, other),
-            };
-            if !fits {
-                return Err(ImageError::Instruction { at: inner });
+        match image.constant(record).ok_or(bad)? {
+            Constant::Str(at) => string(image, tag, at).map(|_| ())?,
+            Constant::Entity(kind, id) => {
+                string(image, tag, kind)?;
+                string(image, tag, id)?;
             }
+            Constant::Set(first, count) => parts(first, count)?,
+            Constant::Record(first, count) => {
+                let fits = usize::try_from(count).is_ok_and(|count| count <= MAX_ATTRIBUTES);
+                parts(first, count.checked_mul(2).filter(|_| fits).ok_or(bad)?)?;
+                let mut names = (0..count).map(|at| first.saturating_add(at.saturating_mul(2)));
+                if !names.all(|at| matches!(image.constant(at), Some(Constant::Str(_)))) {
+                    return Err(bad);
+                }
+            }
+            Constant::Ip(at) => {
+                image.string(at).and_then(Ip::read).ok_or(bad)?;
+            }
+            _ => {}
         }
-        at = last.saturating_add(1);
     }
     Ok(())
-}
-
-fn canonical(image: &Image<'_>, at: u32) -> Result<Instruction, ImageError> {
-    read::record(image.code, at)
-        .and_then(|bytes| Instruction::canonical(*bytes))
-        .ok_or(ImageError::Instruction { at })
-}
-
-/// What an instruction refers to is there.
-fn operands(image: &Image<'_>, instruction: Instruction) -> bool {
-    match instruction {
-        Instruction::LongAt { at, .. } => image.long(at).is_some(),
-        Instruction::InLongs { set, .. } => image.set(set).is_some(),
-        Instruction::PrincipalIs { kind, .. } | Instruction::ResourceIs { kind, .. } => {
-            string(image, layout::CODE, kind).is_ok()
-        }
-        Instruction::Attribute { attribute, .. } => {
-            read::word(image.attributes, attribute).is_some()
-        }
-        _ => true,
-    }
 }
 
 /// Every slot can be found under its own name. Returns what comparing with the longest name costs.
@@ -328,26 +314,8 @@ fn policy_cost(image: &Image<'_>, number: u32) -> Result<u64, ImageError> {
     let Some(start) = policy.program.checked_sub(1) else {
         return Ok(1);
     };
-    let Some(Instruction::Begin { cost, .. }) = image.instruction(start) else {
-        return Err(bad);
-    };
-    Ok(2u64.saturating_add(u64::from(cost)))
-}
-
-/// The most that the `len` instructions after `start` cost.
-pub(crate) fn program_cost(image: &Image<'_>, start: u32, len: u16) -> u64 {
-    let body = start.saturating_add(1)..=start.saturating_add(u32::from(len));
-    body.filter_map(|at| image.instruction(at))
-        .fold(0, |sum, instruction| {
-            let operand = match instruction {
-                Instruction::InLongs { set, .. } => image.set(set).map_or(0, |(_, count)| count),
-                Instruction::PrincipalIs { kind, .. } | Instruction::ResourceIs { kind, .. } => {
-                    read::string(image.strings, kind)
-                        .and_then(|kind| u32::try_from(kind.len()).ok())
-                        .unwrap_or_default()
-                }
-                _ => 0,
-            };
-            sum.saturating_add(cost::instruction(instruction, operand))
-        })
+    match image.instruction(start) {
+        Some(begin) if begin.op == Op::Begin => Ok(2u64.saturating_add(u64::from(begin.imm))),
+        _ => Err(bad),
+    }
 }

@@ -1,14 +1,23 @@
 //! The proof of an image's cost: the most steps any decision by it may take.
 
-use crate::bounds::{MAX_ANCESTORS, MAX_CONTEXT_ATTRIBUTES, MAX_STRING_BYTES};
-use crate::eval::instruction::Instruction;
+use crate::bounds::{
+    MAX_ANCESTORS, MAX_ATTRIBUTES, MAX_INSTRUCTION_STEPS, MAX_LISTED, MAX_STRING_BYTES,
+};
+use crate::eval::instruction::{Instruction, Op};
+use crate::eval::like;
 use crate::eval::meter::byte_steps;
+use crate::image::constant::Constant;
 use crate::image::nodes::Class;
+use crate::image::{Image, read};
 
 /// The entity itself and its ancestors, each of which may be looked up as `in`.
 const IN_LOOKUPS: u64 = wide(MAX_ANCESTORS).saturating_add(1);
 /// All look-ups of one entity: as `in`, as `==`, as `is`. As many scopes can match.
 pub(crate) const MAX_HITS: usize = MAX_ANCESTORS.saturating_add(3);
+
+/// Members of a listed set.
+#[expect(clippy::as_conversions, reason = "const context; it widens")]
+const LISTED: usize = MAX_LISTED as usize;
 
 #[expect(
     clippy::as_conversions,
@@ -18,17 +27,102 @@ const fn wide(len: usize) -> u64 {
     len as u64
 }
 
-/// The most an instruction costs. `operand` is the count of the set, or the length of the string, that it refers to.
-pub(crate) fn instruction(instruction: Instruction, operand: u32) -> u64 {
-    match instruction {
-        Instruction::Equal { .. } | Instruction::NotEqual { .. } => {
-            byte_steps(MAX_STRING_BYTES).saturating_add(1)
-        }
-        Instruction::InLongs { .. } => rounds(operand).saturating_add(1),
-        Instruction::PrincipalIs { .. } | Instruction::ResourceIs { .. } => {
-            u64::from(operand >> 4).saturating_add(2)
-        }
-        _ => 1,
+/// What the cost of an instruction depends on: what it refers to.
+pub(crate) trait Operands {
+    /// The string at a place of the heap.
+    fn string(&self, at: u32) -> Option<&[u8]>;
+    /// A constant.
+    fn constant(&self, at: u32) -> Option<Constant>;
+    /// How many members a set of LONGS has.
+    fn longs(&self, set: u32) -> Option<u32>;
+}
+
+impl Operands for Image<'_> {
+    fn string(&self, at: u32) -> Option<&[u8]> {
+        read::string(self.strings, at)
+    }
+    fn constant(&self, at: u32) -> Option<Constant> {
+        Image::constant(self, at)
+    }
+    fn longs(&self, set: u32) -> Option<u32> {
+        self.set(set).map(|(_, count)| count)
+    }
+}
+
+/// The comparison of two entities' names, or of two strings.
+const COMPARISON: u64 = byte_steps_of_longest().saturating_mul(2);
+
+const fn byte_steps_of_longest() -> u64 {
+    (wide(MAX_STRING_BYTES) >> 4).saturating_add(1)
+}
+
+/// What an instruction costs whose work the request bounds: at the last check there may be one comparison to go.
+const FUELLED: u64 = wide_u32(MAX_INSTRUCTION_STEPS)
+    .saturating_add(COMPARISON)
+    .saturating_add(2);
+
+#[expect(clippy::as_conversions, reason = "const context; it widens")]
+const fn wide_u32(count: u32) -> u64 {
+    count as u64
+}
+
+/// The most an instruction costs; 1 for what it refers to in vain, which no checked program does.
+pub(crate) fn instruction<O: Operands>(operands: &O, i: Instruction) -> u64 {
+    let string = |at| {
+        operands
+            .string(at)
+            .map_or(0, |string| byte_steps(string.len()))
+    };
+    let work = match i.op {
+        Op::Equal | Op::NotEqual => COMPARISON,
+        Op::EqualConstant | Op::NotEqualConstant => constant(operands, i.imm),
+        Op::InLongs => operands.longs(i.imm).map_or(0, rounds),
+        Op::InListed => match operands.constant(i.imm) {
+            Some(Constant::Set(first, count)) => (first..first.saturating_add(count))
+                .take(LISTED)
+                .fold(0, |sum: u64, at| {
+                    sum.saturating_add(constant(operands, at)).saturating_add(1)
+                }),
+            _ => 0,
+        },
+        Op::Like => operands
+            .string(i.imm)
+            .map_or(0, like::steps)
+            .saturating_add(1),
+        Op::PrincipalIs | Op::ResourceIs | Op::Is => string(i.imm),
+        Op::PrincipalIn | Op::ResourceIn => IN_LOOKUPS.saturating_mul(constant(operands, i.imm)),
+        Op::Field
+        | Op::HasField
+        | Op::PrincipalGet
+        | Op::PrincipalHas
+        | Op::ResourceGet
+        | Op::ResourceHas => wide(MAX_ATTRIBUTES).saturating_mul(string(i.imm)),
+        Op::EqualDeep
+        | Op::NotEqualDeep
+        | Op::Contains
+        | Op::ContainsAll
+        | Op::ContainsAny
+        | Op::In
+        | Op::Get
+        | Op::Has
+        | Op::GetTag
+        | Op::HasTag => FUELLED,
+        _ => 0,
+    };
+    work.saturating_add(1)
+}
+
+/// What comparing with a constant costs.
+fn constant<O: Operands>(operands: &O, at: u32) -> u64 {
+    let string = |at| {
+        operands
+            .string(at)
+            .map_or(0, |string| byte_steps(string.len()))
+    };
+    match operands.constant(at) {
+        Some(Constant::Str(at)) => string(at),
+        Some(Constant::Entity(kind, id)) => string(kind).saturating_add(string(id)),
+        _ => 0,
     }
 }
 
@@ -97,5 +191,5 @@ pub(crate) fn resolving(probes: u32, dearest_name: u64) -> u64 {
 
 /// Finding one attribute of the image, of that length, in the request.
 pub(crate) fn attribute(len: usize) -> u64 {
-    byte_steps(len).saturating_mul(wide(MAX_CONTEXT_ATTRIBUTES))
+    byte_steps(len).saturating_mul(wide(MAX_ATTRIBUTES))
 }

@@ -11,10 +11,11 @@
 //!                tag u32 | class u32 | kind ref u32 | id ref u32 | first policy u32 | policies u32
 //!   ACTIONS      name ref u32: bit n of an action set is the n-th action
 //!   ACTION_SETS  u64; a policy holds its set's number plus one, or 0 for any action
-//!   CODE         instructions of 8 bytes (see `program`); a policy holds its program's first instruction plus one, or 0
+//!   CODE         instructions of 8 bytes (see `instruction`); a policy holds its program's first instruction plus one, or 0
 //!   LONGS        i64
 //!   SETS         first u32 | count u32: a run of LONGS, ascending
 //!   ATTRIBUTES   name ref u32: the context attributes that programs read
+//!   CONSTANTS    kind u32 | a u32 | b u32 (see `constant`)
 //! ```
 //! Everything is little endian; a reference is relative to its section, so an image lies anywhere at any alignment. An
 //! absent section is an empty one; a present one is not empty. A resource node is a slot's number plus one, or 0 for any.
@@ -22,7 +23,7 @@
 /// The first bytes of an image.
 pub(crate) const MAGIC: [u8; 4] = *b"TLPI";
 /// The version this crate writes and reads. It moves with any change of meaning; what users write is Cedar, not images.
-pub const VERSION: u16 = 1;
+pub const VERSION: u16 = 2;
 
 pub(crate) const HEADER_BYTES: usize = 16;
 pub(crate) const ENTRY_BYTES: usize = 8;
@@ -33,6 +34,7 @@ pub(crate) const SLOT_BYTES: usize = 24;
 pub(crate) const INSTRUCTION_BYTES: usize = 8;
 pub(crate) const QUAD_BYTES: usize = 8;
 pub(crate) const REF_BYTES: usize = 4;
+pub(crate) const CONSTANT_BYTES: usize = 12;
 
 // STRINGS is 1; nothing refers to it by tag.
 pub(crate) const POLICIES: u16 = 2;
@@ -43,8 +45,9 @@ pub(crate) const CODE: u16 = 6;
 pub(crate) const LONGS: u16 = 7;
 pub(crate) const SETS: u16 = 8;
 pub(crate) const ATTRIBUTES: u16 = 9;
+pub(crate) const CONSTANTS: u16 = 10;
 /// Number of sections this version knows; their tags are `1..=SECTIONS`.
-pub(crate) const SECTIONS: usize = 9;
+pub(crate) const SECTIONS: usize = 10;
 
 pub(crate) const EFFECT_PERMIT: u16 = 1;
 pub(crate) const EFFECT_FORBID: u16 = 2;

@@ -1,6 +1,8 @@
 //! A checked policy image.
 
 pub(crate) mod check;
+mod check_code;
+pub(crate) mod constant;
 pub(crate) mod cost;
 mod error;
 pub(crate) mod layout;
@@ -11,6 +13,7 @@ pub use error::ImageError;
 
 use crate::bounds::{MAX_COST, MAX_IMAGE_BYTES};
 use crate::eval::instruction::Instruction;
+use constant::Constant;
 use layout::{ENTRY_BYTES, HEADER_BYTES, MAGIC, SECTIONS, VERSION};
 use nodes::Nodes;
 
@@ -27,6 +30,7 @@ pub struct Image<'a> {
     pub(crate) longs: &'a [u8],
     pub(crate) sets: &'a [u8],
     pub(crate) attributes: &'a [u8],
+    pub(crate) constants: &'a [u8],
     cost: u32,
 }
 
@@ -127,6 +131,7 @@ impl<'a> Image<'a> {
             longs,
             sets,
             attributes,
+            constants,
         ] = sections;
         let nodes = match nodes {
             [] => None,
@@ -148,6 +153,7 @@ impl<'a> Image<'a> {
             longs,
             sets,
             attributes,
+            constants,
             cost,
         })
     }
@@ -198,6 +204,22 @@ impl<'a> Image<'a> {
     #[inline]
     pub(crate) fn instruction(&self, at: u32) -> Option<Instruction> {
         Instruction::decode(*read::record(self.code, at)?)
+    }
+
+    /// A constant as stored.
+    #[inline]
+    pub(crate) fn constant(&self, at: u32) -> Option<Constant> {
+        let words = read::words(read::record::<{ layout::CONSTANT_BYTES }>(
+            self.constants,
+            at,
+        )?)?;
+        Constant::decode(words)
+    }
+
+    /// A string.
+    #[inline]
+    pub(crate) fn string(&self, at: u32) -> Option<&'a [u8]> {
+        read::string(self.strings, at)
     }
 
     pub(crate) fn long(&self, at: u32) -> Option<i64> {

@@ -34,7 +34,8 @@ const UNPUBLISHED: [&str; 4] = ["testkit", "lab", "benches", "kmod"];
 /// Everything that is linked into a kernel or read by one, and the crates of others that it may ask for.
 const LANE: [(&str, &[&str]); 5] = [
     ("spiffe-core", &[]),
-    ("policy", &["cedar-policy", "miette"]),
+    // What reads Cedar, on the host only.
+    ("policy", &["cedar-policy", "miette", "serde_json"]),
     ("attest", &["serde"]),
     ("kabi", &[]),
     (
