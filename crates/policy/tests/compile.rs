@@ -3,8 +3,8 @@
 
 use tidelock_policy::compile::{Reason, Unsupported, compile_with_schema};
 use tidelock_policy::{
-    Attribute, BuildError, CompileError, Context, Entity, EntityRef, Image, ImageError, Outcome,
-    Request, Source, compile,
+    Attribute, BuildError, CompileError, Context, Entity, EntityRef, Image, ImageError, Ip,
+    Outcome, Request, Source, Value, compile,
 };
 
 const WEB: &str = "spiffe://example.org/shop/web";
@@ -257,6 +257,47 @@ fn every_part_of_the_subset_compiles() {
 }
 
 #[test]
+fn the_published_schema_is_of_use() {
+    let text = r#"
+        permit(principal, action == Action::"connect", resource == Service::"db") when {
+            context has clientAddress && context.clientAddress.isInRange(ip("10.0.0.0/8"))
+            && context has process.uid && context.process.uid == 1000
+            && context has posture.attested && context.posture.attested
+        };
+        permit(principal, action == Action::"http", resource) when {
+            context.method == "GET" && context.path like "/public/*"
+        };
+        forbid(principal, action == Action::"connect", resource in External::"192.0.2.0/24")
+        unless { context has onBehalfOf && context.onBehalfOf == User::"ann" };
+    "#;
+    let compiled = one(text).unwrap_or_else(|errors| panic!("{errors:#?}"));
+    let image = Image::check(&compiled.image).unwrap();
+    let ask = |process: &[Attribute<'_>], attested| {
+        let posture = [Attribute::new("attested", Value::Bool(attested))];
+        let context = [
+            Attribute::port(1),
+            Attribute::new(
+                "clientAddress",
+                Value::Ip(Ip::v4([10, 1, 2, 3], 32).unwrap()),
+            ),
+            Attribute::new("process", Value::Record(process)),
+            Attribute::new("posture", Value::Record(&posture)),
+        ];
+        image
+            .decide(&Request {
+                principal: Entity::new("Workload", WEB, &[]),
+                action: "connect",
+                resource: Entity::new("Service", "db", &[]),
+                context: Context::new(&context),
+            })
+            .allow()
+    };
+    let uid = |uid| [Attribute::new("uid", Value::Long(uid))];
+    assert!(ask(&uid(1000), true));
+    assert!(!ask(&uid(1001), true) && !ask(&uid(1000), false) && !ask(&[], true));
+}
+
+#[test]
 fn forbid_wins_and_is_named() {
     let text = r#"
         permit(principal, action, resource);
@@ -336,6 +377,8 @@ fn all_errors_come_at_once_with_file_line_and_column() {
         // Once for each action.
         ("a.cedar", 9, 44, "policy4"),
         ("a.cedar", 9, 44, "policy4"),
+        ("a.cedar", 9, 44, "policy4"),
+        ("a.cedar", 9, 44, "policy4"),
         ("b.cedar", 1, 21, "policy5"),
     ];
     assert_eq!(found, expected, "{errors:#?}");
@@ -381,8 +424,11 @@ fn validation_is_strict() {
             "{text}: {reasons:?}"
         );
     }
-    let kind = refused("permit(principal == User::\"x\", action, resource);");
-    assert!(kind.iter().any(|error| error.contains("User")), "{kind:?}");
+    let kind = refused("permit(principal == Person::\"x\", action, resource);");
+    assert!(
+        kind.iter().any(|error| error.contains("Person")),
+        "{kind:?}"
+    );
 }
 
 #[test]

@@ -293,8 +293,10 @@ impl<'s> Compilation<'s> {
                 .extend(found.into_iter().map(|error| (parsed.number, error)));
         }
         if !self.errors.is_empty() {
-            self.errors
-                .sort_by(|(a, x), (b, y)| (a, &x.place).cmp(&(b, &y.place)));
+            // Cedar says some things once for each kind of request, in no order.
+            self.errors.sort_by_cached_key(|(number, error)| {
+                (*number, error.place.clone(), error.message())
+            });
             self.errors.dedup();
             return Err(self.errors.into_iter().map(|(_, error)| error).collect());
         }
