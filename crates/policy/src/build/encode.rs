@@ -315,7 +315,12 @@ fn slots(
 ) -> Result<Vec<u8>, BuildError> {
     let filed = |number: u32| counts.get(&number).copied().unwrap_or_default();
     let mut next = filed(0);
-    let mut words = alloc::vec![table.seed, table.probes, next];
+    let classes = table
+        .slots
+        .iter()
+        .flatten()
+        .fold(0, |classes, (node, _)| classes | node.class.bit());
+    let mut words = alloc::vec![table.seed, table.probes, next, classes];
     for (number, place) in (1u32..).zip(&table.slots) {
         let slot = match place {
             None => [0; 6],

@@ -71,8 +71,9 @@ macro_rules! ops {
     ($($(#[$doc:meta])* $name:ident = $code:literal ($($field:ident)*) $imm:ident;)*) => {
         /// What an instruction does.
         #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+        #[repr(u8)]
         pub(crate) enum Op {
-            $($(#[$doc])* $name,)*
+            $($(#[$doc])* $name = $code,)*
         }
 
         impl Op {

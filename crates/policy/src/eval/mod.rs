@@ -130,28 +130,28 @@ impl Hits {
             meter.bytes(name.kind.len());
             meter.bytes(name.id.len());
         };
-        hashed(EntityRef::new(entity.kind, ""), meter);
-        hits.look_up(
-            nodes,
-            image,
-            &Key::new(
-                Class::Is,
-                Hashed::new(nodes.seed, EntityRef::new(entity.kind, "")),
-            ),
-            meter,
-        );
-        hashed(entity.name(), meter);
-        let own = Hashed::new(nodes.seed, entity.name());
-        hits.look_up(nodes, image, &Key::new(Class::Eq, own), meter);
-        hits.look_up(nodes, image, &Key::new(Class::In, own), meter);
-        for &ancestor in entity.ancestors {
+        // What no policy asks for is not looked up.
+        if nodes.has(Class::Is) {
+            let kind = EntityRef::new(entity.kind, "");
+            hashed(kind, meter);
+            let key = Key::new(Class::Is, Hashed::new(nodes.seed, kind));
+            hits.look_up(nodes, image, &key, meter);
+        }
+        let (eq, within) = (nodes.has(Class::Eq), nodes.has(Class::In));
+        if eq || within {
+            hashed(entity.name(), meter);
+            let own = Hashed::new(nodes.seed, entity.name());
+            if eq {
+                hits.look_up(nodes, image, &Key::new(Class::Eq, own), meter);
+            }
+            if within {
+                hits.look_up(nodes, image, &Key::new(Class::In, own), meter);
+            }
+        }
+        for &ancestor in entity.ancestors.iter().filter(|_| within) {
             hashed(ancestor, meter);
-            hits.look_up(
-                nodes,
-                image,
-                &Key::new(Class::In, Hashed::new(nodes.seed, ancestor)),
-                meter,
-            );
+            let key = Key::new(Class::In, Hashed::new(nodes.seed, ancestor));
+            hits.look_up(nodes, image, &key, meter);
         }
         hits
     }

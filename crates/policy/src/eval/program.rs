@@ -52,6 +52,17 @@ pub(crate) fn run<M: Meter>(
             Op::JumpIfTrue => machine.world.bool(next.a)?,
             Op::Jump => true,
             Op::Test => machine.world.bool(next.a).map(|_| false)?,
+            // What most conditions are made of.
+            Op::Attribute => {
+                let value = machine.attribute(next.imm, meter)?;
+                machine.world.set(next.dst, value.ok_or(Fault::Missing)?)?;
+                false
+            }
+            Op::EqualLong => {
+                let same = is_long(machine.world.value(next.a)?, next.number());
+                machine.world.set(next.dst, Val::Bool(same))?;
+                false
+            }
             _ => {
                 let value = machine.value(next, meter)?;
                 machine.world.set(next.dst, value)?;
@@ -88,7 +99,6 @@ impl<'x> Machine<'x> {
             Op::Bool => Ok(Val::Bool(i.imm != 0)),
             Op::Constant => self.world.constant(i.imm),
             Op::Move => self.world.value(i.a),
-            Op::Attribute => self.attribute(i.imm, meter)?.ok_or(Fault::Missing),
             Op::Principal => Ok(Val::Principal),
             Op::Resource => Ok(Val::Resource),
             Op::Context => Ok(Val::Record(self.world.request.context.attributes())),
@@ -117,7 +127,6 @@ impl<'x> Machine<'x> {
     fn truth<M: Meter>(&mut self, i: Instruction, meter: &mut M) -> Result<bool, Fault> {
         let world = &self.world;
         match i.op {
-            Op::EqualLong => Ok(is_long(world.value(i.a)?, i.number())),
             Op::NotEqualLong => Ok(!is_long(world.value(i.a)?, i.number())),
             Op::Equal => equal::flat(world, world.value(i.a)?, world.value(i.b)?, meter),
             Op::NotEqual => {
@@ -213,6 +222,7 @@ impl<'x> Machine<'x> {
     }
 
     /// A context attribute by its number in the image. It is sought once.
+    #[inline]
     fn attribute<M: Meter>(
         &mut self,
         attribute: u32,

@@ -197,7 +197,7 @@ fn constants(image: &Image<'_>) -> Result<(), ImageError> {
 /// Every slot can be found under its own name. Returns what comparing with the longest name costs.
 fn slots(image: &Image<'_>, nodes: &Nodes<'_>) -> Result<u64, ImageError> {
     let tag = layout::NODES;
-    let mut dearest = 0;
+    let (mut dearest, mut classes) = (0, 0);
     for record in 0..=nodes.last() {
         let bad = ImageError::Record { tag, record };
         let slot = nodes.slot(record).ok_or(bad)?;
@@ -216,6 +216,7 @@ fn slots(image: &Image<'_>, nodes: &Nodes<'_>) -> Result<u64, ImageError> {
             continue;
         }
         let class = Class::from_code(slot.class).ok_or(bad)?;
+        classes |= class.bit();
         let name = EntityRef::new(text(image, tag, slot.kind)?, text(image, tag, slot.id)?);
         let key = Key::new(class, Hashed::new(nodes.seed, name));
         if nodes
@@ -227,6 +228,9 @@ fn slots(image: &Image<'_>, nodes: &Nodes<'_>) -> Result<u64, ImageError> {
         }
         dearest =
             dearest.max(byte_steps(name.kind.len()).saturating_add(byte_steps(name.id.len())));
+    }
+    if classes != nodes.classes {
+        return Err(ImageError::Record { tag, record: 0 });
     }
     Ok(dearest)
 }

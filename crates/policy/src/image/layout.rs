@@ -7,7 +7,7 @@
 //!   STRINGS      heap: strings as length u16 and UTF-8 bytes; a reference is the offset of the length
 //!   POLICIES     name ref u32 | resource node u32 | program u32 | action set u16 | effect u16
 //!                sorted by principal node, then resource node; those of any principal first
-//!   NODES        seed u32 | probes u32 | policies of any principal u32, then a hash table of slots:
+//!   NODES        seed u32 | probes u32 | policies of any principal u32 | classes u32, then a hash table of slots:
 //!                tag u32 | class u32 | kind ref u32 | id ref u32 | first policy u32 | policies u32
 //!   ACTIONS      name ref u32: bit n of an action set is the n-th action
 //!   ACTION_SETS  u64; a policy holds its set's number plus one, or 0 for any action
@@ -29,7 +29,7 @@ pub(crate) const HEADER_BYTES: usize = 16;
 pub(crate) const ENTRY_BYTES: usize = 8;
 
 pub(crate) const POLICY_BYTES: usize = 16;
-pub(crate) const NODES_HEADER_BYTES: usize = 12;
+pub(crate) const NODES_HEADER_BYTES: usize = 16;
 pub(crate) const SLOT_BYTES: usize = 24;
 pub(crate) const INSTRUCTION_BYTES: usize = 8;
 pub(crate) const QUAD_BYTES: usize = 8;

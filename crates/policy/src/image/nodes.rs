@@ -24,6 +24,14 @@ impl Class {
         }
     }
 
+    pub(crate) const fn bit(self) -> u32 {
+        match self {
+            Self::Is => 2,
+            Self::Eq => 4,
+            Self::In => 8,
+        }
+    }
+
     pub(crate) const fn from_code(code: u32) -> Option<Self> {
         match code {
             1 => Some(Self::Is),
@@ -100,16 +108,55 @@ fn fold(state: u64) -> u64 {
     state ^ (state >> 32)
 }
 
-/// Mixes the bytes in by eight. Colliding names are no danger: an image's probes are bounded.
+/// The halves of a product of 128 bits, one upon the other.
+#[inline]
+fn multiply(a: u64, b: u64) -> u64 {
+    let product = u128::from(a).wrapping_mul(u128::from(b)).to_le_bytes();
+    let (low, _) = product.split_at(8);
+    let (_, high) = product.split_at(8);
+    word(low) ^ word(high)
+}
+
+/// Up to eight bytes as a number.
+#[inline]
+fn word(bytes: &[u8]) -> u64 {
+    if let Some(first) = bytes.first_chunk::<8>() {
+        return u64::from_le_bytes(*first);
+    }
+    match (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
+        (Some(first), Some(last)) => {
+            let high = u64::from(u32::from_le_bytes(*last)) << 32;
+            high | u64::from(u32::from_le_bytes(*first))
+        }
+        _ => bytes
+            .iter()
+            .fold(0, |word, &byte| (word << 8) | u64::from(byte)),
+    }
+}
+
+/// Mixes the bytes in by sixteen; the last sixteen may overlap those before. Colliding names are no danger: an image's
+/// probes are bounded.
+#[inline]
 fn mix(state: u64, bytes: &[u8]) -> u64 {
-    let (chunks, tail) = bytes.as_chunks::<8>();
     let len = u64::try_from(bytes.len()).unwrap_or_default();
-    let state = chunks.iter().fold(fold(state ^ len), |state, chunk| {
-        fold(state ^ u64::from_le_bytes(*chunk))
+    let state = fold(state ^ len);
+    let (chunks, rest) = bytes.as_chunks::<16>();
+    let state = chunks.iter().fold(state, |state, chunk| {
+        let (low, high) = chunk.split_at(8);
+        multiply(word(low) ^ state, word(high) ^ MULTIPLIER)
     });
-    let mut last = [0; 8];
-    last.iter_mut().zip(tail).for_each(|(to, from)| *to = *from);
-    fold(state ^ u64::from_le_bytes(last))
+    if rest.is_empty() {
+        return state;
+    }
+    let (low, high) = match (bytes.last_chunk::<16>(), rest.last_chunk::<8>()) {
+        (Some(last), _) => {
+            let (low, high) = last.split_at(8);
+            (word(low), word(high))
+        }
+        (None, Some(last)) => (word(rest), u64::from_le_bytes(*last)),
+        (None, None) => (word(rest), len),
+    };
+    multiply(low ^ state, high ^ MULTIPLIER)
 }
 
 /// One slot as stored.
@@ -130,6 +177,8 @@ pub(crate) struct Nodes<'a> {
     pub(crate) probes: u32,
     /// How many policies, the first ones, are filed under any principal.
     pub(crate) unscoped: u32,
+    /// Which classes of slots there are: bit n is the class of code n.
+    pub(crate) classes: u32,
     slots: &'a [u8],
     mask: u32,
 }
@@ -138,7 +187,7 @@ impl<'a> Nodes<'a> {
     /// Reads the section's header; `None` unless the slots are a power of two and the probes within their bound.
     pub(crate) fn read(section: &'a [u8]) -> Option<Self> {
         let (header, slots) = section.split_first_chunk::<NODES_HEADER_BYTES>()?;
-        let [seed, probes, unscoped] = read::words(header)?;
+        let [seed, probes, unscoped, classes] = read::words(header)?;
         let count = slots.len().checked_div(SLOT_BYTES)?;
         if probes > MAX_PROBES
             || !count.is_power_of_two()
@@ -151,9 +200,16 @@ impl<'a> Nodes<'a> {
             seed,
             probes,
             unscoped,
+            classes,
             slots,
             mask,
         })
+    }
+
+    /// Whether there are slots of a class.
+    #[inline]
+    pub(crate) fn has(&self, class: Class) -> bool {
+        self.classes & class.bit() != 0
     }
 
     /// The highest slot number.
