@@ -1,4 +1,16 @@
-//! The trust bundle of one domain: what its SVIDs are verified against.
+//! The trust bundle of one domain: what its SVIDs are verified against; and sets of them.
+
+#[cfg(feature = "jwt")]
+mod jwks;
+#[cfg(feature = "jwt")]
+mod jwt;
+mod set;
+
+#[cfg(feature = "jwt")]
+pub use jwks::{MAX_JWKS_BYTES, MAX_JWKS_ENTRIES};
+#[cfg(feature = "jwt")]
+pub use jwt::{JwtAuthority, MAX_KEY_ID_BYTES};
+pub use set::{BundleSet, MAX_BUNDLES, Refreshed, TooManyBundles};
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -8,21 +20,23 @@ use crate::pem::{self, PemError};
 use crate::x509::{SigningCert, SigningCertError};
 use crate::{TrustDomain, TrustDomainBuf};
 
-/// Most X.509 authorities in a bundle. Ours: a domain has two while it rotates, and a kernel that
+/// Most authorities of each kind in a bundle, X.509 and JWT. Ours: a domain has two while it rotates, and a kernel that
 /// tries each of them for each handshake must stay quick.
 pub const MAX_AUTHORITIES: usize = 64;
 
 /// PEM label of an authority.
 const CERTIFICATE: &str = "CERTIFICATE";
 
-/// The X.509 authorities of one trust domain. An empty one means that no SVID of it is valid.
+/// The authorities of one trust domain. An empty one means that no SVID of it is valid.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Bundle {
     trust_domain: TrustDomainBuf,
     x509_authorities: Vec<Vec<u8>>,
-    /// `spiffe_sequence`: grows with each change.
+    #[cfg(feature = "jwt")]
+    jwt_authorities: Vec<JwtAuthority>,
+    /// `spiffe_sequence`: grows with each change (SPIFFE Trust Domain and Bundle §4.1.1).
     pub sequence: Option<u64>,
-    /// `spiffe_refresh_hint`, in seconds.
+    /// `spiffe_refresh_hint`, in seconds (SPIFFE Trust Domain and Bundle §4.1.2).
     pub refresh_hint_secs: Option<u64>,
 }
 
@@ -44,8 +58,48 @@ pub enum BundleError {
         /// Which one.
         index: usize,
     },
-    /// More authorities than [`MAX_AUTHORITIES`].
+    /// More authorities of one kind than [`MAX_AUTHORITIES`].
     TooMany,
+    /// A JWK set longer than [`MAX_JWKS_BYTES`].
+    #[cfg(feature = "jwt")]
+    TooLong {
+        /// Its length in bytes.
+        len: usize,
+    },
+    /// A JWK set that is not JSON.
+    #[cfg(feature = "jwt")]
+    Json(crate::json::JsonError),
+    /// A member of the JWK set that is wrong; `keys` too if all of it is no object.
+    #[cfg(feature = "jwt")]
+    Set(crate::jwk::JwkError),
+    /// An entry of the JWK set that is wrong.
+    #[cfg(feature = "jwt")]
+    Entry {
+        /// Which one, counted from 0.
+        index: usize,
+        /// Why.
+        error: crate::jwk::JwkError,
+    },
+    /// More entries in a JWK set than [`MAX_JWKS_ENTRIES`].
+    #[cfg(feature = "jwt")]
+    TooManyEntries {
+        /// How many there are.
+        count: usize,
+    },
+    /// Two JWT authorities with the same key ID and different keys.
+    #[cfg(feature = "jwt")]
+    KeyIdTaken {
+        /// Which one is the second.
+        index: usize,
+    },
+    /// An X.509 authority whose key no JWK can hold, so that the bundle cannot be published.
+    #[cfg(feature = "jwt")]
+    Key {
+        /// Which one.
+        index: usize,
+        /// Why not.
+        error: crate::jwk::PublicKeyError,
+    },
 }
 
 impl Bundle {
@@ -54,6 +108,8 @@ impl Bundle {
         Self {
             trust_domain,
             x509_authorities: Vec::new(),
+            #[cfg(feature = "jwt")]
+            jwt_authorities: Vec::new(),
             sequence: None,
             refresh_hint_secs: None,
         }
@@ -96,6 +152,15 @@ impl Bundle {
         Ok(())
     }
 
+    /// True if there is no authority of any kind: no SVID of the trust domain is valid.
+    pub fn is_empty(&self) -> bool {
+        #[cfg(feature = "jwt")]
+        if !self.jwt_authorities.is_empty() {
+            return false;
+        }
+        self.x509_authorities.is_empty()
+    }
+
     /// Whose authorities these are.
     pub fn trust_domain(&self) -> TrustDomain<'_> {
         self.trust_domain.as_trust_domain()
@@ -122,7 +187,35 @@ impl fmt::Display for BundleError {
             Self::OtherTrustDomain { index } => {
                 write!(f, "bundle authority {index} is of another trust domain")
             }
-            Self::TooMany => write!(f, "bundle has more than {MAX_AUTHORITIES} authorities"),
+            Self::TooMany => {
+                write!(
+                    f,
+                    "bundle has more than {MAX_AUTHORITIES} authorities of one kind"
+                )
+            }
+            #[cfg(feature = "jwt")]
+            Self::TooLong { len } => {
+                write!(f, "JWK set has {len} bytes, more than {MAX_JWKS_BYTES}")
+            }
+            #[cfg(feature = "jwt")]
+            Self::Json(error) => write!(f, "JWK set: {error}"),
+            #[cfg(feature = "jwt")]
+            Self::Set(error) => write!(f, "JWK set: {error}"),
+            #[cfg(feature = "jwt")]
+            Self::Entry { index, error } => write!(f, "JWK set entry {index}: {error}"),
+            #[cfg(feature = "jwt")]
+            Self::TooManyEntries { count } => {
+                write!(
+                    f,
+                    "JWK set has {count} entries, more than {MAX_JWKS_ENTRIES}"
+                )
+            }
+            #[cfg(feature = "jwt")]
+            Self::KeyIdTaken { index } => {
+                write!(f, "JWT authority {index} has the key ID of another")
+            }
+            #[cfg(feature = "jwt")]
+            Self::Key { index, error } => write!(f, "bundle authority {index}: {error}"),
         }
     }
 }

@@ -4,7 +4,8 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
-const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+use crate::base64::{Alphabet, Decoder, encode as encode_base64};
+
 /// Characters of base64 in a line (RFC 7468 §2).
 const LINE_CHARS: usize = 64;
 
@@ -32,7 +33,7 @@ pub enum PemError {
 /// Writes DER as one PEM block, such as `CERTIFICATE`.
 pub fn encode(label: &str, der: &[u8]) -> String {
     let mut text = alloc::format!("-----BEGIN {label}-----\n");
-    let base64 = encode_base64(der);
+    let base64 = encode_base64(Alphabet::Standard, der);
     for line in base64.as_bytes().chunks(LINE_CHARS) {
         text.extend(line.iter().map(|&b| char::from(b)));
         text.push('\n');
@@ -52,7 +53,7 @@ pub fn decode(label: &str, text: &str) -> Result<Vec<Vec<u8>>, PemError> {
         let Some(found) = boundary("BEGIN", line) else {
             continue;
         };
-        let mut base64 = Base64::default();
+        let mut base64 = Decoder::new(Alphabet::Standard);
         loop {
             let (number, line) = lines.next().ok_or(PemError::Unfinished { line: begin })?;
             match boundary("END", line) {
@@ -76,87 +77,6 @@ fn boundary<'t>(word: &str, line: &'t str) -> Option<&'t str> {
         .strip_prefix(word)?
         .strip_prefix(' ')?
         .strip_suffix("-----")
-}
-
-fn encode_base64(bytes: &[u8]) -> String {
-    let sextet = |bits: u32| {
-        let index = usize::try_from(bits & 0x3f).unwrap_or(0);
-        char::from(ALPHABET.get(index).copied().unwrap_or(b'='))
-    };
-    let mut text = String::new();
-    for chunk in bytes.chunks(3) {
-        let byte = |n: usize| chunk.get(n).copied().map_or(0, u32::from);
-        let group = byte(0) << 16 | byte(1) << 8 | byte(2);
-        text.push(sextet(group >> 18));
-        text.push(sextet(group >> 12));
-        text.push(if chunk.len() > 1 {
-            sextet(group >> 6)
-        } else {
-            '='
-        });
-        text.push(if chunk.len() > 2 { sextet(group) } else { '=' });
-    }
-    text
-}
-
-/// Base64 as it comes in, line by line.
-#[derive(Default)]
-struct Base64 {
-    bytes: Vec<u8>,
-    bits: u32,
-    /// Characters in the group begun, padding included.
-    chars: u8,
-    padding: u8,
-}
-
-impl Base64 {
-    fn push(&mut self, line: &str) -> Option<()> {
-        for byte in line.bytes() {
-            self.push_byte(byte)?;
-        }
-        Some(())
-    }
-
-    fn push_byte(&mut self, byte: u8) -> Option<()> {
-        if byte == b'=' {
-            self.padding = self.padding.checked_add(1)?;
-        } else if self.padding > 0 {
-            return None;
-        }
-        self.bits = self.bits << 6 | sextet(byte)?;
-        self.chars = self.chars.checked_add(1)?;
-        if self.chars == 4 {
-            let keep = usize::from(3_u8.checked_sub(self.padding)?).max(1);
-            let [_, group @ ..] = self.bits.to_be_bytes();
-            let (kept, dropped) = group.split_at_checked(keep)?;
-            // Bits that no byte holds must be zero, or one value had several spellings.
-            if self.padding > 2 || dropped.iter().any(|&b| b != 0) {
-                return None;
-            }
-            self.bytes.extend_from_slice(kept);
-            self.bits = 0;
-            self.chars = 0;
-        }
-        Some(())
-    }
-
-    fn finish(self) -> Option<Vec<u8>> {
-        (self.chars == 0).then_some(self.bytes)
-    }
-}
-
-/// The six bits of a character; padding counts as zero.
-fn sextet(byte: u8) -> Option<u32> {
-    let base = match byte {
-        b'A'..=b'Z' => byte.checked_sub(b'A')?,
-        b'a'..=b'z' => byte.checked_sub(b'a')?.checked_add(26)?,
-        b'0'..=b'9' => byte.checked_sub(b'0')?.checked_add(52)?,
-        b'+' => 62,
-        b'/' => 63,
-        b'=' => 0,
-        _ => return None,
-    };
-    Some(u32::from(base))
 }
 
 impl fmt::Display for PemError {
