@@ -28,6 +28,8 @@ pub struct Authority<S> {
 pub struct Svid {
     /// Whose it is.
     pub id: SpiffeIdBuf,
+    /// What its owner tells it from others by, if the entry says so.
+    pub hint: Option<Box<str>>,
     /// Certificates in DER, leaf first, without the authority of the bundle.
     pub chain: Vec<Vec<u8>>,
     /// The leaf's serial number.
@@ -116,7 +118,7 @@ impl<S: Signer> Authority<S> {
         let certificate = Adaptor::run(&key, |key| template.authority_params()?.self_signed(key))?
             .der()
             .to_vec();
-        reread::authority(&certificate, &template, key.public_key())?;
+        reread::authority(&certificate, &template, &key)?;
         Ok(Self {
             key,
             certificate,
@@ -137,7 +139,7 @@ impl<S: Signer> Authority<S> {
             not_before,
             not_after,
             ..
-        } = reread::self_signed(&certificate, key.public_key())?;
+        } = reread::self_signed(&certificate, &key)?;
         let trust_domain = id.ok_or(AuthorityError::NoId)?.trust_domain().to_buf();
         Ok(Self {
             key,
@@ -173,14 +175,14 @@ impl<S: Signer> Authority<S> {
         let template = Template::leaf(entry, serial, not_before, not_after);
         let leaf = Adaptor::run(&self.key, |key| {
             let issuer = Issuer::from_ca_cert_der(&CertificateDer::from(&*self.certificate), key)?;
-            template
-                .leaf_params()?
-                .signed_by(&SubjectKey(csr.public_key()), &issuer)
+            template.leaf_params()?.signed_by(&SubjectKey(csr), &issuer)
         })?;
         let leaf = leaf.der().to_vec();
-        reread::leaf(&leaf, &template, csr.spki(), &self.certificate, now)?;
+        let authority = (&*self.certificate, self.key.algorithm());
+        reread::leaf(&leaf, &template, csr.spki(), authority, now)?;
         Ok(Svid {
             id: entry.id().clone(),
+            hint: entry.hint().map(Box::from),
             chain: vec![leaf],
             serial,
             not_before,

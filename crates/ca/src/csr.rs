@@ -1,12 +1,10 @@
 //! Certificate signing requests (PKCS#10, RFC 2986), of which only the key is believed.
 
 use rcgen::{CertificateParams, DistinguishedName};
-use rustls_pki_types::SignatureVerificationAlgorithm;
 use tidelock_spiffe_core::der::{BIT_STRING, DerError, INTEGER, Reader, SEQUENCE};
-use webpki::ring::ECDSA_P256_SHA256;
 
-use crate::Signer;
 use crate::signer::{Adaptor, SignError};
+use crate::{KeyAlgorithm, Signer};
 
 /// Largest request read, in bytes. Ours: room for a 2048-byte SPIFFE ID that we will not look at.
 pub const MAX_CSR_BYTES: usize = 8192;
@@ -14,14 +12,12 @@ pub const MAX_CSR_BYTES: usize = 8192;
 /// The tag of the attributes, which are passed over.
 const ATTRIBUTES: u8 = 0xa0;
 
-/// The one signature scheme of requests and certificates.
-pub(crate) static SCHEME: &dyn SignatureVerificationAlgorithm = ECDSA_P256_SHA256;
-
 /// A request whose sender holds the private key of the public key in it.
 ///
 /// That is all it says: subject, names and attributes in it are passed over.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Csr<'a> {
+    algorithm: KeyAlgorithm,
     spki: &'a [u8],
     public_key: &'a [u8],
 }
@@ -42,11 +38,11 @@ pub enum CsrError {
     /// Not version 1 (RFC 2986 §4.1).
     #[error("request is not version 1")]
     Version,
-    /// Not a P-256 key.
-    #[error("request is for another kind of key than P-256")]
+    /// Not a kind of key that is issued for.
+    #[error("request is for a kind of key that nothing is issued for")]
     KeyAlgorithm,
-    /// Not signed with ECDSA and SHA-256.
-    #[error("request is signed otherwise than with ECDSA and SHA-256")]
+    /// Not signed as keys of its kind sign.
+    #[error("request is signed otherwise than keys of its kind sign")]
     SignatureAlgorithm,
     /// The signature is not of this key over these bytes.
     #[error("request does not prove possession of its key")]
@@ -54,11 +50,19 @@ pub enum CsrError {
 }
 
 impl<'a> Csr<'a> {
-    /// Reads a request and checks its proof of possession.
+    /// Reads a request for a P-256 key, which is all that the kernel can use, and checks its proof of possession.
     ///
     /// # Errors
     /// The first rule broken; the signature is checked last.
     pub fn parse(der: &'a [u8]) -> Result<Self, CsrError> {
+        Self::parse_for(der, &[KeyAlgorithm::P256])
+    }
+
+    /// As [`Csr::parse`], for whichever kinds of keys the caller issues for.
+    ///
+    /// # Errors
+    /// The first rule broken; the signature is checked last.
+    pub fn parse_for(der: &'a [u8], kinds: &[KeyAlgorithm]) -> Result<Self, CsrError> {
         if der.len() > MAX_CSR_BYTES {
             return Err(CsrError::TooLong { len: der.len() });
         }
@@ -74,18 +78,19 @@ impl<'a> Csr<'a> {
         info.finish()?;
 
         let mut fields = spki.reader();
-        if fields.expect(SEQUENCE)?.value != SCHEME.public_key_alg_id().as_ref() {
-            return Err(CsrError::KeyAlgorithm);
-        }
+        let algorithm = KeyAlgorithm::of_key(fields.expect(SEQUENCE)?.value)
+            .filter(|kind| kinds.contains(kind))
+            .ok_or(CsrError::KeyAlgorithm)?;
         let public_key = fields.expect(BIT_STRING)?.bit_string_bytes()?;
         fields.finish()?;
-        if signed.algorithm != SCHEME.signature_alg_id().as_ref() {
+        if signed.algorithm != algorithm.scheme().signature_alg_id().as_ref() {
             return Err(CsrError::SignatureAlgorithm);
         }
-        if !signed.is_by(public_key) {
+        if !signed.is_by(algorithm, public_key) {
             return Err(CsrError::Possession);
         }
         Ok(Self {
+            algorithm,
             spki: spki.raw,
             public_key,
         })
@@ -96,7 +101,12 @@ impl<'a> Csr<'a> {
         self.spki
     }
 
-    /// The public key, an uncompressed point on P-256.
+    /// What kind of key it is for.
+    pub fn algorithm(&self) -> KeyAlgorithm {
+        self.algorithm
+    }
+
+    /// The public key: an uncompressed point, or Ed25519's 32 bytes.
     pub fn public_key(&self) -> &'a [u8] {
         self.public_key
     }
@@ -136,10 +146,11 @@ impl<'a> Signed<'a> {
         })
     }
 
-    /// True if the signature is one of this key over the message, made with our scheme.
-    pub(crate) fn is_by(&self, public_key: &[u8]) -> bool {
-        self.algorithm == SCHEME.signature_alg_id().as_ref()
-            && SCHEME
+    /// True if the signature is one of this key over the message, made as keys of its kind sign.
+    pub(crate) fn is_by(&self, algorithm: KeyAlgorithm, public_key: &[u8]) -> bool {
+        let scheme = algorithm.scheme();
+        self.algorithm == scheme.signature_alg_id().as_ref()
+            && scheme
                 .verify_signature(public_key, self.message, self.signature)
                 .is_ok()
     }

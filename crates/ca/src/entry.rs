@@ -10,6 +10,9 @@ pub const MIN_SVID_TTL_SECS: u32 = 10;
 /// Longest life of an SVID, in seconds: 30 days. Ours: there are no revocation lists to fall back on.
 pub const MAX_SVID_TTL_SECS: u32 = 30 * 24 * 3600;
 
+/// Longest hint, in bytes. Ours: a word, not a text.
+pub const MAX_HINT_BYTES: usize = 256;
+
 /// First path segment of the names that Tidelock gives to itself; no workload may have one.
 pub const RESERVED_SEGMENT: &str = "tidelock";
 
@@ -51,6 +54,7 @@ pub struct Entry {
     id: SpiffeIdBuf,
     ttl: Ttl,
     server_names: Vec<ServerName>,
+    hint: Option<Box<str>>,
 }
 
 /// Why no entry was made.
@@ -72,6 +76,12 @@ pub enum EntryError {
         /// How many there are.
         count: usize,
     },
+    /// A hint that is empty or longer than [`MAX_HINT_BYTES`].
+    #[error("hint has {len} bytes, not 1 to {MAX_HINT_BYTES}")]
+    Hint {
+        /// Its length in bytes.
+        len: usize,
+    },
 }
 
 impl Entry {
@@ -90,6 +100,7 @@ impl Entry {
                 id,
                 ttl,
                 server_names: Vec::new(),
+                hint: None,
             }),
         }
     }
@@ -105,6 +116,7 @@ impl Entry {
             id,
             ttl,
             server_names: Vec::new(),
+            hint: None,
         })
     }
 
@@ -129,7 +141,36 @@ impl Entry {
             id,
             ttl,
             server_names,
+            hint: None,
         })
+    }
+
+    /// The same with names that clients may dial it by, in the place of those it has.
+    ///
+    /// # Errors
+    /// `ServerNames`.
+    pub fn with_server_names(self, server_names: Vec<ServerName>) -> Result<Self, EntryError> {
+        match server_names.len() {
+            count if count > MAX_SERVER_NAMES => Err(EntryError::ServerNames { count }),
+            _ => Ok(Self {
+                server_names,
+                ..self
+            }),
+        }
+    }
+
+    /// The same with a hint: what a workload with several SVIDs tells them apart by (SPIFFE Workload API §5.2.1).
+    ///
+    /// # Errors
+    /// `Hint`, for one that is empty or longer than [`MAX_HINT_BYTES`].
+    pub fn with_hint(self, hint: &str) -> Result<Self, EntryError> {
+        match hint.len() {
+            len if !(1..=MAX_HINT_BYTES).contains(&len) => Err(EntryError::Hint { len }),
+            _ => Ok(Self {
+                hint: Some(hint.into()),
+                ..self
+            }),
+        }
     }
 
     /// The name to be issued; never pathless.
@@ -140,6 +181,11 @@ impl Entry {
     /// How long an SVID of this entry lives.
     pub fn ttl(&self) -> Ttl {
         self.ttl
+    }
+
+    /// What its SVIDs are told from others by, if anything.
+    pub fn hint(&self) -> Option<&str> {
+        self.hint.as_deref()
     }
 
     /// DNS names and addresses to be issued with it.

@@ -4,7 +4,7 @@
 //! issued is an [`Entry`], checked when it is made. What was asked is a [`Csr`], which exists only if
 //! its sender proved possession of the key. [`Authority::issue`] joins them: entry → template →
 //! to-be-signed bytes → signature → re-read as a stranger would → release. A name, a lifetime or a
-//! usage in the request is never looked at.
+//! usage in the request is never looked at. [`JwtAuthority::issue`] does the same for JWT-SVIDs.
 //!
 //! ```
 //! use tidelock_ca::{Authority, Csr, Entry, Serial, Ttl};
@@ -33,20 +33,25 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod algorithm;
 mod authority;
 mod csr;
 mod entry;
+mod jwt;
 mod names;
 mod reread;
 mod serial;
 mod signer;
 mod template;
 
+pub use algorithm::KeyAlgorithm;
 pub use authority::{Authority, AuthorityError, IssueError, Svid};
 pub use csr::{Csr, CsrError, MAX_CSR_BYTES, request};
 pub use entry::{
-    Entry, EntryError, MAX_SVID_TTL_SECS, MIN_SVID_TTL_SECS, RESERVED_SEGMENT, Ttl, TtlError,
+    Entry, EntryError, MAX_HINT_BYTES, MAX_SVID_TTL_SECS, MIN_SVID_TTL_SECS, RESERVED_SEGMENT, Ttl,
+    TtlError,
 };
+pub use jwt::{JwtAuthority, JwtAuthorityError, JwtIssueError, JwtSvid};
 pub use names::{MAX_DNS_NAME_BYTES, MAX_SERVER_NAMES, ServerName, ServerNameError};
 pub use reread::RereadError;
 pub use serial::{SERIAL_BYTES, Serial};

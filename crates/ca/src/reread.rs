@@ -4,12 +4,14 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use rustls_pki_types::{CertificateDer, UnixTime};
+use tidelock_spiffe_core::der::{Reader, SEQUENCE};
 use tidelock_spiffe_core::x509::{GeneralName, Leaf, LeafError, SigningCert, SigningCertError};
 use webpki::{EndEntityCert, KeyUsage, anchor_from_trusted_cert};
 
-use crate::csr::{SCHEME, Signed};
+use crate::csr::Signed;
 use crate::names::Kind;
 use crate::template::{Name, Template};
+use crate::{KeyAlgorithm, Signer};
 
 /// Why a signed certificate was not released.
 #[derive(Debug, thiserror::Error)]
@@ -40,7 +42,7 @@ pub(crate) fn leaf(
     der: &[u8],
     template: &Template,
     spki: &[u8],
-    authority: &[u8],
+    (authority, algorithm): (&[u8], KeyAlgorithm),
     now: i64,
 ) -> Result<(), RereadError> {
     let leaf = Leaf::parse(der).map_err(RereadError::Leaf)?;
@@ -60,16 +62,16 @@ pub(crate) fn leaf(
             .zip(&template.names)
             .all(|(found, name)| is_name(found, name)),
     )?;
-    verify(der, authority, now).map_err(RereadError::Path)
+    verify(der, authority, algorithm, now).map_err(RereadError::Path)
 }
 
 /// Checks an authority's own certificate against what it was to be.
 pub(crate) fn authority(
     der: &[u8],
     template: &Template,
-    public_key: &[u8],
+    key: &impl Signer,
 ) -> Result<(), RereadError> {
-    let signing = self_signed(der, public_key)?;
+    let signing = self_signed(der, key)?;
     let id = signing.id.map(|id| Name::Uri(id.as_str().to_owned()));
     same("serial", signing.serial == template.serial.as_bytes())?;
     same(
@@ -79,18 +81,26 @@ pub(crate) fn authority(
     same("name", id.as_ref() == template.names.first())
 }
 
-/// Reads an authority's certificate and checks that `public_key` is in it and signed it.
+/// Reads an authority's certificate and checks that `key` is in it and signed it.
 pub(crate) fn self_signed<'d>(
     der: &'d [u8],
-    public_key: &[u8],
+    key: &impl Signer,
 ) -> Result<SigningCert<'d>, RereadError> {
     let signing = SigningCert::parse(der).map_err(RereadError::SigningCert)?;
+    let (algorithm, public_key) = (key.algorithm(), key.public_key());
     same("public key", signing.public_key == public_key)?;
+    same("public key", key_kind(signing.spki) == Some(algorithm))?;
     same("issuer", signing.issuer == signing.subject)?;
     match Signed::parse(der) {
-        Ok(signed) if signed.is_by(public_key) => Ok(signing),
+        Ok(signed) if signed.is_by(algorithm, public_key) => Ok(signing),
         _ => Err(RereadError::SelfSignature),
     }
+}
+
+/// The kind of key in a SubjectPublicKeyInfo.
+fn key_kind(spki: &[u8]) -> Option<KeyAlgorithm> {
+    let mut fields = Reader::new(spki).expect(SEQUENCE).ok()?.reader();
+    KeyAlgorithm::of_key(fields.expect(SEQUENCE).ok()?.value)
 }
 
 fn same(field: &'static str, same: bool) -> Result<(), RereadError> {
@@ -117,7 +127,12 @@ fn is_name(found: GeneralName<'_>, name: &Name) -> bool {
 }
 
 /// Path validation in both roles that an SVID has.
-fn verify(der: &[u8], authority: &[u8], now: i64) -> Result<(), webpki::Error> {
+fn verify(
+    der: &[u8],
+    authority: &[u8],
+    algorithm: KeyAlgorithm,
+    now: i64,
+) -> Result<(), webpki::Error> {
     let seconds = u64::try_from(now).map_err(|_| webpki::Error::BadDerTime)?;
     let time = UnixTime::since_unix_epoch(Duration::from_secs(seconds));
     let authority = CertificateDer::from(authority);
@@ -125,7 +140,15 @@ fn verify(der: &[u8], authority: &[u8], now: i64) -> Result<(), webpki::Error> {
     let der = CertificateDer::from(der);
     let leaf = EndEntityCert::try_from(&der)?;
     for usage in [KeyUsage::server_auth(), KeyUsage::client_auth()] {
-        leaf.verify_for_usage(&[SCHEME], &anchors, &[], time, usage, None, None)?;
+        leaf.verify_for_usage(
+            &[algorithm.scheme()],
+            &anchors,
+            &[],
+            time,
+            usage,
+            None,
+            None,
+        )?;
     }
     Ok(())
 }

@@ -3,9 +3,11 @@
 use std::cell::RefCell;
 use std::error::Error;
 
-use rcgen::{PKCS_ECDSA_P256_SHA256, PublicKeyData, SignatureAlgorithm, SigningKey};
+use rcgen::{PublicKeyData, SignatureAlgorithm, SigningKey};
 
-/// A P-256 key that signs with ECDSA and SHA-256.
+use crate::{Csr, KeyAlgorithm};
+
+/// A key that signs.
 ///
 /// The key may be on disk, in an HSM or in a service: this crate sees the public half and
 /// signatures, and checks every signature before it releases what was signed.
@@ -13,19 +15,36 @@ pub trait Signer {
     /// Why a signature could not be made.
     type Error: Error + Send + Sync + 'static;
 
-    /// The public key as an uncompressed point (SEC 1 §2.3.3), 65 bytes.
+    /// What kind of key it is; P-256 unless a signer says otherwise.
+    fn algorithm(&self) -> KeyAlgorithm {
+        KeyAlgorithm::P256
+    }
+
+    /// The public key: an uncompressed point (SEC 1 §2.3.3) of 65 bytes for P-256 and 97 for P-384, or Ed25519's 32
+    /// bytes.
     fn public_key(&self) -> &[u8];
 
-    /// Signs SHA-256 of `message`; an `Ecdsa-Sig-Value` in DER (RFC 3279 §2.2.3).
+    /// Signs `message` with the algorithm's own hash: an `Ecdsa-Sig-Value` in DER (RFC 3279 §2.2.3), or Ed25519's 64
+    /// bytes.
     ///
     /// # Errors
     /// Whatever keeps the key from signing.
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Self::Error>;
 }
 
-/// A key of rcgen in memory; it must be a P-256 key, or nothing signed with it is released.
+/// A key of rcgen in memory. One of a kind that [`KeyAlgorithm`] does not have passes for P-256, so that nothing signed
+/// with it is released.
 impl Signer for rcgen::KeyPair {
     type Error = rcgen::Error;
+
+    fn algorithm(&self) -> KeyAlgorithm {
+        let written = PublicKeyData::algorithm(self);
+        let known = |kind: &KeyAlgorithm| kind.written() == written;
+        KeyAlgorithm::ALL
+            .into_iter()
+            .find(known)
+            .unwrap_or_default()
+    }
 
     fn public_key(&self) -> &[u8] {
         self.public_key_raw()
@@ -38,6 +57,10 @@ impl Signer for rcgen::KeyPair {
 
 impl<S: Signer + ?Sized> Signer for &S {
     type Error = S::Error;
+
+    fn algorithm(&self) -> KeyAlgorithm {
+        (**self).algorithm()
+    }
 
     fn public_key(&self) -> &[u8] {
         (**self).public_key()
@@ -89,7 +112,7 @@ impl<S: Signer> PublicKeyData for Adaptor<'_, S> {
     }
 
     fn algorithm(&self) -> &'static SignatureAlgorithm {
-        &PKCS_ECDSA_P256_SHA256
+        self.signer.algorithm().written()
     }
 }
 
@@ -103,14 +126,14 @@ impl<S: Signer> SigningKey for Adaptor<'_, S> {
 }
 
 /// A public key that someone else holds the private half of.
-pub(crate) struct SubjectKey<'k>(pub(crate) &'k [u8]);
+pub(crate) struct SubjectKey<'k>(pub(crate) &'k Csr<'k>);
 
 impl PublicKeyData for SubjectKey<'_> {
     fn der_bytes(&self) -> &[u8] {
-        self.0
+        self.0.public_key()
     }
 
     fn algorithm(&self) -> &'static SignatureAlgorithm {
-        &PKCS_ECDSA_P256_SHA256
+        self.0.algorithm().written()
     }
 }
