@@ -4,7 +4,8 @@
 //! issued is an [`Entry`], checked when it is made. What was asked is a [`Csr`], which exists only if
 //! its sender proved possession of the key. [`Authority::issue`] joins them: entry → template →
 //! to-be-signed bytes → signature → re-read as a stranger would → release. A name, a lifetime or a
-//! usage in the request is never looked at. [`JwtAuthority::issue`] does the same for JWT-SVIDs.
+//! usage in the request is never looked at. [`JwtAuthority::issue`] does the same for JWT-SVIDs. When
+//! authorities come and go is a [`Lifecycle`]'s.
 //!
 //! ```
 //! use tidelock_ca::{Authority, Csr, Entry, Serial, Ttl};
@@ -38,6 +39,7 @@ mod authority;
 mod csr;
 mod entry;
 mod jwt;
+mod lifecycle;
 mod names;
 mod reread;
 mod serial;
@@ -52,6 +54,9 @@ pub use entry::{
     TtlError,
 };
 pub use jwt::{JwtAuthority, JwtAuthorityError, JwtIssueError, JwtSvid};
+pub use lifecycle::{
+    Command, Lifecycle, LifecycleError, MAX_REMEMBERED, Notice, Slot, State, Timing, TimingError,
+};
 pub use names::{MAX_DNS_NAME_BYTES, MAX_SERVER_NAMES, ServerName, ServerNameError};
 pub use reread::RereadError;
 pub use serial::{SERIAL_BYTES, Serial};
