@@ -5,7 +5,7 @@
 //! its sender proved possession of the key. [`Authority::issue`] joins them: entry → template →
 //! to-be-signed bytes → signature → re-read as a stranger would → release. A name, a lifetime or a
 //! usage in the request is never looked at. [`JwtAuthority::issue`] does the same for JWT-SVIDs. When
-//! authorities come and go is a [`Lifecycle`]'s.
+//! authorities come and go is a [`Lifecycle`]'s; how their keys lie on disk, [`sealed`]'s.
 //!
 //! ```
 //! use tidelock_ca::{Authority, Csr, Entry, Serial, Ttl};
@@ -42,6 +42,7 @@ mod jwt;
 mod lifecycle;
 mod names;
 mod reread;
+pub mod sealed;
 mod serial;
 mod signer;
 mod template;
