@@ -74,7 +74,12 @@ impl SpiffeIdBuf {
             Err(
                 SpiffeIdError::UpperCaseScheme
                 | SpiffeIdError::TrustDomain(TrustDomainError::UpperCase { .. }),
-            ) => SpiffeId::parse(&fold(text)).map(SpiffeId::to_buf),
+            ) => {
+                let folded = fold(text);
+                let path_at = SpiffeId::parse(&folded)?.path_at();
+                let text = folded.into();
+                Ok(Self { text, path_at })
+            }
             Err(error) => Err(error),
         }
     }
@@ -171,8 +176,9 @@ impl AsRef<str> for SpiffeIdBuf {
 
 /// Puts all before the path in lower case. `text` is at most 2048 bytes long.
 fn fold(text: &str) -> String {
-    let slash = text.match_indices('/').nth(2);
-    let path_at = slash.map_or(text.len(), |(at, _)| at);
+    let slashes = text.bytes().enumerate().filter(|&(_, b)| b == b'/');
+    let slash = slashes.map(|(at, _)| at).nth(2);
+    let path_at = slash.unwrap_or(text.len());
     let mut folded = text.to_owned();
     if let Some(head) = folded.get_mut(..path_at) {
         head.make_ascii_lowercase();

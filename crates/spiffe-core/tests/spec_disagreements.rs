@@ -46,7 +46,7 @@ fn spiffe_id_2_a_trust_domain_is_a_name_libraries_also_take_an_id_for_one() {
 }
 
 #[test]
-fn spiffe_id_2_3_lengths_are_bounds_go_has_none() {
+fn spiffe_id_2_3_lengths_are_bounds_rust_and_go_read_longer_ids() {
     let long = format!("spiffe://example.org/{}", "a".repeat(2048 - 20));
     assert_eq!(
         SpiffeIdBuf::parse(&long),
