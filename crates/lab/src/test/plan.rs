@@ -87,16 +87,14 @@ impl Tier {
         match self {
             Self::Format | Self::Workspace => 0.2,
             Self::FuzzTargets | Self::Documentation => 1.0,
-            Self::NoStd
-            | Self::DeviceFuzz(_)
-            | Self::SetUp(_)
-            | Self::Programs(_)
-            | Self::Hostile(_) => 2.0,
+            Self::NoStd | Self::DeviceFuzz(_) | Self::SetUp(_) => 2.0,
             Self::KernelRust | Self::Calls(_) => 1.0,
             Self::Modules(_) => 2.5,
-            Self::Scenes(_) => 7.5,
-            Self::Sabotage(_) | Self::Pair(_) | Self::Tests => 7.0,
+            Self::Programs(_) | Self::Hostile(_) => 3.0,
             Self::Lints => 4.5,
+            Self::Sabotage(_) | Self::Pair(_) => 6.0,
+            Self::Scenes(_) => 6.5,
+            Self::Tests => 7.0,
         }
     }
 
@@ -215,12 +213,13 @@ fn all(options: &Options) -> Vec<Tier> {
     tiers.extend(lines.iter().copied().map(Tier::Scenes));
     if sabotaged {
         tiers.push(Tier::Sabotage(DEFAULT_KERNEL));
-        tiers.push(Tier::Hostile(DEFAULT_KERNEL));
     }
     if in_a_pair {
         tiers.push(Tier::Pair(PAIR));
     }
-    tiers.extend(lines.iter().copied().map(Tier::Programs));
+    // On the kernel that is asked for, or on one.
+    let one = options.kernel.unwrap_or(DEFAULT_KERNEL);
+    tiers.extend([Tier::Programs(one), Tier::Hostile(one)]);
     tiers.extend(lines.iter().copied().map(Tier::DeviceFuzz));
     tiers.extend(lines.iter().copied().map(Tier::Calls));
     tiers
