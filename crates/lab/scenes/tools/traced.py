@@ -4,6 +4,7 @@
 traced.py PREFIX. Prints the processes in the order in which they began, each under a heading.
 
 Replaced: addresses in memory, process numbers, random bytes, ports that the kernel chose, and what is counted in time.
+A child's end is told before or after the call that waits for it, so it is printed behind a process's calls.
 All else stays: every call, in order, with its arguments and its result.
 """
 import glob
@@ -41,11 +42,16 @@ def main():
     ]
     for index, (_, name) in enumerate(found):
         print(f"process {index}")
+        ends = []
         with open(name, encoding="utf-8", errors="backslashreplace") as lines:
             for line in lines:
                 for pattern, by in REPLACED + pids:
                     line = pattern.sub(by, line)
-                print(line.rstrip())
+                if line.startswith("--- SIGCHLD "):
+                    ends.append(line)
+                else:
+                    print(line.rstrip())
+        print("".join(ends), end="")
 
 
 if __name__ == "__main__":
