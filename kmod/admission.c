@@ -34,7 +34,8 @@ u32 tl_flows_pending(void)
 
 bool tl_flow_evict_if_stalled(struct tl_flow *flow)
 {
-	if (READ_ONCE(flow->evicted) || READ_ONCE(flow->in_line) || time_before(jiffies, READ_ONCE(flow->got_on) + STALLED_AFTER) ||
+	if (READ_ONCE(flow->evicted) || READ_ONCE(flow->in_line) ||
+	    time_before(jiffies, READ_ONCE(flow->got_on) + STALLED_AFTER) ||
 	    !skb_queue_empty_lockless(&flow->sk->sk_receive_queue))
 		return false;
 	WRITE_ONCE(flow->evicted, true);

@@ -193,8 +193,12 @@ static __poll_t flow_poll(struct file *file, struct socket *sock, struct poll_ta
 static int flow_set_rcvlowat(struct sock *sk, int val)
 {
 	struct tl_flow *flow = tl_flow_of(sk->sk_socket);
-	int err = flow->pristine->set_rcvlowat(sk, val);
+	int err;
 
+	/* While kTLS takes the socket over, the sock points to a stand-in. */
+	if (!flow)
+		return -EBUSY;
+	err = flow->pristine->set_rcvlowat(sk, val);
 	WRITE_ONCE(flow->rcvlowat, sk->sk_rcvlowat);
 	WRITE_ONCE(sk->sk_rcvlowat, 1);
 	return err;

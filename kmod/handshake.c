@@ -87,7 +87,10 @@ static void suspend_tuning(struct tl_flow *flow)
 {
 	struct sock *sk = flow->sk;
 
-	WRITE_ONCE(flow->rcvlowat, sk->sk_rcvlowat);
+	flow->suspended = true;
+	/* Set while it was pending, it is ours already. */
+	if (!flow->rcvlowat)
+		WRITE_ONCE(flow->rcvlowat, sk->sk_rcvlowat);
 	WRITE_ONCE(sk->sk_rcvlowat, 1);
 	flow->corked = tcp_sk(sk)->nonagle & TCP_NAGLE_CORK;
 	if (flow->corked)
@@ -384,7 +387,7 @@ static enum outcome stage_handshake(struct tl_flow *flow, struct tl_lane *lane)
 	struct tl_step *step = flow->step;
 	int err;
 
-	if (!flow->rcvlowat)
+	if (!flow->suspended)
 		suspend_tuning(flow);
 	if (!flow->arena) {
 		/* Until a peer has said something whole it costs a buffer at most, and no work. */

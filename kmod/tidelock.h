@@ -201,7 +201,7 @@ struct tl_flow {
 	u64 tx_sent;
 	u8 *record;
 	u32 record_len, record_want;
-	bool counted, ulp, corked;
+	bool counted, ulp, suspended, corked;
 
 	/* After it. */
 	int rcvlowat;				/* the program's; on the socket it is 1 */
