@@ -22,6 +22,9 @@ pub const MAX_PASSPHRASE_BYTES: usize = 1024;
 /// Bytes of randomness that [`seal`] takes.
 pub const SEAL_RANDOM_BYTES: usize = 32;
 
+/// Shortest secret that [`seal_with_secret`] takes, in bytes: 32 random ones in base64, less padding.
+pub const MIN_SECRET_BYTES: usize = 43;
+
 /// scrypt's cost: 16 MiB, five times over, as OWASP's cheat sheet on password storage counts; more memory than 32 MiB is
 /// refused by OpenSSL.
 const SCRYPT_LOG_N: u8 = 14;
@@ -36,6 +39,9 @@ const MAX_SCRYPT_BYTES: u64 = 256 * 1024 * 1024;
 const MAX_SCRYPT_P: u16 = 16;
 const MAX_PBKDF2_ROUNDS: u32 = 10_000_000;
 
+/// Rounds of PBKDF2 for a secret that nobody can guess: OpenSSL's own number, and no work to speak of.
+const SECRET_ROUNDS: u32 = 2048;
+
 const ENCRYPTED: &str = "ENCRYPTED PRIVATE KEY";
 const PLAIN: &str = "PRIVATE KEY";
 
@@ -49,6 +55,12 @@ pub enum SealedError {
     /// A passphrase that is too short or too long.
     #[error("passphrase has {len} bytes, not {MIN_PASSPHRASE_BYTES} to {MAX_PASSPHRASE_BYTES}")]
     Passphrase {
+        /// Its length in bytes.
+        len: usize,
+    },
+    /// A secret that is too short to have been drawn at random, or too long.
+    #[error("secret has {len} bytes, not {MIN_SECRET_BYTES} to {MAX_PASSPHRASE_BYTES}")]
+    Secret {
         /// Its length in bytes.
         len: usize,
     },
@@ -92,14 +104,44 @@ pub fn seal(
     random: [u8; SEAL_RANDOM_BYTES],
 ) -> Result<String, SealedError> {
     check_passphrase(passphrase)?;
+    let cost = Params::new(SCRYPT_LOG_N, SCRYPT_R, SCRYPT_P).map_err(|_| SealedError::Cost)?;
+    seal_as(private_key, passphrase, random, |salt, vector| {
+        Parameters::generate_scrypt_aes256cbc(cost, salt, vector).ok()
+    })
+}
+
+/// As [`seal`], with a secret that a machine drew from a cryptographic source and that is written down beside the key or,
+/// better, elsewhere. It cannot be guessed, so that opening the key costs no work. [`open`] and OpenSSL take it as a
+/// passphrase.
+///
+/// # Errors
+/// `Secret`, for one of fewer than [`MIN_SECRET_BYTES`]; `Malformed`, for what is no PKCS#8.
+pub fn seal_with_secret(
+    private_key: &[u8],
+    secret: &[u8],
+    random: [u8; SEAL_RANDOM_BYTES],
+) -> Result<String, SealedError> {
+    match secret.len() {
+        MIN_SECRET_BYTES..=MAX_PASSPHRASE_BYTES => {}
+        len => return Err(SealedError::Secret { len }),
+    }
+    seal_as(private_key, secret, random, |salt, vector| {
+        Parameters::generate_pbkdf2_sha256_aes256cbc(SECRET_ROUNDS, salt, vector).ok()
+    })
+}
+
+fn seal_as(
+    private_key: &[u8],
+    secret: &[u8],
+    random: [u8; SEAL_RANDOM_BYTES],
+    parameters: impl FnOnce(&[u8], [u8; SEAL_RANDOM_BYTES / 2]) -> Option<Parameters>,
+) -> Result<String, SealedError> {
     let key = PrivateKeyInfoRef::try_from(private_key).map_err(|_| SealedError::Malformed)?;
     let (salt, vector) = random.split_at(SEAL_RANDOM_BYTES / 2);
     let vector = vector.try_into().map_err(|_| SealedError::Malformed)?;
-    let cost = Params::new(SCRYPT_LOG_N, SCRYPT_R, SCRYPT_P).map_err(|_| SealedError::Cost)?;
-    let parameters = Parameters::generate_scrypt_aes256cbc(cost, salt, vector)
-        .map_err(|_| SealedError::Malformed)?;
+    let parameters = parameters(salt, vector).ok_or(SealedError::Malformed)?;
     let sealed = key
-        .encrypt_with_params(parameters, passphrase)
+        .encrypt_with_params(parameters, secret)
         .map_err(|_| SealedError::Malformed)?;
     Ok(pem::encode(ENCRYPTED, sealed.as_bytes()))
 }
@@ -166,7 +208,11 @@ fn check_cost(parameters: &Parameters) -> Result<(), SealedError> {
     }
 }
 
-fn check_passphrase(passphrase: &[u8]) -> Result<(), SealedError> {
+/// Refuses what no passphrase may be, before anything is encrypted with it.
+///
+/// # Errors
+/// `Passphrase`.
+pub fn check_passphrase(passphrase: &[u8]) -> Result<(), SealedError> {
     match passphrase.len() {
         MIN_PASSPHRASE_BYTES..=MAX_PASSPHRASE_BYTES => Ok(()),
         len => Err(SealedError::Passphrase { len }),

@@ -2,11 +2,10 @@
 
 mod common;
 
-use std::cell::Cell;
-
+use common::liar::{Liar, Lie, NoAnswer};
 use common::*;
 use rcgen::KeyPair;
-use tidelock_ca::{JwtAuthority, JwtAuthorityError, JwtIssueError, KeyAlgorithm, Signer, Ttl};
+use tidelock_ca::{JwtAuthority, JwtAuthorityError, JwtIssueError, KeyAlgorithm, Ttl};
 use tidelock_spiffe_core::jwt::{Audience, JwtSvid, P256, P384, UnverifiedJwt};
 use tidelock_spiffe_core::{Bundle, BundleSet};
 
@@ -114,54 +113,9 @@ fn a_token_does_not_outlive_its_authority() {
     assert!(matches!(issue(-1), Err(JwtIssueError::Claims(_))));
 }
 
-#[derive(Clone, Copy, Debug)]
-enum Lie {
-    None,
-    OtherMessage,
-    OtherKey,
-    Garbage,
-    Empty,
-    Silence,
-}
-
-struct Liar {
-    key: KeyPair,
-    other: KeyPair,
-    lie: Cell<Lie>,
-}
-
-#[derive(Debug, thiserror::Error)]
-#[error("no answer")]
-struct NoAnswer;
-
-impl Signer for Liar {
-    type Error = NoAnswer;
-
-    fn public_key(&self) -> &[u8] {
-        self.key.public_key_raw()
-    }
-
-    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, NoAnswer> {
-        let sign = |key: &KeyPair, message: &[u8]| Signer::sign(key, message).unwrap();
-        match self.lie.get() {
-            Lie::None => Ok(sign(&self.key, message)),
-            Lie::OtherMessage => Ok(sign(&self.key, &message[1..])),
-            Lie::OtherKey => Ok(sign(&self.other, message)),
-            Lie::Garbage => Ok(vec![0x30; 70]),
-            Lie::Empty => Ok(vec![]),
-            Lie::Silence => Err(NoAnswer),
-        }
-    }
-}
-
 #[test]
 fn a_lying_key_gets_no_token_released() {
-    let lie = Cell::new(Lie::None);
-    let liar = Liar {
-        key: key(),
-        other: key(),
-        lie,
-    };
+    let liar = Liar::new(Lie::None);
     let authority = JwtAuthority::new(&liar, "k1", &example_org(), NOW + DAY).unwrap();
     let issue = || authority.issue(&web(), &["a"], ttl(300), NOW, serial(2));
     assert!(issue().is_ok(), "an honest key's is");

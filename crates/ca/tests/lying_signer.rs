@@ -2,64 +2,9 @@
 
 mod common;
 
-use std::cell::Cell;
-
+use common::liar::{LIES, Liar, Lie, NoAnswer};
 use common::*;
-use rcgen::KeyPair;
-use tidelock_ca::{Authority, AuthorityError, Csr, IssueError, RereadError, SignError, Signer};
-
-#[derive(Clone, Copy, Debug)]
-enum Lie {
-    None,
-    OtherMessage,
-    OtherKey,
-    Garbage,
-    Empty,
-    Silence,
-}
-
-const LIES: [Lie; 4] = [Lie::OtherMessage, Lie::OtherKey, Lie::Garbage, Lie::Empty];
-
-/// An honest key, a second one, and what to do with them.
-struct Liar {
-    key: KeyPair,
-    other: KeyPair,
-    lie: Cell<Lie>,
-}
-
-#[derive(Debug, thiserror::Error)]
-#[error("no answer")]
-struct NoAnswer;
-
-impl Liar {
-    fn new(lie: Lie) -> Self {
-        Self {
-            key: key(),
-            other: key(),
-            lie: Cell::new(lie),
-        }
-    }
-}
-
-impl Signer for Liar {
-    type Error = NoAnswer;
-
-    fn public_key(&self) -> &[u8] {
-        self.key.public_key_raw()
-    }
-
-    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, NoAnswer> {
-        let sign = |key: &KeyPair, message: &[u8]| Signer::sign(key, message).unwrap();
-        match self.lie.get() {
-            Lie::None => Ok(sign(&self.key, message)),
-            Lie::OtherMessage => Ok(sign(&self.key, &message[1..])),
-            Lie::OtherKey => Ok(sign(&self.other, message)),
-            Lie::Garbage => Ok(vec![0x30; 70]),
-            Lie::Empty => Ok(vec![]),
-            Lie::Silence => Err(NoAnswer),
-        }
-    }
-}
+use tidelock_ca::{Authority, AuthorityError, Csr, IssueError, RereadError, SignError};
 
 #[test]
 fn no_root_is_released() {

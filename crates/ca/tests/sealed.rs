@@ -5,7 +5,9 @@ mod common;
 use common::{DAY, NOW, example_org, key, serial};
 use rcgen::KeyPair;
 use tidelock_ca::Authority;
-use tidelock_ca::sealed::{MAX_SEALED_BYTES, SealedError, is_sealed, open, seal};
+use tidelock_ca::sealed::{
+    MAX_SEALED_BYTES, MIN_SECRET_BYTES, SealedError, is_sealed, open, seal, seal_with_secret,
+};
 use tidelock_spiffe_core::pem;
 
 const PASSPHRASE: &[u8] = b"correct horse battery";
@@ -139,4 +141,18 @@ fn a_key_that_openssl_sealed_opens() {
     let opened = open(include_str!("sealed/openssl-3.key"), Some(PASSPHRASE)).unwrap();
     let key = KeyPair::try_from(&**opened).unwrap();
     assert_eq!(key.public_key_raw().len(), 65);
+}
+
+#[test]
+fn a_key_sealed_with_a_secret_opens_with_it_alone() {
+    let der = key().serialize_der();
+    let secret = [b's'; MIN_SECRET_BYTES];
+    let text = seal_with_secret(&der, &secret, RANDOM).unwrap();
+    assert!(is_sealed(&text));
+    assert_eq!(*open(&text, Some(&secret)).unwrap(), der);
+    let refused = open(&text, Some(&[b't'; MIN_SECRET_BYTES]));
+    assert_eq!(refused.unwrap_err(), SealedError::Open);
+    let len = MIN_SECRET_BYTES - 1;
+    let guessable = seal_with_secret(&der, &secret[..len], RANDOM);
+    assert_eq!(guessable, Err(SealedError::Secret { len }));
 }

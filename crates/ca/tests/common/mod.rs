@@ -5,6 +5,8 @@
     reason = "every test binary uses its own part"
 )]
 
+pub mod liar;
+
 use rcgen::KeyPair;
 use tidelock_ca::{Authority, Entry, Serial, Ttl};
 use tidelock_spiffe_core::{SpiffeIdBuf, TrustDomainBuf};
