@@ -27,6 +27,19 @@ pub struct Evidence<'a> {
     /// Can the executed file's content change under its digest? So it is for memfd, deleted, FUSE and
     /// network files.
     pub unhashable: bool,
+    /// What the process was found to belong to; `None` if it was not or could not be looked at.
+    pub surroundings: Option<Surroundings<'a>>,
+}
+
+/// What a process belongs to, as `/proc` told a moment after exec: see [`Status`](crate::Status) and [`Cgroup`](crate::Cgroup).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Surroundings<'a> {
+    /// Supplementary groups in the initial user namespace.
+    pub groups: &'a [u32],
+    /// Unit of the host's systemd; `None`: it is in none.
+    pub unit: Option<&'a str>,
+    /// Container of one of the host's runtimes; `None`: it is in none.
+    pub container: Option<ContainerId>,
 }
 
 /// A script, and how it is known that it runs.
@@ -70,5 +83,21 @@ impl fmt::Display for Sha256 {
 impl fmt::Debug for Sha256 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Sha256({self})")
+    }
+}
+
+/// What Docker, containerd, CRI-O and Podman name a container by: 256 random bits.
+#[derive(Clone, Copy, Eq, PartialEq, Ord, PartialOrd, Hash)]
+pub struct ContainerId(pub [u8; 32]);
+
+impl fmt::Display for ContainerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for ContainerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ContainerId({self})")
     }
 }

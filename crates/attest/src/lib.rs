@@ -33,6 +33,7 @@
 //!     argv: invocation.argv,
 //!     host_paths: true,
 //!     unhashable: false,
+//!     surroundings: None,
 //! };
 //! let appraisal = selectors.matches(&evidence);
 //! assert!(!appraisal.matched());
@@ -55,21 +56,51 @@
 extern crate alloc;
 
 mod appraisal;
+#[cfg(feature = "alloc")]
+mod branches;
+mod cgroup;
 mod evidence;
+#[cfg(feature = "alloc")]
+mod expression;
 mod path;
 mod script;
 mod selector;
+#[cfg(feature = "alloc")]
+mod selector_buf;
 mod selector_error;
 #[cfg(feature = "alloc")]
 mod selectors;
+#[cfg(feature = "alloc")]
+mod selectors_error;
+mod status;
+#[cfg(feature = "alloc")]
+mod template;
+#[cfg(feature = "alloc")]
+mod template_error;
 #[cfg(feature = "serde")]
 mod text_serde;
+#[cfg(feature = "alloc")]
+mod variable;
 
-pub use appraisal::{Appraisal, Mismatch, Why, appraise};
-pub use evidence::{Evidence, Script, ScriptSource, Sha256};
+pub use appraisal::{Appraisal, Literal, Mismatch, Why, appraise};
+pub use cgroup::{Cgroup, CgroupError, MAX_CGROUP_BYTES, MAX_CGROUP_LINES};
+pub use evidence::{ContainerId, Evidence, Script, ScriptSource, Sha256, Surroundings};
+#[cfg(feature = "alloc")]
+pub use expression::{Expression, OPERATORS};
 pub use path::{MAX_PATH_BYTES, PathError};
 pub use script::{Invocation, MAX_ARGS, script_of};
-pub use selector::{Selector, SelectorKind};
+pub use selector::{MAX_UNIT_BYTES, Need, Selector, SelectorKind};
+#[cfg(feature = "alloc")]
+pub use selector_buf::SelectorBuf;
 pub use selector_error::SelectorError;
 #[cfg(feature = "alloc")]
-pub use selectors::{MAX_SELECTORS, SelectorBuf, Selectors, SelectorsError};
+pub use selectors::{Branch, MAX_BRANCHES, MAX_EXPRESSION_DEPTH, MAX_SELECTORS, Selectors};
+#[cfg(feature = "alloc")]
+pub use selectors_error::SelectorsError;
+pub use status::{MAX_GROUPS, MAX_STATUS_BYTES, Status, StatusError, start_ticks};
+#[cfg(feature = "alloc")]
+pub use template::{MAX_TEMPLATE_BYTES, Template};
+#[cfg(feature = "alloc")]
+pub use template_error::{FillError, TemplateError};
+#[cfg(feature = "alloc")]
+pub use variable::{MAX_VALUE_BYTES, Variable};

@@ -9,9 +9,9 @@ use crate::selector::SelectorKind;
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum SelectorError {
-    /// It does not begin with `unix:`.
+    /// It does not begin with the type of any selector.
     UnknownType,
-    /// No selector of type `unix` has this name.
+    /// No selector of its type has this name.
     UnknownKind {
         /// Where the name begins.
         at: usize,
@@ -31,12 +31,17 @@ pub enum SelectorError {
         /// Where it begins.
         at: usize,
     },
-    /// A digest with something other than a hexadecimal digit.
+    /// No name of a unit that processes run in.
+    BadUnit {
+        /// Where it is wrong, or begins.
+        at: usize,
+    },
+    /// A digest or container id with something other than a hexadecimal digit.
     BadDigest {
         /// Where it is wrong.
         at: usize,
     },
-    /// A digest that has not 64 digits.
+    /// A digest or container id that has not 64 digits.
     DigestLength {
         /// How many it has.
         len: usize,
@@ -62,6 +67,7 @@ impl SelectorError {
             | Self::NoValue { at }
             | Self::BadNumber { at }
             | Self::NumberTooLarge { at }
+            | Self::BadUnit { at }
             | Self::BadDigest { at }
             | Self::DigestLength { at, .. } => at,
             Self::BadPath { error, at } => at.saturating_add(error.at()),
@@ -84,8 +90,11 @@ impl fmt::Display for SelectorError {
                 f.write_str("not a decimal number: names of users and groups are not resolved")
             }
             Self::NumberTooLarge { .. } => f.write_str("the number is above 4294967294"),
+            Self::BadUnit { .. } => f.write_str(
+                "not the name of a unit that processes run in, such as `nginx.service`: a service, scope, socket, mount or swap",
+            ),
             Self::BadDigest { .. } => f.write_str("not a hexadecimal digit"),
-            Self::DigestLength { len, .. } => write!(f, "a sha256 has 64 digits, this has {len}"),
+            Self::DigestLength { len, .. } => write!(f, "it has 64 digits, this has {len}"),
             Self::BadPath { error, .. } => error.fmt(f),
         }?;
         write!(f, " (at byte {at})")

@@ -14,6 +14,10 @@ fn selector() -> impl Strategy<Value = String> {
         path().prop_map(|path| format!("unix:path:{path}")),
         "[0-9a-f]{64}".prop_map(|digest| format!("unix:sha256:{digest}")),
         path().prop_map(|path| format!("unix:script:{path}")),
+        (0..u32::MAX).prop_map(|id| format!("unix:supplementary_gid:{id}")),
+        "[a-zA-Z0-9:_.@-]{1,9}[.](service|scope|swap)"
+            .prop_map(|unit| format!("systemd:unit:{unit}")),
+        "[0-9a-f]{64}".prop_map(|id| format!("container:id:{id}")),
     ]
 }
 
@@ -55,6 +59,7 @@ impl Process {
             argv: b"",
             host_paths: true,
             unhashable: false,
+            surroundings: None,
         }
     }
 
@@ -103,7 +108,7 @@ proptest! {
     #[test]
     fn text_is_a_selector_or_refused_with_a_position(text in prop_oneof![
         "\\PC{0,20}",
-        "unix:(uid|gid|path|sha256|script|x)?:?[\\PC\\x00]{0,12}",
+        "(unix|systemd|container):(uid|gid|path|sha256|script|unit|id|x)?:?[\\PC\\x00]{0,12}",
         (selector(), any::<prop::sample::Index>(), any::<char>()).prop_map(|(text, at, c)| {
             let mut chars: Vec<char> = text.chars().collect();
             *at.get_mut(&mut chars) = c;
@@ -129,7 +134,8 @@ proptest! {
     #[test]
     fn a_list_matches_if_each_of_its_selectors_does(one in process(), other in process()) {
         let (selectors, evidence) = (one.selectors(), other.evidence());
-        let each = selectors.iter().all(|selector| appraise([selector], &evidence).matched());
+        let mut list = selectors.as_list().unwrap().into_iter();
+        let each = list.all(|selector| appraise([selector], &evidence).matched());
         prop_assert_eq!(selectors.matches(&evidence).matched(), each);
     }
 

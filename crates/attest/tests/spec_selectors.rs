@@ -38,7 +38,15 @@ fn a_digest_is_read_in_either_case() {
 
 #[test]
 fn an_unknown_selector_names_the_known_ones() {
-    for text in ["", "uid:1", "Unix:uid:1", " unix:uid:1", "k8s:ns:a", "unix"] {
+    for text in [
+        "",
+        "uid:1",
+        "Unix:uid:1",
+        " unix:uid:1",
+        "k8s:ns:a",
+        "unix",
+        "systemd",
+    ] {
         assert_eq!(refused(text), SelectorError::UnknownType, "{text}");
     }
     for text in [
@@ -57,7 +65,7 @@ fn an_unknown_selector_names_the_known_ones() {
     assert_eq!(
         refused("unix:user:www").to_string(),
         "unknown selector: expected one of `unix:uid:` `unix:gid:` `unix:path:` `unix:sha256:` \
-         `unix:script:` (at byte 5)"
+         `unix:script:` `unix:supplementary_gid:` `systemd:unit:` `container:id:` (at byte 5)"
     );
 }
 
@@ -135,18 +143,15 @@ fn a_path_is_one_that_the_kernel_could_report() {
 #[test]
 fn a_list_names_an_executable_and_what_the_kernel_can_tell_it_by() {
     let hash = format!("unix:sha256:{HASH}");
-    let parse = |texts: &[&str]| Selectors::parse(texts).map(|list| list.len());
+    let length = |list: Selectors| list.branches().map(|branch| branch.len()).sum::<usize>();
+    let parse = |texts: &[&str]| Selectors::parse(texts).map(length);
+    let no_executable = SelectorsError::NoExecutable { index: None };
     assert_eq!(parse(&[]), Err(SelectorsError::Empty));
-    assert_eq!(parse(&["unix:uid:1"]), Err(SelectorsError::NoExecutable));
-    assert_eq!(
-        parse(&["unix:script:/a", "unix:gid:1"]),
-        Err(SelectorsError::NoExecutable)
-    );
-    assert_eq!(parse(&[&hash]), Err(SelectorsError::GovernsAll));
-    assert_eq!(
-        parse(&[&hash, "unix:gid:1"]),
-        Err(SelectorsError::GovernsAll)
-    );
+    assert_eq!(parse(&["unix:uid:1"]), Err(no_executable));
+    assert_eq!(parse(&["unix:script:/a", "unix:gid:1"]), Err(no_executable));
+    let governs_all = SelectorsError::GovernsAll { index: None };
+    assert_eq!(parse(&[&hash]), Err(governs_all));
+    assert_eq!(parse(&[&hash, "unix:gid:1"]), Err(governs_all));
     assert_eq!(parse(&["unix:path:/a"]), Ok(1));
     assert_eq!(parse(&[&hash, "unix:uid:1"]), Ok(2));
     assert_eq!(
@@ -199,6 +204,11 @@ fn evidence() -> Evidence<'static> {
         argv: b"python3\0/srv/app.py\0",
         host_paths: true,
         unhashable: false,
+        surroundings: Some(Surroundings {
+            groups: &[4, 998],
+            unit: Some("app.service"),
+            container: Some(ContainerId([5; 32])),
+        }),
     }
 }
 
@@ -210,7 +220,8 @@ fn why(selector: Selector<'static>, evidence: Evidence<'static>) -> Option<Why<'
 
 #[test]
 fn no_selectors_match_nobody() {
-    let appraisal = appraise([], &evidence());
+    let evidence = evidence();
+    let appraisal = appraise([] as [Selector<'_>; 0], &evidence);
     assert!(!appraisal.matched());
     assert_eq!(
         appraisal.first_mismatch().unwrap().to_string(),
@@ -328,8 +339,8 @@ fn the_first_mismatch_is_named() {
     let evidence = evidence();
     let appraisal = list.matches(&evidence);
     assert_eq!(
-        appraisal.first_mismatch().unwrap().selector,
-        Some(Selector::Uid(0))
+        appraisal.first_mismatch().unwrap().literal,
+        Some(Selector::Uid(0).into())
     );
 }
 
@@ -338,8 +349,9 @@ fn lists_are_text_in_documents() {
     let text = r#"["unix:path:/usr/bin/curl","unix:uid:1000"]"#;
     let list: Selectors = serde_json::from_str(text).unwrap();
     assert_eq!(serde_json::to_string(&list).unwrap(), text);
+    let branch = list.branches().next().unwrap();
     assert_eq!(
-        (list.path(), list.uid(), list.needs_digest()),
+        (branch.path(), branch.uid(), list.needs(Need::Digest)),
         (Some("/usr/bin/curl"), Some(1000), false)
     );
     assert_eq!(list.to_string(), "unix:path:/usr/bin/curl, unix:uid:1000");
