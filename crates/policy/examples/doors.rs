@@ -91,3 +91,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     assert_eq!(decides(gus, safe, 10, false), Outcome::Permitted);
     Ok(())
 }
+
+#[test]
+fn the_doors_open_as_they_should() {
+    main().expect("each decision is asserted");
+}

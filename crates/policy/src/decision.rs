@@ -1,7 +1,7 @@
 //! What is answered.
 
 use crate::bounds::MAX_DETERMINING;
-use crate::image::Image;
+use crate::image::{Image, Names};
 use crate::request::Undecided;
 
 /// How a decision came about.
@@ -21,7 +21,7 @@ pub enum Outcome {
 /// The answer to one request. It denies unless its outcome is [`Outcome::Permitted`].
 #[derive(Clone, Copy, Debug)]
 pub struct Decision<'a> {
-    image: Image<'a>,
+    names: Names<'a>,
     outcome: Outcome,
     determining: Determining,
     errors: u32,
@@ -52,13 +52,13 @@ impl Determining {
 
 impl<'a> Decision<'a> {
     pub(crate) fn new(
-        image: Image<'a>,
+        image: &Image<'a>,
         outcome: Outcome,
         determining: Determining,
         errors: u32,
     ) -> Self {
         Self {
-            image,
+            names: image.names(),
             outcome,
             determining,
             errors,
@@ -80,13 +80,13 @@ impl<'a> Decision<'a> {
     /// The names of the policies that decided, at most [`MAX_DETERMINING`] of them, in no promised order:
     /// the permits that matched, or the forbids that matched or could not be evaluated. Empty if none did.
     pub fn policies(&self) -> impl Iterator<Item = &'a str> + use<'a> {
-        let image = self.image;
+        let names = self.names;
         let named = usize::try_from(self.determining.count).unwrap_or(usize::MAX);
         self.determining
             .first
             .into_iter()
             .take(named)
-            .filter_map(move |policy| image.policy_name(policy))
+            .filter_map(move |policy| names.of(policy))
     }
 
     /// How many policies decided, the unnamed ones included.

@@ -60,12 +60,12 @@
 //! A request tells of its principal, its resource and, in its [`Context`], of as many other entities as policies may need:
 //! ancestors, attributes and tags, all borrowed. What it does not tell is not there, as in Cedar's own store of entities.
 //! Where a value of the request passes a bound (a string, a record, the depth of what is compared, the work of one
-//! operation), the condition cannot be evaluated.
+//! operation), the condition cannot be evaluated; nor if it compares two sets, or two records, where the schema has neither.
 //!
 //! # Features
 //!
 //! None: checking and deciding. `alloc`: `ImageBuilder`, which makes images of rules without Cedar. `compile`: the function
-//! `compile`, of Cedar text; it needs `std`.
+//! `compile`, of Cedar text, and the module `tools` for those who write it; it needs `std`.
 #![no_std]
 #![forbid(unsafe_code)]
 #![cfg_attr(
@@ -95,6 +95,8 @@ mod decision;
 mod eval;
 mod image;
 mod request;
+#[cfg(feature = "compile")]
+pub mod tools;
 mod value;
 
 #[cfg(feature = "alloc")]

@@ -200,6 +200,116 @@ fn cost_is_bounded_by_what_can_match_at_once() {
 }
 
 #[test]
+fn the_limit_to_cost_is_the_last_that_is_accepted() {
+    let plain = |count: u32| build(&vec![Rule::permit("p"); usize::try_from(count).unwrap()]);
+    let cost = |count| Image::check(&plain(count).unwrap()).unwrap().cost();
+    let each = cost(2) - cost(1);
+    let fits = 1 + (MAX_COST - cost(1)) / each;
+    let bytes = plain(fits).unwrap();
+    let image = Image::check(&bytes).unwrap();
+    assert!(image.cost() <= MAX_COST && MAX_COST - image.cost() < each);
+    let Err(BuildError::Refused(ImageError::TooCostly { cost, limit })) = plain(fits + 1) else {
+        panic!("accepted")
+    };
+    assert_eq!(cost, u64::from(image.cost() + each));
+    assert_eq!(limit, MAX_COST);
+    assert_eq!(
+        Image::check_within(&bytes, image.cost() - 1).unwrap_err(),
+        ImageError::TooCostly {
+            cost: image.cost().into(),
+            limit: image.cost() - 1
+        }
+    );
+}
+
+#[test]
+fn cost_does_not_grow_with_policies_of_other_ports_or_principals() {
+    let conditions: Vec<Expr> = (0..20_000)
+        .map(|port| Expr::attribute("port").equals(port))
+        .collect();
+    let names: Vec<String> = (0..20_000).map(|n| format!("p{n}")).collect();
+    let permits: Vec<_> = names
+        .iter()
+        .map(|name| Rule::permit(name).principal(Scope::Eq(EntityRef::new("P", name))))
+        .collect();
+    let cost = |rules: &[Rule<'_>]| Image::check(&build(rules).unwrap()).unwrap().cost();
+    assert!(cost(&permits) < 1_000, "{}", cost(&permits));
+    let ports: Vec<_> = conditions
+        .iter()
+        .map(|condition| Rule::permit("p").when(condition))
+        .collect();
+    // A request without a port has a look at each of them, and no more.
+    let (all, half) = (cost(&ports), cost(&ports[..10_000]));
+    assert!(all - half <= 30_030, "{all} {half}");
+}
+
+#[test]
+fn policies_filed_by_port_decide_as_their_conditions_do() {
+    let port = |port| Expr::attribute("port").equals(port);
+    let turned = Expr::Equal(Box::new(Expr::Long(80)), Box::new(Expr::attribute("port")));
+    let more = Expr::All(vec![port(80), Expr::attribute("b")]);
+    let (eighty, other, large) = (port(80), port(443), port(1 << 40));
+    let low = Expr::Less(Box::new(Expr::attribute("port")), Box::new(Expr::Long(81)));
+    let r = EntityRef::new("R", "r");
+    let rules = [
+        Rule::permit("eighty").when(&eighty),
+        Rule::permit("turned").when(&turned).resource(Scope::Eq(r)),
+        Rule::permit("more").when(&more),
+        Rule::forbid("other").when(&other),
+        Rule::forbid("acts").when(&other).actions(&["fly"]),
+        Rule::permit("large").when(&large),
+        Rule::permit("low").when(&low),
+        Rule::permit("kind")
+            .when(&eighty)
+            .principal(Scope::IsIn("Q", r)),
+    ];
+    let bytes = build(&rules).unwrap();
+    let image = Image::check(&bytes).unwrap();
+    let ask = |attributes: &[Attribute<'_>]| {
+        let above = [r];
+        let (decision, steps) = image.decide_counted(&Request {
+            principal: Entity::new("P", "p", &above),
+            action: "act",
+            resource: Entity::new("R", "r", &[]),
+            context: Context::new(attributes),
+        });
+        assert!(steps <= u64::from(image.cost()));
+        let mut names: Vec<_> = decision.policies().map(String::from).collect();
+        names.sort();
+        (decision.outcome(), names.join(" "), decision.errors())
+    };
+    let given = |value| Attribute::new("port", value);
+    let b = Attribute::new("b", Value::Bool(true));
+    assert_eq!(
+        ask(&[given(Value::Long(80)), b]),
+        (Outcome::Permitted, "eighty low more turned".into(), 0)
+    );
+    assert_eq!(
+        ask(&[given(Value::Long(80))]),
+        (Outcome::Permitted, "eighty low turned".into(), 1)
+    );
+    assert_eq!(
+        ask(&[given(Value::Long(443))]),
+        (Outcome::Forbidden, "other".into(), 0)
+    );
+    assert_eq!(
+        ask(&[given(Value::Long(1 << 40))]),
+        (Outcome::Permitted, "large".into(), 0)
+    );
+    assert_eq!(
+        ask(&[given(Value::Long(-1))]),
+        (Outcome::Permitted, "low".into(), 0)
+    );
+    // Text is no port, and less than nothing.
+    assert_eq!(
+        ask(&[given(Value::Str("80"))]),
+        (Outcome::NoPermit, String::new(), 1)
+    );
+    // Without a port none can be evaluated, but for the one of another action and the one of another kind.
+    assert_eq!(ask(&[]), (Outcome::Forbidden, "other".into(), 6));
+}
+
+#[test]
 fn many_scopes_are_all_found() {
     let names: Vec<String> = (0..5_000)
         .map(|n| format!("spiffe://example.org/{n}"))

@@ -46,10 +46,9 @@ fn decide(text: &str, port: u16) -> (Outcome, Vec<String>) {
         resource: Entity::new("Service", "db", &[]),
         context: Context::new(&[Attribute::port(port)]),
     });
-    (
-        decision.outcome(),
-        decision.policies().map(String::from).collect(),
-    )
+    let mut names: Vec<_> = decision.policies().map(String::from).collect();
+    names.sort();
+    (decision.outcome(), names)
 }
 
 #[test]
@@ -514,4 +513,27 @@ fn a_schema_of_ones_own_names_actions_and_groups() {
     assert!(!ask("Shop::Action::\"look\"", 2));
     let broken = compile_with_schema("entity X", &[]).unwrap_err();
     assert!(matches!(broken[0].reason, Reason::Schema(_)));
+}
+
+/// Found by the differential test: the request is not valid by the schema, and Cedar evaluates it nevertheless.
+#[test]
+fn a_set_where_the_schema_has_a_number_equals_itself() {
+    let ask = |condition: &str| {
+        let text = format!("permit(principal, action, resource) when {{ {condition} }};");
+        let compiled = one(&text).unwrap_or_else(|errors| panic!("{errors:#?}"));
+        let image = Image::check(&compiled.image).unwrap();
+        let set = [Value::Bool(true)];
+        let context = [Attribute::new("port", Value::Set(&set))];
+        let decision = image.decide(&Request {
+            principal: Entity::new("Workload", WEB, &[]),
+            action: "connect",
+            resource: Entity::new("Service", "db", &[]),
+            context: Context::new(&context),
+        });
+        (decision.outcome(), decision.errors())
+    };
+    assert_eq!(ask("context.port == context.port"), (Outcome::Permitted, 0));
+    assert_eq!(ask("context.port != context.port"), (Outcome::NoPermit, 0));
+    assert_eq!(ask("context.port == 1"), (Outcome::NoPermit, 0));
+    assert_eq!(ask("context.port < 1"), (Outcome::NoPermit, 1));
 }

@@ -1,8 +1,11 @@
 //! Hostile images: whatever the bytes, a check refuses them or every decision by them ends within the proven cost; and
 //! nothing panics, not even a decision by bytes that no check saw.
+//!
+//! `TIDELOCK_HOSTILE_TIMES` is how many times as many cases are tried; given, the seed is another each time.
 #![cfg(feature = "alloc")]
 
 use std::cell::Cell;
+use std::hash::{BuildHasher, RandomState};
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -112,8 +115,10 @@ fn seeds() -> Vec<Vec<u8>> {
         wide(),
         Expr::attribute("flag"),
     ]);
+    let port_443 = Expr::attribute("port").equals(443);
     let entity = |kind, id| EntityRef::new(KINDS[kind], NAMES[id]);
     let rules = [
+        Rule::forbid("port").when(&port_443),
         Rule::permit("any"),
         Rule::permit("when").when(&condition),
         Rule::forbid("eq")
@@ -130,7 +135,7 @@ fn seeds() -> Vec<Vec<u8>> {
             .actions(&["listen", "connect"]),
         Rule::permit("is in")
             .principal(Scope::IsIn("Workload", entity(0, 3)))
-            .when(&condition),
+            .when(&port_443),
         Rule::forbid("resource")
             .resource(Scope::IsIn("Service", entity(1, 1)))
             .when(&condition),
@@ -317,21 +322,43 @@ fn hold(bytes: &[u8], asked: &[Asked]) -> bool {
     true
 }
 
-/// Writes the proven cost into an image that lacks nothing else.
-fn mend_cost(bytes: &mut [u8]) {
-    if let Err(ImageError::WrongCost { proven, .. }) = Image::check(bytes) {
-        let cost = u32::try_from(proven).unwrap_or(u32::MAX).to_le_bytes();
-        bytes[12..16].copy_from_slice(&cost);
+/// Where an image carries its cost, and where its sum.
+const COST: std::ops::Range<usize> = 12..16;
+const SUM: std::ops::Range<usize> = 16..20;
+
+/// Writes the proven cost and the sum into an image that lacks nothing else.
+fn mend(bytes: &mut [u8]) {
+    // The sum, so that the cost is proven; the cost; the sum of that.
+    for _ in 0..3 {
+        match Image::check(bytes) {
+            Err(ImageError::Damaged { sum, .. }) => {
+                bytes[SUM].copy_from_slice(&sum.to_le_bytes());
+            }
+            Err(ImageError::WrongCost { proven, .. }) => {
+                let cost = u32::try_from(proven).unwrap_or(u32::MAX).to_le_bytes();
+                bytes[COST].copy_from_slice(&cost);
+            }
+            _ => return,
+        }
     }
 }
 
 fn run<S: Strategy>(cases: u32, strategy: S, test: impl Fn(S::Value)) {
+    let times: Option<u32> = std::env::var("TIDELOCK_HOSTILE_TIMES")
+        .ok()
+        .and_then(|times| times.parse().ok());
     let config = Config {
-        cases,
+        cases: cases.saturating_mul(times.unwrap_or(1)),
         failure_persistence: None,
         ..Config::default()
     };
-    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, b"tidelock policy hostile image 01");
+    let mut seed = *b"tidelock policy hostile image 01";
+    if times.is_some() {
+        let random = RandomState::new().hash_one("seed");
+        println!("seed {random:#x}");
+        seed[..8].copy_from_slice(&random.to_le_bytes());
+    }
+    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &seed);
     let result = TestRunner::new_with_rng(config, rng).run(&strategy, |value| {
         test(value);
         Ok(())
@@ -348,7 +375,7 @@ fn changed_images_are_refused_or_decide_within_their_cost() {
     let strategy = (select(seeds), vec(change(), 0..4), vec(asked(), 4));
     run(6_000, strategy, |(mut bytes, changes, asked)| {
         changes.iter().for_each(|change| apply(&mut bytes, change));
-        mend_cost(&mut bytes);
+        mend(&mut bytes);
         let counter = if hold(&bytes, &asked) {
             &accepted
         } else {
@@ -381,19 +408,18 @@ fn random_sections_are_refused_or_decide_within_their_cost() {
                 .flat_map(|word| word.to_le_bytes())
                 .collect();
             let count = present().count();
-            let len = u32::try_from(16 + 8 * count + payload.len()).unwrap();
+            let len = u32::try_from(20 + 6 * count + payload.len()).unwrap();
             let mut bytes = Vec::from(*b"TLPI");
             bytes.extend(IMAGE_VERSION.to_le_bytes());
             bytes.extend(u16::try_from(count).unwrap().to_le_bytes());
             bytes.extend(len.to_le_bytes());
-            bytes.extend([0; 4]);
+            bytes.extend([0; 8]);
             for (tag, words) in present() {
                 bytes.extend(tag.to_le_bytes());
-                bytes.extend([0; 2]);
                 bytes.extend(u32::try_from(4 * words.len()).unwrap().to_le_bytes());
             }
             bytes.extend(payload);
-            mend_cost(&mut bytes);
+            mend(&mut bytes);
             hold(&bytes, &asked);
         },
     );
@@ -407,18 +433,44 @@ fn random_bytes_are_refused() {
 }
 
 #[test]
-fn every_truncation_and_every_flipped_bit_is_noticed_or_harmless() {
+fn every_truncation_and_every_flipped_bit_is_refused() {
+    for image in seeds() {
+        for len in 0..image.len() {
+            assert!(Image::check(&image[..len]).is_err(), "cut to {len}");
+        }
+        for bit in 0..image.len() * 8 {
+            let mut flipped = image.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            let refused = Image::check(&flipped).map(|image| image.cost());
+            let reason = refused.expect_err("a flipped bit");
+            // What is not the header's is told apart from nothing but by its sum.
+            if bit / 8 >= SUM.start + 4 && !is_about_sections(reason) {
+                assert!(matches!(reason, ImageError::Damaged { .. }), "{reason}");
+            }
+        }
+    }
+}
+
+fn is_about_sections(reason: ImageError) -> bool {
+    matches!(
+        reason,
+        ImageError::Section { .. }
+            | ImageError::SectionBytes { .. }
+            | ImageError::TrailingBytes { .. }
+    )
+}
+
+#[test]
+fn flipped_bits_that_the_sum_does_not_tell_are_refused_or_decide_within_their_cost() {
     let image = seeds().pop().unwrap();
     let mut runner = TestRunner::deterministic();
     let asked: Vec<_> = (0..3)
         .map(|_| asked().new_tree(&mut runner).unwrap().current())
         .collect();
-    for len in 0..image.len() {
-        assert!(Image::check(&image[..len]).is_err(), "cut to {len}");
-    }
     for bit in 0..image.len() * 8 {
         let mut flipped = image.clone();
         flipped[bit / 8] ^= 1 << (bit % 8);
+        mend(&mut flipped);
         hold(&flipped, &asked);
     }
 }
@@ -435,11 +487,22 @@ fn refusals_name_what_is_wrong() {
     };
     assert_eq!(
         Image::check(&[]).unwrap_err(),
-        ImageError::Truncated { len: 0, want: 16 }
+        ImageError::Truncated { len: 0, want: 20 }
     );
     assert_eq!(with(0, b'X'), ImageError::BadMagic);
     assert_eq!(with(4, 1), ImageError::Version { version: 1 });
-    assert!(matches!(with(16, 200), ImageError::Section { tag: 200 }));
+    assert!(matches!(with(20, 200), ImageError::Section { tag: 200 }));
+    let newer = IMAGE_VERSION + 1;
+    assert_eq!(
+        with(4, newer.to_le_bytes()[0]),
+        ImageError::Version { version: newer }
+    );
+    assert!(matches!(with(SUM.start, 0), ImageError::Damaged { carried, sum } if carried != sum));
+    let last = image.len() - 1;
+    assert!(matches!(
+        with(last, image[last] ^ 1),
+        ImageError::Damaged { .. }
+    ));
     let longer = [image.as_slice(), &[0]].concat();
     assert_eq!(
         Image::check(&longer).unwrap_err(),
@@ -455,7 +518,16 @@ fn refusals_name_what_is_wrong() {
         }
     );
     assert!(Image::check_within(&image, cost).is_ok());
-    assert!(matches!(with(12, 0), ImageError::WrongCost { .. }));
+    let mut cheap = image.clone();
+    cheap[COST].fill(0);
+    let Err(ImageError::Damaged { sum, .. }) = Image::check(&cheap) else {
+        panic!("another cost is another sum");
+    };
+    cheap[SUM].copy_from_slice(&sum.to_le_bytes());
+    assert!(matches!(
+        Image::check(&cheap),
+        Err(ImageError::WrongCost { carried: 0, .. })
+    ));
     let long = vec![0; MAX_IMAGE_BYTES + 1];
     assert_eq!(
         Image::check(&long).unwrap_err(),

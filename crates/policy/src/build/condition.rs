@@ -4,6 +4,7 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use crate::image::layout::PORT;
 use crate::value::Ip;
 
 /// A condition, or a part of one. It means what the like-named Cedar expression means, evaluation errors included.
@@ -155,6 +156,37 @@ impl Expr {
     #[must_use]
     pub fn one_of(self, numbers: &[i64]) -> Self {
         Self::OneOf(numbers.into(), Box::new(self))
+    }
+
+    /// The port that it wants before anything else: with another it is false, without one it cannot be evaluated.
+    pub(crate) fn first_port(&self) -> Option<u32> {
+        match self {
+            Self::All(terms) => terms.first()?.first_port(),
+            Self::Equal(a, b) => match (&**a, &**b) {
+                (Self::Attribute(name), Self::Long(port))
+                | (Self::Long(port), Self::Attribute(name))
+                    if name == PORT =>
+                {
+                    u32::try_from(*port).ok().filter(|port| *port < u32::MAX)
+                }
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// What it asks after the port that [`Self::first_port`] found; `None` is nothing.
+    pub(crate) fn after_port(&self) -> Option<Self> {
+        let Self::All(terms) = self else {
+            return None;
+        };
+        let (first, rest) = terms.split_first()?;
+        let rest: Vec<Self> = first
+            .after_port()
+            .into_iter()
+            .chain(rest.iter().cloned())
+            .collect();
+        (!rest.is_empty()).then_some(Self::All(rest))
     }
 
     /// Whether it has a truth value if it has any value.

@@ -10,13 +10,16 @@ use crate::eval::instruction::{Instruction, Op};
 use crate::image::constant::Constant;
 use crate::image::cost::{self, Operands};
 use crate::image::layout::{ENTRY_BYTES, HEADER_BYTES, MAGIC, VERSION};
-use crate::image::{Image, ImageError, check, read};
+use crate::image::nodes::Side;
+use crate::image::{Image, ImageError, check, read, sum};
 
 /// A rule with everything but its scopes resolved.
 #[derive(Debug)]
 pub(super) struct Filed {
     pub(super) principal: Option<Node>,
     pub(super) resource: Option<Node>,
+    /// The port that its condition wants plus one, or 0.
+    pub(super) port: u32,
     pub(super) name: u32,
     pub(super) program: u32,
     pub(super) actions: u16,
@@ -255,14 +258,16 @@ fn join(sections: &[Vec<u8>], cost: u32) -> Result<Vec<u8>, BuildError> {
     bytes.extend_from_slice(&u16::try_from(count).unwrap_or(u16::MAX).to_le_bytes());
     bytes.extend_from_slice(&narrow(len)?.to_le_bytes());
     bytes.extend_from_slice(&cost.to_le_bytes());
+    let mut after = Vec::with_capacity(len);
     for (tag, section) in present() {
-        bytes.extend_from_slice(&tag.to_le_bytes());
-        bytes.extend_from_slice(&[0; 2]);
-        bytes.extend_from_slice(&narrow(section.len())?.to_le_bytes());
+        after.extend_from_slice(&tag.to_le_bytes());
+        after.extend_from_slice(&narrow(section.len())?.to_le_bytes());
     }
     sections
         .iter()
-        .for_each(|section| bytes.extend_from_slice(section));
+        .for_each(|section| after.extend_from_slice(section));
+    bytes.extend_from_slice(&sum::sum(&bytes, &after).to_le_bytes());
+    bytes.append(&mut after);
     Ok(bytes)
 }
 
@@ -274,7 +279,9 @@ fn index(pool: &mut Pool, filed: Vec<Filed>) -> Result<(Vec<u8>, Vec<u8>), Build
         .filter_map(|node| node.clone().map(|node| (node, 0)))
         .collect();
     if places.is_empty() {
-        let policies = filed.iter().flat_map(|rule| record(rule, 0)).collect();
+        let mut sorted: Vec<&Filed> = filed.iter().collect();
+        sorted.sort_by_key(|rule| rule.port);
+        let policies = sorted.iter().flat_map(|rule| record(rule, 0)).collect();
         return Ok((Vec::new(), policies));
     }
     let scopes = places.clone();
@@ -294,7 +301,7 @@ fn index(pool: &mut Pool, filed: Vec<Filed>) -> Result<(Vec<u8>, Vec<u8>), Build
             )
         })
         .collect();
-    sorted.sort_by_key(|&(principal, resource, _)| (principal, resource));
+    sorted.sort_by_key(|&(principal, resource, rule)| (principal, resource, rule.port));
     let policies = sorted
         .iter()
         .flat_map(|&(_, resource, rule)| record(rule, resource))
@@ -304,22 +311,22 @@ fn index(pool: &mut Pool, filed: Vec<Filed>) -> Result<(Vec<u8>, Vec<u8>), Build
         let count = counts.entry(principal).or_default();
         *count = count.saturating_add(1);
     }
-    Ok((slots(pool, &table, &counts)?, policies))
+    let classes = filed.iter().fold(0, |classes, rule| {
+        let bit = |node: &Option<Node>, side| node.as_ref().map_or(0, |node| node.class.bit(side));
+        classes | bit(&rule.principal, Side::Principal) | bit(&rule.resource, Side::Resource)
+    });
+    Ok((slots(pool, &table, classes, &counts)?, policies))
 }
 
-/// The section NODES, given how many policies are filed under each principal scope.
+/// The section NODES, given the classes of scopes, and how many policies are filed under each principal scope.
 fn slots(
     pool: &mut Pool,
     table: &table::Table<'_>,
+    classes: u32,
     counts: &BTreeMap<u32, u32>,
 ) -> Result<Vec<u8>, BuildError> {
     let filed = |number: u32| counts.get(&number).copied().unwrap_or_default();
     let mut next = filed(0);
-    let classes = table
-        .slots
-        .iter()
-        .flatten()
-        .fold(0, |classes, (node, _)| classes | node.class.bit());
     let mut words = alloc::vec![table.seed, table.probes, next, classes];
     for (number, place) in (1u32..).zip(&table.slots) {
         let slot = match place {
@@ -344,7 +351,7 @@ fn slots(
 }
 
 fn record(rule: &Filed, resource: u32) -> impl Iterator<Item = u8> + use<> {
-    let words = [rule.name, resource, rule.program];
+    let words = [rule.name, resource, rule.port, rule.program];
     let halves = [rule.actions, rule.effect];
     words
         .into_iter()

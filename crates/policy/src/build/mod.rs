@@ -178,7 +178,17 @@ impl ImageBuilder {
                     _ => None,
                 },
             );
-        let program = lower::program(&mut self.pool, self.types.as_ref(), kinds, rule.condition)?;
+        // Where a kind is tested before, a request without a port might not get as far as the port.
+        let port = match kinds {
+            [None, None] => rule.condition.and_then(Expr::first_port),
+            _ => None,
+        };
+        let after_port = port.and_then(|_| rule.condition.and_then(Expr::after_port));
+        let condition = match port {
+            Some(_) => after_port.as_ref(),
+            None => rule.condition,
+        };
+        let program = lower::program(&mut self.pool, self.types.as_ref(), kinds, condition)?;
         let effect = match rule.effect {
             Effect::Permit => EFFECT_PERMIT,
             Effect::Forbid => EFFECT_FORBID,
@@ -187,6 +197,7 @@ impl ImageBuilder {
         self.filed.push(Filed {
             principal,
             resource,
+            port: port.map_or(0, |port| port.saturating_add(1)),
             name,
             program,
             actions,

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use super::{BuildError, Node};
 use crate::bounds::MAX_PROBES;
-use crate::image::nodes::{Hashed, Key};
+use crate::image::nodes::{self, Key};
 use crate::request::EntityRef;
 
 /// Where each scope lies.
@@ -59,10 +59,8 @@ fn place(scopes: &BTreeMap<Node, u32>, size: usize, seed: u32) -> Option<Table<'
     let mut keyed: Vec<_> = scopes
         .keys()
         .map(|node| {
-            let key = Key::new(
-                node.class,
-                Hashed::new(seed, EntityRef::new(&node.kind, &node.id)),
-            );
+            let name = EntityRef::new(&node.kind, &node.id);
+            let key = Key::new(node.class, nodes::hash(seed, &name));
             (key.home() & mask, key.tag(), node)
         })
         .collect();

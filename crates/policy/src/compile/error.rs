@@ -15,6 +15,8 @@ pub struct Place {
     pub line: u32,
     /// The column, from 1, in characters.
     pub column: u32,
+    /// How many characters from there on are meant, on that line; at least 1.
+    pub chars: u32,
     /// The policy's name: its annotation `@id`, or `policyN` by its place among all policies of the compilation.
     pub policy: String,
 }
@@ -43,6 +45,7 @@ impl fmt::Display for CompileError {
             line,
             column,
             policy,
+            ..
         }) = &self.place
         {
             write!(f, "{file}:{line}:{column}: policy `{policy}`: ")?;

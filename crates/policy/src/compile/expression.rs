@@ -132,7 +132,7 @@ impl<'c, 's> Lowering<'c, 's> {
             return value.unwrap_or_else(|| self.refuse(Unsupported::Literal(name), name));
         }
         match (op, operand) {
-            (UnaryOp::Not, _) => Expr::Not(self.boxed(operand)),
+            (UnaryOp::Not, _) => negated(self.expr(operand)),
             (UnaryOp::Neg, pst::Expr::Literal(Literal::Long(value))) if *value != i64::MIN => {
                 Expr::Long(value.saturating_neg())
             }
@@ -237,28 +237,20 @@ impl<'c, 's> Lowering<'c, 's> {
         }
     }
 
-    /// `a && b && c` is a tree that leans left as far as it is long: it is walked in a loop.
+    /// `a && b && c` is a tree as deep as it is long: it is walked in a loop.
     fn chain(&mut self, op: BinaryOp, left: &pst::Expr, right: &pst::Expr) -> Expr {
-        let mut terms = Vec::from([right]);
-        let mut rest = left;
-        while let pst::Expr::BinaryOp {
-            op: inner,
-            left,
-            right,
-        } = rest
-        {
-            if *inner != op {
-                break;
+        let mut rest = Vec::from([right, left]);
+        let mut terms = Vec::new();
+        while let Some(term) = rest.pop() {
+            match term {
+                pst::Expr::BinaryOp {
+                    op: inner,
+                    left,
+                    right,
+                } if *inner == op => rest.extend([&**right, &**left]),
+                other => terms.push(self.expr(other)),
             }
-            terms.push(right);
-            rest = left;
         }
-        terms.push(rest);
-        let terms = terms
-            .into_iter()
-            .rev()
-            .map(|term| self.expr(term))
-            .collect();
         if op == BinaryOp::And {
             Expr::All(terms)
         } else {
@@ -269,6 +261,16 @@ impl<'c, 's> Lowering<'c, 's> {
     fn contains(&mut self, set: &pst::Expr, member: &pst::Expr) -> Expr {
         let (set, member) = (self.boxed(set), self.boxed(member));
         Expr::Binary(Binary::Contains, set, member)
+    }
+}
+
+/// `!a`. Cedar has `a != b` as `!(a == b)`, `a > b` as `!(a <= b)` and `a >= b` as `!(a < b)`.
+fn negated(expr: Expr) -> Expr {
+    match expr {
+        Expr::Equal(a, b) => Expr::NotEqual(a, b),
+        Expr::Less(a, b) => Expr::LessOrEqual(b, a),
+        Expr::LessOrEqual(a, b) => Expr::Less(b, a),
+        other => Expr::Not(Box::new(other)),
     }
 }
 

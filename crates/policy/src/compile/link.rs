@@ -1,5 +1,6 @@
 //! Templates and what is linked of them.
 
+use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::rc::Rc;
 use alloc::string::String;
@@ -8,7 +9,8 @@ use core::str::FromStr;
 use cedar_policy::{EntityId, EntityTypeName, EntityUid, PolicyId, PolicySet, SlotId, Template};
 
 use super::lower::Slots;
-use super::{Body, Compilation, CompileError, Parsed, Reason, with_help};
+use super::words::with_help;
+use super::{Body, Compilation, CompileError, Parsed, Reason};
 use crate::request::EntityRef;
 
 /// A policy made of a template by filling its slots.
@@ -63,13 +65,17 @@ impl<'s> Link<'s> {
 impl<'s> Compilation<'s> {
     /// Adds links after all policies.
     pub(super) fn link(&mut self, links: &[Link<'s>]) {
+        let mut templates = BTreeMap::new();
+        for (at, parsed) in self.parsed.iter().enumerate() {
+            if matches!(parsed.body, Body::Template(_)) {
+                templates
+                    .entry(String::from(self.name(parsed)))
+                    .or_insert(at);
+            }
+        }
         for link in links {
-            let named = |parsed: &&Parsed<'_>| {
-                let name = self.places.get(parsed.number).map(|place| &place.policy);
-                matches!(parsed.body, Body::Template(_))
-                    && name.is_some_and(|name| name == link.template)
-            };
-            let Some(template) = self.parsed.iter().find(named) else {
+            let template = templates.get(link.template);
+            let Some(template) = template.and_then(|at| self.parsed.get(*at)) else {
                 let text = format!(
                     "there is no template `{}` for `{}`",
                     link.template, link.name
@@ -84,6 +90,7 @@ impl<'s> Compilation<'s> {
                 number: self.places.len(),
                 lines: template.lines,
                 chunk: Rc::clone(&template.chunk),
+                lies: template.lies,
                 body: Body::Link(template.number, *link),
             };
             let place = parsed.lines.place(parsed.chunk.at, link.name);

@@ -9,7 +9,7 @@ use crate::eval::time::DAY_MILLIS;
 use crate::value::Ip;
 
 /// The value that a constructor makes of a string; `None` if it makes none, or is no constructor.
-pub(super) fn extension(constructor: UnaryOp, text: &str) -> Option<Expr> {
+pub(crate) fn extension(constructor: UnaryOp, text: &str) -> Option<Expr> {
     match constructor {
         UnaryOp::Ip => ip(text).map(Expr::Ip),
         UnaryOp::Decimal => decimal(text).map(Expr::Decimal),

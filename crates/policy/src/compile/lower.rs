@@ -61,6 +61,11 @@ impl OwnedScope {
 }
 
 impl Lowered {
+    /// What it says.
+    pub(super) fn effect(&self) -> Effect {
+        self.effect
+    }
+
     /// Lends the rule, under a name.
     pub(super) fn with_rule<R>(&self, name: &str, then: impl FnOnce(&Rule<'_>) -> R) -> R {
         let actions: Option<Vec<&str>> = self

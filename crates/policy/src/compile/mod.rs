@@ -2,28 +2,32 @@
 
 mod actions;
 pub mod bounds;
+mod ends;
 mod error;
 mod expression;
 mod link;
-mod literal;
+pub(crate) mod literal;
 mod lower;
 mod operation;
+mod parse;
+mod parts;
 mod source;
+mod tree;
 mod types;
+mod validate;
+mod words;
 
 pub use error::{CompileError, Place, Reason, Unsupported};
 pub use link::Link;
+pub(crate) use parts::{ConditionKind, Part, parts};
 
+use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::rc::Rc;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
-use core::fmt::Display;
 
-use cedar_policy::{
-    Policy, PolicyId, PolicySet, PolicySetError, Schema, Template, ValidationMode, Validator,
-};
-use miette::Diagnostic;
+use cedar_policy::{Policy, Schema, Template};
 
 use crate::build::{BuildError, ImageBuilder, Types};
 use crate::image::Image;
@@ -31,6 +35,7 @@ use actions::ActionNames;
 use bounds::{MAX_POLICIES, MAX_SOURCE_BYTES};
 use lower::Slots;
 use source::{Chunk, Lines};
+use words::with_help;
 
 /// The schema that [`compile`] validates against, in Cedar's schema syntax.
 pub const SCHEMA: &str = include_str!("../../schema/tidelock.cedarschema");
@@ -49,7 +54,9 @@ pub struct Source<'s> {
 pub struct Compiled {
     /// The image, which [`Image::check`] accepts.
     pub image: Vec<u8>,
-    /// The proven cost of the dearest decision, in steps: [`Image::cost`].
+    /// The image of the policies that are only observed ([`compile_observing`]); empty if there are none.
+    pub observed: Vec<u8>,
+    /// The proven cost of the dearest decision by [`Self::image`], in steps: [`Image::cost`].
     pub cost: u32,
     /// Where each policy stands, in the order of the sources. Decisions name policies by [`Place::policy`].
     pub policies: Vec<Place>,
@@ -63,6 +70,23 @@ pub struct Compiled {
 /// All that is wrong with any policy, in the order of the sources.
 pub fn compile(sources: &[Source<'_>]) -> Result<Compiled, Vec<CompileError>> {
     compile_with_schema(SCHEMA, sources)
+}
+
+/// Compiles policies, valid by the schema [`SCHEMA`], to two images: those of the sources that `observed` names to
+/// [`Compiled::observed`], all others to [`Compiled::image`]. Policies are numbered as if there was one
+/// image. Who decides asks the second image only what it would have said:
+///
+/// - where the first permits and the second forbids, an observed `forbid` would have denied;
+/// - where the first has no permit that matches and the second permits, an observed `permit` would have allowed;
+/// - in every other case the observed policies would have changed nothing.
+///
+/// # Errors
+/// All that is wrong with any policy, in the order of the sources.
+pub fn compile_observing(
+    sources: &[Source<'_>],
+    observed: &dyn Fn(&str) -> bool,
+) -> Result<Compiled, Vec<CompileError>> {
+    compile_and(SCHEMA, sources, &[], observed, |_, _, _| ()).map(|(compiled, ())| compiled)
 }
 
 /// All that is wrong with policies, valid by the schema [`SCHEMA`] or not, and after that all that is odd about them.
@@ -97,6 +121,17 @@ pub fn compile_linked(
     sources: &[Source<'_>],
     links: &[Link<'_>],
 ) -> Result<Compiled, Vec<CompileError>> {
+    compile_and(schema, sources, links, &|_| false, |_, _, _| ()).map(|(compiled, ())| compiled)
+}
+
+/// Compiles, and looks at the policies before they are forgotten.
+fn compile_and<R>(
+    schema: &str,
+    sources: &[Source<'_>],
+    links: &[Link<'_>],
+    observed: &dyn Fn(&str) -> bool,
+    look: impl FnOnce(&Compilation<'_>, &ActionNames, &Types) -> R,
+) -> Result<(Compiled, R), Vec<CompileError>> {
     let everywhere = |reason| {
         Vec::from([CompileError {
             place: None,
@@ -109,6 +144,7 @@ pub fn compile_linked(
     if len > MAX_SOURCE_BYTES {
         return Err(everywhere(Reason::SourceTooLong { len }));
     }
+    let published = schema == SCHEMA;
     let types = types::types(schema).map_err(|error| everywhere(Reason::Schema(error)))?;
     let (schema, _) = Schema::from_cedarschema_str(schema)
         .map_err(|error| everywhere(Reason::Schema(with_help(&error))))?;
@@ -128,12 +164,13 @@ pub fn compile_linked(
         return Err(everywhere(Reason::TooManyPolicies { count }));
     }
     let mut compilation = Compilation::default();
-    for (number, (lines, chunk)) in chunks.into_iter().enumerate() {
-        compilation.parse(number, lines, chunk);
-    }
+    compilation.parse(chunks);
     compilation.link(links);
     compilation.validate(schema);
-    compilation.build(&names, types)
+    let seen = look(&compilation, &names, &types);
+    compilation
+        .build(&names, types, observed, published)
+        .map(|compiled| (compiled, seen))
 }
 
 /// A policy that Cedar could parse.
@@ -142,6 +179,8 @@ struct Parsed<'s> {
     number: usize,
     lines: &'s Lines<'s>,
     chunk: Rc<Chunk<'s>>,
+    /// Where the chunk began in what Cedar was given.
+    lies: usize,
     body: Body<'s>,
 }
 
@@ -154,6 +193,15 @@ enum Body<'s> {
 }
 
 impl Body<'_> {
+    /// What its slots stand for; `None` for a template, which is nothing by itself.
+    fn slots(&self) -> Option<Slots<'_>> {
+        match self {
+            Self::Policy(_) => Some(Slots::default()),
+            Self::Template(_) => None,
+            Self::Link(_, link) => Some(link.slots()),
+        }
+    }
+
     fn id_annotation(&self) -> Option<&str> {
         match self {
             Self::Policy(policy) => policy.annotation("id"),
@@ -172,123 +220,38 @@ struct Compilation<'s> {
     warnings: Vec<CompileError>,
 }
 
-impl Reason {
-    /// What Cedar takes into no set of policies.
-    fn refused(error: PolicySetError) -> Self {
-        Self::Invalid(with_help(&error))
-    }
-}
-
 impl<'s> Compilation<'s> {
-    fn parse(&mut self, number: usize, lines: &'s Lines<'s>, chunk: Chunk<'s>) {
-        let unparsed = chunk
-            .written_id()
-            .map_or_else(|| default_name(number), String::from);
-        if let Err((at, reason)) = chunk.bounded() {
-            self.places.push(lines.place(chunk.at, &unparsed));
-            self.errors
-                .push((number, error(lines.place(at, &unparsed), reason)));
-            return;
-        }
-        let id = Some(PolicyId::new(default_name(number)));
-        let body = if chunk.has_slot() {
-            Template::parse(id, chunk.text).map(Body::Template)
-        } else {
-            Policy::parse(id, chunk.text).map(Body::Policy)
-        };
-        match body {
-            Ok(body) => {
-                let name = body
-                    .id_annotation()
-                    .map_or_else(|| default_name(number), String::from);
-                self.places.push(lines.place(chunk.at, &name));
-                self.parsed.push(Parsed {
-                    number,
-                    lines,
-                    chunk: Rc::new(chunk),
-                    body,
-                });
-            }
-            Err(errors) => {
-                self.places.push(lines.place(chunk.at, &unparsed));
-                let errors = errors.iter().map(|parse| {
-                    let at = chunk.at.saturating_add(offset(parse).unwrap_or(0));
-                    (
-                        number,
-                        error(lines.place(at, &unparsed), Reason::Syntax(with_help(parse))),
-                    )
-                });
-                self.errors.extend(errors);
-            }
-        }
-    }
-
     fn place(&self, parsed: &Parsed<'_>, at: usize) -> Place {
-        let name = self
-            .places
-            .get(parsed.number)
-            .map_or("", |place| place.policy.as_str());
-        parsed.lines.place(at, name)
+        parsed.lines.place(at, self.name(parsed))
     }
 
-    fn validate(&mut self, schema: Schema) {
-        let mut set = PolicySet::new();
+    /// The name that decisions give.
+    fn name(&self, parsed: &Parsed<'_>) -> &str {
+        let place = self.places.get(parsed.number);
+        place.map_or("", |place| place.policy.as_str())
+    }
+
+    fn build(
+        mut self,
+        names: &ActionNames,
+        types: Types,
+        observed: &dyn Fn(&str) -> bool,
+        published: bool,
+    ) -> Result<Compiled, Vec<CompileError>> {
+        let mut second = None;
+        let mut builder = ImageBuilder::of(types.clone());
+        let wrong: BTreeSet<usize> = self.errors.iter().map(|(number, _)| *number).collect();
         for parsed in &self.parsed {
-            let added = match &parsed.body {
-                Body::Policy(policy) => set.add(policy.clone()).map_err(Reason::refused),
-                Body::Template(template) => {
-                    set.add_template(template.clone()).map_err(Reason::refused)
-                }
-                Body::Link(template, link) => link
-                    .add(
-                        &mut set,
-                        default_name(*template),
-                        default_name(parsed.number),
-                    )
-                    .map_err(Reason::Link),
+            if matches!(parsed.body, Body::Link(..)) && wrong.contains(&parsed.number) {
+                continue;
+            }
+            let place = self.places.get(parsed.number);
+            let into = if place.is_some_and(|place| observed(&place.file)) {
+                second.get_or_insert_with(|| ImageBuilder::of(types.clone()))
+            } else {
+                &mut builder
             };
-            if let Err(reason) = added {
-                let place = self.place(parsed, parsed.chunk.at);
-                self.errors.push((parsed.number, error(place, reason)));
-            }
-        }
-        let result = Validator::new(schema).validate(&set, ValidationMode::Strict);
-        let by_id: alloc::collections::BTreeMap<String, &Parsed<'_>> = self
-            .parsed
-            .iter()
-            .map(|parsed| (default_name(parsed.number), parsed))
-            .collect();
-        let place = |id: &PolicyId, at: Option<usize>| {
-            let parsed = by_id.get(AsRef::<str>::as_ref(id))?;
-            let at = parsed.chunk.at.saturating_add(at.unwrap_or(0));
-            Some((parsed.number, self.place(parsed, at)))
-        };
-        let errors = result.validation_errors().map(|invalid| {
-            let reason = Reason::Invalid(validation_text(invalid, invalid.policy_id()));
-            match place(invalid.policy_id(), offset(invalid)) {
-                Some((number, place)) => (number, error(place, reason)),
-                None => (
-                    usize::MAX,
-                    CompileError {
-                        place: None,
-                        reason,
-                    },
-                ),
-            }
-        });
-        let warnings = result.validation_warnings().map(|odd| CompileError {
-            place: place(odd.policy_id(), offset(odd)).map(|(_, place)| place),
-            reason: Reason::Warning(validation_text(odd, odd.policy_id())),
-        });
-        let (errors, warnings): (Vec<_>, Vec<_>) = (errors.collect(), warnings.collect());
-        self.errors.extend(errors);
-        self.warnings.extend(warnings);
-    }
-
-    fn build(mut self, names: &ActionNames, types: Types) -> Result<Compiled, Vec<CompileError>> {
-        let mut builder = ImageBuilder::of(types);
-        for parsed in &self.parsed {
-            let found = self.lower(parsed, names, &mut builder);
+            let found = self.lower(parsed, names, into);
             self.errors
                 .extend(found.into_iter().map(|error| (parsed.number, error)));
         }
@@ -307,11 +270,17 @@ impl<'s> Compilation<'s> {
             }])
         };
         let image = builder.build().map_err(whole)?;
+        let observed = second.map_or(Ok(Vec::new()), |second| second.build().map_err(whole))?;
         let cost = Image::reopen(&image)
             .map_err(|error| whole(BuildError::Refused(error)))?
             .cost();
+        if published {
+            let idle = self.idle_at_ends(names, &types, [&image, &observed]);
+            self.warnings.extend(idle);
+        }
         Ok(Compiled {
             image,
+            observed,
             cost,
             policies: self.places,
             warnings: self.warnings,
@@ -325,33 +294,24 @@ impl<'s> Compilation<'s> {
         builder: &mut ImageBuilder,
     ) -> Vec<CompileError> {
         let here = || self.place(parsed, parsed.chunk.at);
-        let wrong_link = matches!(parsed.body, Body::Link(..))
-            && self
-                .errors
-                .iter()
-                .any(|(number, _)| *number == parsed.number);
-        if wrong_link {
+        let Some(slots) = parsed.body.slots() else {
             return Vec::new();
-        }
-        let body = match &parsed.body {
-            Body::Policy(policy) => policy.to_pst().map(|policy| policy.body().clone()),
-            Body::Template(_) => return Vec::new(),
-            Body::Link(template, _) => match self.template(*template) {
-                Some(template) => template.to_pst(),
+        };
+        let lower = |body| lower::lower(&body, slots, names, &parsed.chunk);
+        // Only what is refused is asked for as it was written, for the sake of the places.
+        let lowered = match self.evaluated(parsed).map(lower) {
+            Some(Ok(lowered)) => Ok(lowered),
+            _ => match self.written(parsed) {
                 None => return Vec::new(),
+                Some(Ok(body)) => lower(body),
+                Some(Err(wrong)) => {
+                    return Vec::from([error(here(), Reason::Invalid(wrong.to_string()))]);
+                }
             },
         };
-        let body = match body {
-            Ok(body) => body,
-            Err(wrong) => return Vec::from([error(here(), Reason::Invalid(wrong.to_string()))]),
-        };
-        let slots = match &parsed.body {
-            Body::Link(_, link) => link.slots(),
-            _ => Slots::default(),
-        };
-        match lower::lower(&body, slots, names, &parsed.chunk) {
+        match lowered {
             Ok(lowered) => lowered
-                .with_rule(&here().policy, |rule| builder.push(rule))
+                .with_rule(self.name(parsed), |rule| builder.push(rule))
                 .err()
                 .map(|bound| error(here(), Reason::Image(bound)))
                 .into_iter()
@@ -374,22 +334,4 @@ fn error(place: Place, reason: Reason) -> CompileError {
 /// The name of a policy without `@id`.
 fn default_name(number: usize) -> String {
     format!("policy{number}")
-}
-
-/// Where a diagnostic points, from the start of the text that Cedar was given.
-fn offset(diagnostic: &impl Diagnostic) -> Option<usize> {
-    diagnostic.labels()?.map(|label| label.offset()).next()
-}
-
-/// What a diagnostic says, with its help.
-fn with_help<D: Diagnostic + Display>(diagnostic: &D) -> String {
-    match diagnostic.help() {
-        Some(help) => format!("{diagnostic}; {help}"),
-        None => diagnostic.to_string(),
-    }
-}
-
-/// The same without the words by which Cedar names the policy: the place names it.
-fn validation_text<D: Diagnostic + Display>(diagnostic: &D, policy: &PolicyId) -> String {
-    with_help(diagnostic).replace(&format!("for policy `{policy}`, "), "")
 }

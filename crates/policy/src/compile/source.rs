@@ -28,8 +28,7 @@ pub(super) struct Chunk<'s> {
 pub(super) fn chunks(source: &str) -> Vec<Chunk<'_>> {
     let mut chunks = Vec::new();
     let mut tokens = Vec::new();
-    let lexer = Lexer { source, at: 0 };
-    for token in lexer {
+    for token in self::tokens(source) {
         tokens.push(token);
         if token.text == ";" {
             chunks.extend(chunk(source, core::mem::take(&mut tokens)));
@@ -37,6 +36,11 @@ pub(super) fn chunks(source: &str) -> Vec<Chunk<'_>> {
     }
     chunks.extend(chunk(source, tokens));
     chunks
+}
+
+/// The tokens of a text.
+pub(super) fn tokens(source: &str) -> impl Iterator<Item = Token<'_>> {
+    Lexer { source, at: 0 }
 }
 
 fn chunk<'s>(source: &'s str, tokens: Vec<Token<'s>>) -> Option<Chunk<'s>> {
@@ -177,35 +181,70 @@ fn string_len(rest: &str) -> usize {
 pub(super) struct Lines<'s> {
     file: &'s str,
     source: &'s str,
-    /// The first byte of each line.
-    starts: Vec<usize>,
+    /// Where lines begin, and places within long ones, so that no column is counted from far away.
+    marks: Vec<Mark>,
 }
+
+/// A byte of which line and column are known.
+#[derive(Clone, Copy)]
+struct Mark {
+    at: usize,
+    line: u32,
+    column: u32,
+}
+
+/// Characters from one mark to the next in a long line.
+const MARKED_CHARS: u32 = 256;
 
 impl<'s> Lines<'s> {
     pub(super) fn new(file: &'s str, source: &'s str) -> Self {
-        let after = source
-            .match_indices('\n')
-            .map(|(at, _)| at.saturating_add(1));
+        let mut last = Mark {
+            at: 0,
+            line: 1,
+            column: 1,
+        };
+        let mut marks = Vec::from([last]);
+        let (mut line, mut column) = (1u32, 1u32);
+        for (at, c) in source.char_indices() {
+            if c == '\n' {
+                (line, column) = (line.saturating_add(1), 1);
+            } else {
+                column = column.saturating_add(1);
+            }
+            if line != last.line || column.saturating_sub(last.column) >= MARKED_CHARS {
+                let at = at.saturating_add(c.len_utf8());
+                last = Mark { at, line, column };
+                marks.push(last);
+            }
+        }
         Self {
             file,
             source,
-            starts: core::iter::once(0).chain(after).collect(),
+            marks,
         }
     }
 
-    /// The place of a byte.
+    /// The place of the token that begins at a byte.
     pub(super) fn place(&self, at: usize, policy: &str) -> Place {
-        let line = self.starts.partition_point(|&start| start <= at);
-        let start = line
-            .checked_sub(1)
-            .and_then(|line| self.starts.get(line))
-            .copied();
-        let before = self.source.get(start.unwrap_or(0)..at).unwrap_or_default();
+        let source = self.source;
+        let token = Lexer { source, at }.next().filter(|token| token.at == at);
+        self.span(at, token.map_or(1, |token| token.text.len()), policy)
+    }
+
+    /// The place of so many bytes from one on, up to the end of its line.
+    pub(super) fn span(&self, at: usize, len: usize, policy: &str) -> Place {
+        let after = self.marks.partition_point(|mark| mark.at <= at);
+        let mark = after.checked_sub(1).and_then(|mark| self.marks.get(mark));
+        let (from, line, first) = mark.map_or((0, 1, 1), |mark| (mark.at, mark.line, mark.column));
+        let before = self.source.get(from..at).unwrap_or_default();
+        let meant = self.source.get(at..at.saturating_add(len));
+        let meant = meant.and_then(|meant| meant.lines().next());
         let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
         Place {
             file: String::from(self.file),
-            line: number(line),
-            column: number(before.chars().count().saturating_add(1)),
+            line,
+            column: first.saturating_add(number(before.chars().count())),
+            chars: number(meant.map_or(1, |meant| meant.chars().count().max(1))),
             policy: String::from(policy),
         }
     }

@@ -1,12 +1,14 @@
 //! What a schema says of the types of attributes.
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use cedar_policy::SchemaFragment;
 use serde_json::{Map, Value};
 
+use super::source;
 use crate::build::Types;
 
 /// Types of Cedar that are neither sets nor records nor entities.
@@ -45,10 +47,13 @@ struct Names<'j> {
     entities: Vec<&'j str>,
 }
 
-/// The types of a schema's attributes; the error is in Cedar's words.
+/// The types of a schema's attributes; the error is in Cedar's words, but for what Cedar does not say.
 pub(super) fn types(schema: &str) -> Result<Types, String> {
     let (fragment, _) =
         SchemaFragment::from_cedarschema_str(schema).map_err(|error| error.to_string())?;
+    if let Some(name) = twice(schema) {
+        return Err(format!("`{name}` is declared twice"));
+    }
     let json = fragment
         .to_json_value()
         .map_err(|error| error.to_string())?;
@@ -82,6 +87,28 @@ pub(super) fn types(schema: &str) -> Result<Types, String> {
         }
     }
     Ok(types)
+}
+
+/// The first name that is given a type twice in one record: Cedar takes the last and does not say so.
+fn twice(schema: &str) -> Option<&str> {
+    let mut open: Vec<BTreeSet<&str>> = Vec::new();
+    let mut before = ["", ""];
+    for token in source::tokens(schema) {
+        match (token.text, before) {
+            ("{", _) => open.push(BTreeSet::new()),
+            ("}", _) => drop(open.pop()),
+            (":", [name, "?"] | [_, name]) => {
+                let name = name.trim_matches('"');
+                if open.last_mut().is_some_and(|names| !names.insert(name)) {
+                    return Some(name);
+                }
+            }
+            _ => {}
+        }
+        let [_, last] = before;
+        before = [last, token.text];
+    }
+    None
 }
 
 /// The members of an object within an object; none if there is no such.

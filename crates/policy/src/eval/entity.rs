@@ -4,7 +4,7 @@ use super::Fault;
 use super::meter::{Fuel, Meter};
 use super::value::{Val, World, same};
 use crate::bounds::MAX_ATTRIBUTES;
-use crate::request::Entity;
+use crate::request::{Entity, EntityRef};
 use crate::value::Attribute;
 
 /// What the request tells of an entity, if anything.
@@ -23,7 +23,7 @@ fn told<'x, M: Meter>(
     let known = [&request.principal, &request.resource];
     for entity in known.into_iter().chain(request.context.entities()) {
         fuel.go_on()?;
-        if same(entity.id.as_bytes(), id, fuel) && same(entity.kind.as_bytes(), kind, fuel) {
+        if is(entity.name(), (kind, id), fuel) {
             return Ok(Some(entity));
         }
     }
@@ -64,27 +64,27 @@ fn below<M: Meter>(
     above: Name<'_>,
     fuel: &mut Fuel<'_, M>,
 ) -> Result<bool, Fault> {
-    fuel.go_on()?;
-    if same(own.1, above.1, fuel) && same(own.0, above.0, fuel) {
-        return Ok(true);
-    }
-    for ancestor in told.into_iter().flat_map(|entity| entity.ancestors) {
+    let ancestors = told.into_iter().flat_map(|entity| entity.ancestors);
+    let ancestors = ancestors.map(|name| (name.kind.as_bytes(), name.id.as_bytes()));
+    for (kind, id) in core::iter::once(own).chain(ancestors) {
         fuel.go_on()?;
-        if same(ancestor.id.as_bytes(), above.1, fuel)
-            && same(ancestor.kind.as_bytes(), above.0, fuel)
-        {
+        if same(id, above.1, fuel) && same(kind, above.0, fuel) {
             return Ok(true);
         }
     }
     Ok(false)
 }
 
+fn is<M: Meter>(name: EntityRef<'_>, (kind, id): Name<'_>, meter: &mut M) -> bool {
+    same(name.id.as_bytes(), id, meter) && same(name.kind.as_bytes(), kind, meter)
+}
+
 /// Whether one of the request's own entities is in an entity of the image.
-pub(super) fn own_in<M: Meter>(entity: &Entity<'_>, (kind, id): Name<'_>, meter: &mut M) -> bool {
+pub(super) fn own_in<M: Meter>(entity: &Entity<'_>, above: Name<'_>, meter: &mut M) -> bool {
     let own = entity.name();
     core::iter::once(&own)
         .chain(entity.ancestors)
-        .any(|name| same(name.id.as_bytes(), id, meter) && same(name.kind.as_bytes(), kind, meter))
+        .any(|name| is(*name, above, meter))
 }
 
 /// The value under that name, if it is there; at most [`MAX_ATTRIBUTES`] are looked at.

@@ -3,7 +3,7 @@
 use core::marker::PhantomData;
 
 use super::Fault;
-use super::meter::{Fuel, Meter};
+use super::meter::{Fuel, ITEM_STEPS, Meter};
 use super::value::{Val, World, same};
 use crate::bounds::MAX_VALUE_DEPTH;
 
@@ -50,6 +50,7 @@ impl<D: Depth> Depth for Above<D> {
     ) -> Result<bool, Fault> {
         fuel.go_on()?;
         match (form(a), form(b)) {
+            _ if itself(a, b) => Ok(true),
             (Form::Set, Form::Set) => {
                 Ok(includes::<D, M>(world, a, b, fuel)? && includes::<D, M>(world, b, a, fuel)?)
             }
@@ -74,6 +75,15 @@ fn form(value: Val<'_>) -> Form {
         Val::Set(_) | Val::SetAt(..) | Val::SetOf(..) => Form::Set,
         Val::Record(_) | Val::RecordAt(..) | Val::RecordOf(..) => Form::Record,
         _ => Form::Flat,
+    }
+}
+
+/// Whether both are the same set or record of the request, which is equal to itself however large it is.
+fn itself(a: Val<'_>, b: Val<'_>) -> bool {
+    match (a, b) {
+        (Val::Set(a), Val::Set(b)) => core::ptr::eq(a, b),
+        (Val::Record(a), Val::Record(b)) => core::ptr::eq(a, b),
+        _ => false,
     }
 }
 
@@ -102,7 +112,11 @@ pub(super) fn flat<'x, M: Meter>(
             let (a, b) = (world.name(a)?, world.name(b)?);
             same(a.0, b.0, meter) && same(a.1, b.1, meter)
         }
-        (a, b) if form(a) != Form::Flat && form(a) == form(b) => return Err(Fault::Malformed),
+        // Where the schema has neither sets nor records there may be one all the same, as long as it is only itself.
+        (a, b) if form(a) != Form::Flat && form(a) == form(b) => match itself(a, b) {
+            true => true,
+            false => return Err(Fault::Malformed),
+        },
         _ => false,
     })
 }
@@ -145,15 +159,8 @@ pub(super) fn contains_any<'x, M: Meter>(
     members: Val<'x>,
     meter: &mut M,
 ) -> Result<bool, Fault> {
-    let fuel = &mut Fuel::new(meter);
     world.count(set)?;
-    for at in 0..world.count(members)? {
-        fuel.go_on()?;
-        if find::<Deepest, M>(world, set, world.member(members, at)?, fuel)? {
-            return Ok(true);
-        }
-    }
-    Ok(false)
+    some::<Deepest, M>(world, set, members, true, &mut Fuel::new(meter))
 }
 
 /// Whether a set of listed constants, none of them a set or record, contains a value.
@@ -164,7 +171,7 @@ pub(super) fn listed<'x, M: Meter>(
     meter: &mut M,
 ) -> Result<bool, Fault> {
     for at in 0..world.count(set)? {
-        meter.step();
+        meter.steps(ITEM_STEPS);
         if flat(world, world.member(set, at)?, member, meter)? {
             return Ok(true);
         }
@@ -187,6 +194,23 @@ fn find<'x, D: Depth, M: Meter>(
     Ok(false)
 }
 
+/// Whether one of `members` is in `set`, or not in it, as is asked.
+fn some<'x, D: Depth, M: Meter>(
+    world: &World<'x>,
+    set: Val<'x>,
+    members: Val<'x>,
+    inside: bool,
+    fuel: &mut Fuel<'_, M>,
+) -> Result<bool, Fault> {
+    for at in 0..world.count(members)? {
+        fuel.go_on()?;
+        if find::<D, M>(world, set, world.member(members, at)?, fuel)? == inside {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// Whether every one of `members` is in `set`.
 fn includes<'x, D: Depth, M: Meter>(
     world: &World<'x>,
@@ -194,13 +218,7 @@ fn includes<'x, D: Depth, M: Meter>(
     members: Val<'x>,
     fuel: &mut Fuel<'_, M>,
 ) -> Result<bool, Fault> {
-    for at in 0..world.count(members)? {
-        fuel.go_on()?;
-        if !find::<D, M>(world, set, world.member(members, at)?, fuel)? {
-            return Ok(false);
-        }
-    }
-    Ok(true)
+    some::<D, M>(world, set, members, false, fuel).map(|missing| !missing)
 }
 
 /// Whether `record` has every field of `fields`, of the same value.

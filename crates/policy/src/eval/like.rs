@@ -1,15 +1,15 @@
 //! Patterns.
 
 use super::Fault;
-use super::meter::{Fuel, Meter, byte_steps};
+use super::meter::{Fuel, ITEM_STEPS, Meter, byte_steps};
 use crate::bounds::{MAX_INSTRUCTION_STEPS, MAX_STRING_BYTES};
 
 /// What stands for any text.
 pub(crate) const ANY: u8 = b'*';
 /// What makes a literal of the next byte.
 pub(crate) const ESCAPE: u8 = b'\\';
-/// Rounds of matching that count for one step.
-const ROUNDS_PER_STEP: usize = 8;
+/// Rounds of matching that count for one item.
+const ROUNDS_PER_ITEM: usize = 4;
 
 enum Part {
     Any { next: usize },
@@ -41,7 +41,7 @@ pub(super) fn like<M: Meter>(pattern: &[u8], text: &[u8], meter: &mut M) -> Resu
     // The part after the last `*`, and where in the text it was last tried.
     let mut tried: Option<(usize, usize)> = None;
     loop {
-        if rounds.checked_rem(ROUNDS_PER_STEP) == Some(0) {
+        if rounds.checked_rem(ROUNDS_PER_ITEM) == Some(0) {
             fuel.go_on()?;
         }
         rounds = rounds.wrapping_add(1);
@@ -83,9 +83,14 @@ pub(crate) fn steps(pattern: &[u8]) -> u64 {
             .saturating_add(1)
             .saturating_mul(MAX_STRING_BYTES.saturating_add(1))
     };
-    byte_steps(rounds.saturating_mul(2)).min(u64::from(MAX_INSTRUCTION_STEPS))
+    byte_steps(rounds.saturating_mul(4))
+        .saturating_mul(u64::from(ITEM_STEPS))
+        .min(u64::from(MAX_INSTRUCTION_STEPS.saturating_add(ITEM_STEPS)))
 }
-const _: () = assert!(ROUNDS_PER_STEP == 8, "two rounds are a sixteenth of a step");
+const _: () = assert!(
+    ROUNDS_PER_ITEM == 4,
+    "four rounds are a sixteenth of sixteen"
+);
 
 #[cfg(test)]
 mod tests {

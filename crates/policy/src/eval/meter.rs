@@ -5,8 +5,13 @@ use crate::bounds::MAX_INSTRUCTION_STEPS;
 
 /// Takes note of work done.
 pub(crate) trait Meter {
-    /// One slot, record or instruction was read.
-    fn step(&mut self);
+    /// So many steps were taken: one for a slot that was read, and for the rest what the constants below say.
+    fn steps(&mut self, count: u32);
+    /// One step was taken.
+    #[inline]
+    fn step(&mut self) {
+        self.steps(1);
+    }
     /// That many bytes were hashed or compared.
     fn bytes(&mut self, len: usize);
     /// Whether the work may go on. Between two of these lies at most the comparison of one entity's name.
@@ -14,6 +19,16 @@ pub(crate) trait Meter {
         Ok(())
     }
 }
+
+/// The steps that an instruction of a condition counts for, besides what its operands take: each of these takes as long as so
+/// many slots take to be read, which the bench `policy/worst` shows.
+pub(crate) const INSTRUCTION_STEPS: u32 = 7;
+/// The steps that a look at a policy counts for.
+pub(crate) const POLICY_STEPS: u32 = 3;
+/// The steps that a round of a binary search counts for.
+pub(crate) const ROUND_STEPS: u32 = 2;
+/// The steps that a look at a member, an attribute or an entity of the request's counts for.
+pub(crate) const ITEM_STEPS: u32 = 3;
 
 /// The steps that hashing or comparing `len` bytes counts for.
 pub(crate) fn byte_steps(len: usize) -> u64 {
@@ -27,7 +42,7 @@ pub(crate) struct Unmetered;
 
 impl Meter for Unmetered {
     #[inline]
-    fn step(&mut self) {}
+    fn steps(&mut self, _: u32) {}
     #[inline]
     fn bytes(&mut self, _: usize) {}
 }
@@ -37,8 +52,8 @@ impl Meter for Unmetered {
 pub(crate) struct Steps(pub(crate) u64);
 
 impl Meter for Steps {
-    fn step(&mut self) {
-        self.0 = self.0.saturating_add(1);
+    fn steps(&mut self, count: u32) {
+        self.0 = self.0.saturating_add(u64::from(count));
     }
     fn bytes(&mut self, len: usize) {
         self.0 = self.0.saturating_add(byte_steps(len));
@@ -59,17 +74,17 @@ impl<'m, M: Meter> Fuel<'m, M> {
         }
     }
 
-    /// One more step, if there is one left.
+    /// One more item, if there are steps left.
     pub(crate) fn go_on(&mut self) -> Result<(), Fault> {
-        self.step();
+        self.steps(ITEM_STEPS);
         self.check()
     }
 }
 
 impl<M: Meter> Meter for Fuel<'_, M> {
-    fn step(&mut self) {
-        self.left = self.left.saturating_sub(1);
-        self.meter.step();
+    fn steps(&mut self, count: u32) {
+        self.left = self.left.saturating_sub(count);
+        self.meter.steps(count);
     }
 
     fn bytes(&mut self, len: usize) {

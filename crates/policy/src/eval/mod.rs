@@ -5,18 +5,21 @@ mod equal;
 pub(crate) mod instruction;
 pub(crate) mod like;
 pub(crate) mod meter;
+#[cfg(feature = "compile")]
+pub(crate) mod partial;
 mod program;
+mod run;
 pub(crate) mod time;
 mod value;
 
 use crate::decision::{Decision, Determining, Outcome};
 use crate::image::cost::MAX_HITS;
-use crate::image::layout::{self, EFFECT_FORBID};
-use crate::image::nodes::{Class, Hashed, Key, Nodes};
+use crate::image::layout::EFFECT_FORBID;
+use crate::image::nodes::{self, Class, Key, Nodes, Side};
 use crate::image::{Image, PolicyRecord, read};
 use crate::request::{Entity, EntityRef, Request, Undecided};
 use meter::{Meter, Steps, Unmetered};
-use program::Machine;
+use run::Run;
 
 /// Why a condition has no truth value. Cedar calls the first three evaluation errors, and knows no bounds.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -55,8 +58,8 @@ impl<'a> Image<'a> {
     fn answer<M: Meter>(&self, request: &Request<'_>, meter: &mut M) -> Decision<'a> {
         let mut tally = Tally::default();
         match self.tally(request, &mut tally, meter) {
-            Ok(()) => tally.decision(*self),
-            Err(why) => Decision::new(*self, Outcome::Undecided(why), Determining::default(), 0),
+            Ok(()) => tally.decision(self),
+            Err(why) => Decision::new(self, Outcome::Undecided(why), Determining::default(), 0),
         }
     }
 
@@ -67,32 +70,36 @@ impl<'a> Image<'a> {
         meter: &mut M,
     ) -> Result<(), Undecided> {
         request.bounded()?;
-        let mut run = Run {
-            machine: Machine::new(self, request, action_bit(self, request.action, meter)),
+        let action = action_bit(self, request.action, meter);
+        let run = Run {
             image: self,
+            request,
+            action,
+            machine: None,
+            port: None,
             tally,
             meter,
         };
-        let Some(nodes) = &self.nodes else {
-            let policies =
-                u32::try_from(self.policy_count()).map_err(|_| Undecided::DamagedImage)?;
-            return run
-                .bucket(0, policies, &Hits::default())
-                .ok_or(Undecided::DamagedImage);
+        let done = match &self.nodes {
+            None => run.unscoped(),
+            Some(nodes) if nodes.has(Side::Resource, Class::In) => {
+                run.scoped::<MAX_HITS, MAX_HITS>(nodes)
+            }
+            Some(nodes) if nodes.has(Side::Principal, Class::In) => {
+                run.scoped::<MAX_HITS, FEW_HITS>(nodes)
+            }
+            Some(nodes) => run.scoped::<FEW_HITS, FEW_HITS>(nodes),
         };
-        let (principals, resources) = (
-            Hits::of(nodes, self, &request.principal, run.meter),
-            Hits::of(nodes, self, &request.resource, run.meter),
-        );
-        run.all(nodes, &principals, &resources)
-            .ok_or(Undecided::DamagedImage)
+        done.ok_or(Undecided::DamagedImage)
     }
 }
 
+/// The scopes that can match where none is `in`: one by kind, one by name.
+const FEW_HITS: usize = 2;
+
 /// The bit of an action in action sets; none if no policy names it.
 fn action_bit<M: Meter>(image: &Image<'_>, action: &str, meter: &mut M) -> u64 {
-    let (names, _) = image.actions.as_chunks::<{ layout::REF_BYTES }>();
-    let place = names.iter().position(|name| {
+    let place = image.actions.iter().position(|name| {
         let name = read::string(image.strings, u32::from_le_bytes(*name)).unwrap_or_default();
         meter.bytes(name.len());
         name == action.as_bytes()
@@ -104,66 +111,57 @@ fn action_bit<M: Meter>(image: &Image<'_>, action: &str, meter: &mut M) -> u64 {
 }
 
 /// The slots of the scope table that match an entity, each once.
-struct Hits {
-    slots: [u32; MAX_HITS],
+struct Hits<const MOST: usize> {
+    slots: [u32; MOST],
     len: usize,
 }
 
-impl Default for Hits {
-    fn default() -> Self {
-        Self {
-            slots: [0; MAX_HITS],
-            len: 0,
-        }
-    }
-}
+impl<const MOST: usize> Hits<MOST> {
+    const NONE: Self = Self {
+        slots: [0; MOST],
+        len: 0,
+    };
 
-impl Hits {
     fn of<M: Meter>(
         nodes: &Nodes<'_>,
         image: &Image<'_>,
-        entity: &Entity<'_>,
+        (side, entity): (Side, &Entity<'_>),
         meter: &mut M,
     ) -> Self {
-        let mut hits = Self::default();
-        let hashed = |name: EntityRef<'_>, meter: &mut M| {
+        let mut hits = Self::NONE;
+        let hashed = |name: &EntityRef<'_>, meter: &mut M| {
             meter.bytes(name.kind.len());
             meter.bytes(name.id.len());
+            nodes::hash(nodes.seed, name)
         };
         // What no policy asks for is not looked up.
-        if nodes.has(Class::Is) {
+        if nodes.has(side, Class::Is) {
             let kind = EntityRef::new(entity.kind, "");
-            hashed(kind, meter);
-            let key = Key::new(Class::Is, Hashed::new(nodes.seed, kind));
-            hits.look_up(nodes, image, &key, meter);
+            let key = Key::new(Class::Is, hashed(&kind, meter));
+            hits.add(nodes.find(image.strings, key, &kind, meter), meter);
         }
-        let (eq, within) = (nodes.has(Class::Eq), nodes.has(Class::In));
+        let (eq, within) = (nodes.has(side, Class::Eq), nodes.has(side, Class::In));
         if eq || within {
-            hashed(entity.name(), meter);
-            let own = Hashed::new(nodes.seed, entity.name());
-            if eq {
-                hits.look_up(nodes, image, &Key::new(Class::Eq, own), meter);
-            }
-            if within {
-                hits.look_up(nodes, image, &Key::new(Class::In, own), meter);
+            let own = entity.name();
+            let hash = hashed(&own, meter);
+            for (class, wanted) in [(Class::Eq, eq), (Class::In, within)] {
+                if wanted {
+                    let key = Key::new(class, hash);
+                    hits.add(nodes.find(image.strings, key, &own, meter), meter);
+                }
             }
         }
-        for &ancestor in entity.ancestors.iter().filter(|_| within) {
-            hashed(ancestor, meter);
-            let key = Key::new(Class::In, Hashed::new(nodes.seed, ancestor));
-            hits.look_up(nodes, image, &key, meter);
+        if within {
+            for ancestor in entity.ancestors {
+                let key = Key::new(Class::In, hashed(ancestor, meter));
+                hits.add(nodes.find(image.strings, key, ancestor, meter), meter);
+            }
         }
         hits
     }
 
-    fn look_up<M: Meter>(
-        &mut self,
-        nodes: &Nodes<'_>,
-        image: &Image<'_>,
-        key: &Key<'_>,
-        meter: &mut M,
-    ) {
-        let Some((slot, _)) = nodes.find(image.strings, key, meter) else {
+    fn add<M: Meter>(&mut self, found: Option<u32>, meter: &mut M) {
+        let Some(slot) = found else {
             return;
         };
         let repeated = self.iter().any(|hit| {
@@ -176,27 +174,28 @@ impl Hits {
         }
     }
 
-    fn iter(&self) -> impl Iterator<Item = u32> + use<'_> {
+    fn iter(&self) -> impl Iterator<Item = u32> + use<'_, MOST> {
         self.slots.iter().copied().take(self.len)
     }
 }
 
-/// The policies that matched, and those that failed.
+/// The policies that matched, and how many failed.
 #[derive(Default)]
 struct Tally {
-    permits: Determining,
-    forbids: Determining,
+    /// Those of the effect that decides: permits until the first `forbid`.
+    determining: Determining,
+    forbidden: bool,
     errors: u32,
 }
 
 impl Tally {
-    fn decision<'a>(self, image: Image<'a>) -> Decision<'a> {
-        let (outcome, determining) = match (self.forbids.is_empty(), self.permits.is_empty()) {
-            (false, _) => (Outcome::Forbidden, self.forbids),
-            (true, false) => (Outcome::Permitted, self.permits),
-            (true, true) => (Outcome::NoPermit, Determining::default()),
+    fn decision<'a>(self, image: &Image<'a>) -> Decision<'a> {
+        let outcome = match (self.forbidden, self.determining.is_empty()) {
+            (true, _) => Outcome::Forbidden,
+            (false, false) => Outcome::Permitted,
+            (false, true) => Outcome::NoPermit,
         };
-        Decision::new(image, outcome, determining, self.errors)
+        Decision::new(image, outcome, self.determining, self.errors)
     }
 
     fn count(&mut self, number: u32, policy: &PolicyRecord, matched: Result<bool, Fault>) {
@@ -204,85 +203,15 @@ impl Tally {
         if matched.is_err() {
             self.errors = self.errors.saturating_add(1);
         }
-        match (forbids, matched) {
-            (true, Ok(true) | Err(_)) => self.forbids.push(number),
-            (false, Ok(true)) => self.permits.push(number),
-            (_, Ok(false)) | (false, Err(_)) => {}
+        if !matched.unwrap_or(forbids) {
+            return;
         }
-    }
-}
-
-/// One decision under way. Its methods return `None` only for an image that no check accepted.
-struct Run<'x, 't, M> {
-    image: &'x Image<'x>,
-    machine: Machine<'x>,
-    tally: &'t mut Tally,
-    meter: &'t mut M,
-}
-
-impl<M: Meter> Run<'_, '_, M> {
-    fn all(&mut self, nodes: &Nodes<'_>, principals: &Hits, resources: &Hits) -> Option<()> {
-        self.bucket(0, nodes.unscoped, resources)?;
-        for hit in principals.iter() {
-            let slot = nodes.slot(hit)?;
-            if slot.count != 0 {
-                self.bucket(slot.first, slot.count, resources)?;
-            }
+        if forbids && !self.forbidden {
+            self.forbidden = true;
+            self.determining = Determining::default();
         }
-        Some(())
-    }
-
-    /// All policies of one principal scope whose resource scope matches.
-    fn bucket(&mut self, first: u32, count: u32, resources: &Hits) -> Option<()> {
-        let end = first.checked_add(count)?;
-        self.run(first, end, 0)?;
-        for hit in resources.iter() {
-            let node = hit.checked_add(1)?;
-            let start = self.lower_bound(first, end, node)?;
-            self.run(start, end, node)?;
-        }
-        Some(())
-    }
-
-    /// The first policy of a sorted range that is filed under that resource node or a later one. At most 32 rounds.
-    fn lower_bound(&mut self, first: u32, end: u32, node: u32) -> Option<u32> {
-        let (mut low, mut high) = (first, end);
-        while low < high {
-            self.meter.step();
-            let middle = low.midpoint(high);
-            if self.image.policy(middle)?.resource < node {
-                low = middle.checked_add(1)?;
-            } else {
-                high = middle;
-            }
-        }
-        Some(low)
-    }
-
-    /// The policies from `start` on that are filed under that resource node.
-    fn run(&mut self, start: u32, end: u32, node: u32) -> Option<()> {
-        for number in start..end {
-            self.meter.step();
-            let policy = self.image.policy(number)?;
-            if policy.resource != node {
-                break;
-            }
-            let acts = match policy.actions.checked_sub(1) {
-                None => true,
-                Some(set) => self.machine.acts(u32::from(set))?,
-            };
-            if acts {
-                let matched = self.condition(&policy);
-                self.tally.count(number, &policy, matched);
-            }
-        }
-        Some(())
-    }
-
-    fn condition(&mut self, policy: &PolicyRecord) -> Result<bool, Fault> {
-        match policy.program.checked_sub(1) {
-            None => Ok(true),
-            Some(start) => program::run(&mut self.machine, start, self.meter),
+        if forbids == self.forbidden {
+            self.determining.push(number);
         }
     }
 }

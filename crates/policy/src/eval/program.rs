@@ -6,7 +6,7 @@ use super::value::{Val, World, same};
 use super::{Fault, entity, equal, like, time};
 use crate::bounds::{MAX_ATTRIBUTES, MAX_IMAGE_ATTRIBUTES};
 use crate::eval::instruction::{Instruction, Op, Reg};
-use crate::eval::meter::Meter;
+use crate::eval::meter::{INSTRUCTION_STEPS, Meter, ROUND_STEPS};
 use crate::image::Image;
 use crate::image::read;
 use crate::request::Request;
@@ -35,7 +35,7 @@ pub(crate) fn run<M: Meter>(
     start: u32,
     meter: &mut M,
 ) -> Result<bool, Fault> {
-    meter.step();
+    meter.steps(INSTRUCTION_STEPS);
     let image = machine.world.image;
     let begin = image
         .instruction(start)
@@ -44,7 +44,7 @@ pub(crate) fn run<M: Meter>(
     let mut at = start;
     for _ in 0..len {
         at = at.checked_add(1).ok_or(Fault::Malformed)?;
-        meter.step();
+        meter.steps(INSTRUCTION_STEPS);
         let next = image.instruction(at).ok_or(Fault::Malformed)?;
         let jumps = match next.op {
             Op::Return => return machine.world.bool(next.a),
@@ -308,7 +308,7 @@ fn in_longs<M: Meter>(image: &Image<'_>, set: u32, value: Val<'_>, meter: &mut M
         return Some(false);
     };
     while low < high {
-        meter.step();
+        meter.steps(ROUND_STEPS);
         let middle = low.midpoint(high);
         let found = image.long(middle)?;
         match found.cmp(&wanted) {

@@ -85,30 +85,47 @@ pub(crate) struct World<'x> {
     pub(crate) request: &'x Request<'x>,
     /// A register that a program reads before writing it holds what an earlier program left: no checked compiler emits
     /// that, and in a hostile image it is one more arbitrary value.
-    registers: [Val<'x>; REGISTERS],
+    low: [Val<'x>; LOW_REGISTERS],
+    /// The others, which few conditions need.
+    high: Option<[Val<'x>; HIGH_REGISTERS]>,
 }
+
+/// Registers that are there from the start.
+const LOW_REGISTERS: usize = 4;
+const HIGH_REGISTERS: usize = REGISTERS.saturating_sub(LOW_REGISTERS);
 
 impl<'x> World<'x> {
     pub(crate) const fn new(image: &'x Image<'x>, request: &'x Request<'x>) -> Self {
         Self {
             image,
             request,
-            registers: [Val::Bool(false); REGISTERS],
+            low: [Val::Bool(false); LOW_REGISTERS],
+            high: None,
         }
     }
 
     pub(crate) fn value(&self, reg: Reg) -> Result<Val<'x>, Fault> {
-        self.registers
-            .get(usize::from(reg))
-            .copied()
-            .ok_or(Fault::Malformed)
+        let at = usize::from(reg);
+        if let Some(value) = self.low.get(at) {
+            return Ok(*value);
+        }
+        let at = at.saturating_sub(LOW_REGISTERS);
+        match &self.high {
+            Some(high) => high.get(at).copied().ok_or(Fault::Malformed),
+            None => Ok(Val::Bool(false)),
+        }
     }
 
     pub(crate) fn set(&mut self, reg: Reg, value: Val<'x>) -> Result<(), Fault> {
-        *self
-            .registers
-            .get_mut(usize::from(reg))
-            .ok_or(Fault::Malformed)? = value;
+        let at = usize::from(reg);
+        let place = match self.low.get_mut(at) {
+            Some(place) => Some(place),
+            None => self
+                .high
+                .get_or_insert([Val::Bool(false); HIGH_REGISTERS])
+                .get_mut(at.saturating_sub(LOW_REGISTERS)),
+        };
+        *place.ok_or(Fault::Malformed)? = value;
         Ok(())
     }
 

@@ -2,18 +2,19 @@
 
 use crate::bounds::{MAX_ACTIONS, MAX_ATTRIBUTES, MAX_IMAGE_ATTRIBUTES, MAX_STRING_BYTES};
 use crate::eval::instruction::Op;
-use crate::eval::meter::{Unmetered, byte_steps};
+use crate::eval::meter::{INSTRUCTION_STEPS, POLICY_STEPS, Unmetered, byte_steps};
 use crate::image::check_code::code;
 use crate::image::constant::Constant;
-use crate::image::cost::{self, Worst};
+use crate::image::cost::{self, ByPort, Lookups, Worst};
 use crate::image::layout::{self, EFFECT_FORBID, EFFECT_PERMIT};
-use crate::image::nodes::{Class, Hashed, Key, Nodes, Slot};
-use crate::image::{Image, ImageError, read};
+use crate::image::nodes::{self, Class, Key, Nodes, Side, Slot};
+use crate::image::read::{self, Table};
+use crate::image::{Image, ImageError};
 use crate::request::EntityRef;
 use crate::value::Ip;
 
-/// Checks everything that [`Image::reopen`] does not, and that the cost carried is the one proven and within the limit.
-pub(crate) fn check(image: &Image<'_>, max_cost: u32) -> Result<(), ImageError> {
+/// Whether the cost carried is within the limit.
+pub(crate) fn affordable(image: &Image<'_>, max_cost: u32) -> Result<(), ImageError> {
     let carried = image.cost();
     if carried > max_cost {
         return Err(ImageError::TooCostly {
@@ -21,6 +22,12 @@ pub(crate) fn check(image: &Image<'_>, max_cost: u32) -> Result<(), ImageError> 
             limit: max_cost,
         });
     }
+    Ok(())
+}
+
+/// Checks everything that [`Image::reopen`] does not, and that the cost carried is the one proven.
+pub(crate) fn check(image: &Image<'_>) -> Result<(), ImageError> {
+    let carried = image.cost();
     match prove(image)? {
         proven if proven == u64::from(carried) => Ok(()),
         proven => Err(ImageError::WrongCost { carried, proven }),
@@ -35,55 +42,52 @@ pub(crate) fn prove(image: &Image<'_>) -> Result<u64, ImageError> {
     code(image)?;
     let names = names(image)?;
     let policies = match &image.nodes {
-        None => bucket(image, 0, count(image.policies, layout::POLICY_BYTES))?,
+        None => bucket(image, 0, count(image.policies))?,
         Some(nodes) => {
             let dearest_name = slots(image, nodes)?;
-            buckets(image, nodes)?.saturating_add(cost::resolving(nodes.probes, dearest_name))
+            classes(image, nodes)?;
+            let both = [Side::Principal, Side::Resource].map(|side| lookups(nodes, side));
+            let resolving = cost::resolving(nodes.probes, dearest_name, both);
+            buckets(image, nodes)?.saturating_add(resolving)
         }
     };
-    Ok(policies.saturating_add(names))
+    let port = cost::attribute(layout::PORT.len());
+    Ok(policies.saturating_add(names).saturating_add(port))
 }
 
-/// Every table is a whole number of records, and not too many of them.
+fn lookups(nodes: &Nodes<'_>, of: Side) -> Lookups {
+    Lookups::of(
+        nodes.has(of, Class::Is),
+        nodes.has(of, Class::Eq),
+        nodes.has(of, Class::In),
+    )
+}
+
+/// No table has more records than can be numbered.
 fn lengths(image: &Image<'_>) -> Result<(), ImageError> {
-    let any = usize::MAX;
-    let tables = [
-        (layout::POLICIES, image.policies, layout::POLICY_BYTES, any),
+    let bounded = [
         (
             layout::ACTIONS,
-            image.actions,
+            image.actions.as_flattened(),
             layout::REF_BYTES,
             MAX_ACTIONS,
         ),
         (
             layout::ACTION_SETS,
-            image.action_sets,
+            image.action_sets.as_flattened(),
             layout::QUAD_BYTES,
             usize::from(u16::MAX),
         ),
-        (layout::CODE, image.code, layout::INSTRUCTION_BYTES, any),
-        (layout::LONGS, image.longs, layout::QUAD_BYTES, any),
-        (layout::SETS, image.sets, layout::QUAD_BYTES, any),
         (
             layout::ATTRIBUTES,
-            image.attributes,
+            image.attributes.as_flattened(),
             layout::REF_BYTES,
             MAX_IMAGE_ATTRIBUTES,
         ),
-        (
-            layout::CONSTANTS,
-            image.constants,
-            layout::CONSTANT_BYTES,
-            any,
-        ),
     ];
-    let bad = tables.iter().find(|(_, table, size, most)| {
-        table.len().checked_rem(*size) != Some(0)
-            || table
-                .len()
-                .checked_div(*size)
-                .is_none_or(|records| records > *most)
-    });
+    let bad = bounded
+        .iter()
+        .find(|(_, table, size, most)| table.len() > most.saturating_mul(*size));
     match bad {
         Some(&(tag, table, _, _)) => Err(ImageError::SectionBytes {
             tag,
@@ -94,12 +98,8 @@ fn lengths(image: &Image<'_>) -> Result<(), ImageError> {
 }
 
 /// How many records a table holds.
-pub(super) fn count(table: &[u8], record: usize) -> u32 {
-    table
-        .len()
-        .checked_div(record)
-        .and_then(|records| u32::try_from(records).ok())
-        .unwrap_or(u32::MAX)
+pub(super) fn count<const BYTES: usize>(table: Table<'_, BYTES>) -> u32 {
+    u32::try_from(table.len()).unwrap_or(u32::MAX)
 }
 
 /// The length of the string that a section refers to.
@@ -121,7 +121,7 @@ fn names(image: &Image<'_>) -> Result<u64, ImageError> {
         (layout::ACTIONS, image.actions),
         (layout::ATTRIBUTES, image.attributes),
     ] {
-        for record in 0..count(table, layout::REF_BYTES) {
+        for record in 0..count(table) {
             let at = read::word(table, record).ok_or(ImageError::Record { tag, record })?;
             let len = string(image, tag, at)?;
             let steps = if tag == layout::ACTIONS {
@@ -139,7 +139,7 @@ fn names(image: &Image<'_>) -> Result<u64, ImageError> {
 fn sets(image: &Image<'_>) -> Result<(), ImageError> {
     let tag = layout::SETS;
     let mut next = 0;
-    for record in 0..count(image.sets, layout::QUAD_BYTES) {
+    for record in 0..count(image.sets) {
         let bad = ImageError::Record { tag, record };
         let (first, members) = image.set(record).ok_or(bad)?;
         if first != next {
@@ -161,7 +161,7 @@ fn sets(image: &Image<'_>) -> Result<(), ImageError> {
 /// Every constant is whole, and what it is made of lies before it.
 fn constants(image: &Image<'_>) -> Result<(), ImageError> {
     let tag = layout::CONSTANTS;
-    for record in 0..count(image.constants, layout::CONSTANT_BYTES) {
+    for record in 0..count(image.constants) {
         let bad = ImageError::Record { tag, record };
         let parts = |first: u32, count: u32| {
             first
@@ -197,7 +197,7 @@ fn constants(image: &Image<'_>) -> Result<(), ImageError> {
 /// Every slot can be found under its own name. Returns what comparing with the longest name costs.
 fn slots(image: &Image<'_>, nodes: &Nodes<'_>) -> Result<u64, ImageError> {
     let tag = layout::NODES;
-    let (mut dearest, mut classes) = (0, 0);
+    let mut dearest = 0;
     for record in 0..=nodes.last() {
         let bad = ImageError::Record { tag, record };
         let slot = nodes.slot(record).ok_or(bad)?;
@@ -216,23 +216,34 @@ fn slots(image: &Image<'_>, nodes: &Nodes<'_>) -> Result<u64, ImageError> {
             continue;
         }
         let class = Class::from_code(slot.class).ok_or(bad)?;
-        classes |= class.bit();
         let name = EntityRef::new(text(image, tag, slot.kind)?, text(image, tag, slot.id)?);
-        let key = Key::new(class, Hashed::new(nodes.seed, name));
-        if nodes
-            .find(image.strings, &key, &mut Unmetered)
-            .map(|(at, _)| at)
-            != Some(record)
-        {
+        let key = Key::new(class, nodes::hash(nodes.seed, &name));
+        if nodes.find(image.strings, key, &name, &mut Unmetered) != Some(record) {
             return Err(ImageError::Unreachable { slot: record });
         }
         dearest =
             dearest.max(byte_steps(name.kind.len()).saturating_add(byte_steps(name.id.len())));
     }
+    Ok(dearest)
+}
+
+/// The table names the classes that its principals and resources have: what it does not name is not looked up.
+fn classes(image: &Image<'_>, nodes: &Nodes<'_>) -> Result<(), ImageError> {
+    let principals = (0..=nodes.last())
+        .filter_map(|slot| nodes.slot(slot))
+        .filter(|slot| slot.count != 0)
+        .filter_map(|slot| Some(Class::from_code(slot.class)?.bit(Side::Principal)));
+    let resources = (0..count(image.policies))
+        .filter_map(|policy| image.policy(policy))
+        .filter_map(|policy| Some(resource_class(image, policy.resource)?.bit(Side::Resource)));
+    let classes = principals
+        .chain(resources)
+        .fold(0, |classes, bit| classes | bit);
     if classes != nodes.classes {
+        let tag = layout::NODES;
         return Err(ImageError::Record { tag, record: 0 });
     }
-    Ok(dearest)
+    Ok(())
 }
 
 /// The policies are filed under any principal, then slot by slot, without gaps. Returns the most that a request's look at
@@ -259,34 +270,42 @@ fn buckets(image: &Image<'_>, nodes: &Nodes<'_>) -> Result<u64, ImageError> {
             );
         }
     }
-    if next != count(image.policies, layout::POLICY_BYTES) {
+    if next != count(image.policies) {
         return Err(ImageError::Unsorted { policy: next });
     }
     Ok(worst.total())
 }
 
-/// The policies of one principal scope are well formed and sorted by resource. Returns the most a look at them may cost.
+/// The policies of one principal scope are well formed and sorted by resource and port. Returns the most a look at them may cost.
 fn bucket(image: &Image<'_>, first: u32, policies: u32) -> Result<u64, ImageError> {
     let mut worst = Worst::default();
-    let (mut last, mut run) = (0, 0u64);
+    let (mut last, mut run, mut by_port) = ((0, 0), ByPort::default(), false);
     let unsorted = ImageError::Unsorted { policy: first };
     for number in first..first.checked_add(policies).ok_or(unsorted)? {
         let policy = image
             .policy(number)
             .ok_or(ImageError::Unsorted { policy: number })?;
-        if policy.resource < last {
+        let key = (policy.resource, policy.port);
+        if key < last {
             return Err(ImageError::Unsorted { policy: number });
         }
-        if policy.resource != last {
-            worst.add(resource_class(image, last), run);
-            (last, run) = (policy.resource, 0);
+        if policy.resource != last.0 {
+            worst.add(resource_class(image, last.0), run.total());
+            run = ByPort::default();
         }
-        run = run.saturating_add(policy_cost(image, number)?);
+        last = key;
+        run.add(policy.port, policy_cost(image, number)?);
+        by_port |= run.any_filed();
     }
-    worst.add(resource_class(image, last), run);
+    worst.add(resource_class(image, last.0), run.total());
+    let resource = image
+        .nodes
+        .as_ref()
+        .map(|nodes| lookups(nodes, Side::Resource))
+        .unwrap_or_default();
     Ok(worst
         .total()
-        .saturating_add(cost::search(policies, image.nodes.is_some())))
+        .saturating_add(cost::search(policies, by_port, resource)))
 }
 
 /// The class of a policy's resource node; `None` for any resource, and for no slot at all, which [`policy_cost`] refuses.
@@ -316,10 +335,13 @@ fn policy_cost(image: &Image<'_>, number: u32) -> Result<u64, ImageError> {
         return Err(bad);
     }
     let Some(start) = policy.program.checked_sub(1) else {
-        return Ok(1);
+        return Ok(u64::from(POLICY_STEPS));
     };
     match image.instruction(start) {
-        Some(begin) if begin.op == Op::Begin => Ok(2u64.saturating_add(u64::from(begin.imm))),
+        Some(begin) if begin.op == Op::Begin => {
+            let own = u64::from(INSTRUCTION_STEPS.saturating_add(POLICY_STEPS));
+            Ok(own.saturating_add(u64::from(begin.imm)))
+        }
         _ => Err(bad),
     }
 }

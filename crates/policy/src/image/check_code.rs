@@ -10,7 +10,7 @@ use crate::image::{Image, ImageError, read};
 
 /// CODE is a row of programs: each a `Begin`, instructions whose jumps stay inside, and one `Return` at the end.
 pub(super) fn code(image: &Image<'_>) -> Result<(), ImageError> {
-    let end = count(image.code, layout::INSTRUCTION_BYTES);
+    let end = count(image.code);
     let mut at = 0;
     while at < end {
         let bad = ImageError::Instruction { at };

@@ -38,6 +38,13 @@ pub enum ImageError {
         /// The most that is allowed.
         limit: u32,
     },
+    /// Its bytes are not those that its sum was made of: it was damaged on its way.
+    Damaged {
+        /// The sum it carries.
+        carried: u32,
+        /// The sum it has.
+        sum: u32,
+    },
     /// The cost it carries is not the one it has.
     WrongCost {
         /// The cost it carries.
@@ -106,6 +113,10 @@ impl core::fmt::Display for ImageError {
             Self::TooCostly { cost, limit } => write!(
                 f,
                 "a decision may cost {cost} steps, at most {limit} are allowed"
+            ),
+            Self::Damaged { carried, sum } => write!(
+                f,
+                "image is damaged: it carries the sum {carried:08x}, it is {sum:08x}"
             ),
             Self::WrongCost { carried, proven } => {
                 write!(f, "image carries a cost of {carried} steps, it is {proven}")

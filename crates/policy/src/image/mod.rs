@@ -8,30 +8,51 @@ mod error;
 pub(crate) mod layout;
 pub(crate) mod nodes;
 pub(crate) mod read;
+pub(crate) mod sum;
 
 pub use error::ImageError;
 
 use crate::bounds::{MAX_COST, MAX_IMAGE_BYTES};
-use crate::eval::instruction::Instruction;
+use crate::eval::instruction::{Instruction, Op};
 use constant::Constant;
-use layout::{ENTRY_BYTES, HEADER_BYTES, MAGIC, SECTIONS, VERSION};
+use layout::{
+    CONSTANT_BYTES, ENTRY_BYTES, HEADER_BYTES, INSTRUCTION_BYTES, MAGIC, POLICY_BYTES, QUAD_BYTES,
+    REF_BYTES, SECTIONS, VERSION,
+};
 use nodes::Nodes;
+use read::Table;
 
 /// A policy image whose bytes were checked: deciding by it ends within [`Image::cost`] steps. It borrows the bytes and is
 /// cheap to copy.
 #[derive(Clone, Copy, Debug)]
 pub struct Image<'a> {
     pub(crate) strings: &'a [u8],
-    pub(crate) policies: &'a [u8],
+    pub(crate) policies: Table<'a, POLICY_BYTES>,
     pub(crate) nodes: Option<Nodes<'a>>,
-    pub(crate) actions: &'a [u8],
-    pub(crate) action_sets: &'a [u8],
-    pub(crate) code: &'a [u8],
-    pub(crate) longs: &'a [u8],
-    pub(crate) sets: &'a [u8],
-    pub(crate) attributes: &'a [u8],
-    pub(crate) constants: &'a [u8],
+    pub(crate) actions: Table<'a, REF_BYTES>,
+    pub(crate) action_sets: Table<'a, QUAD_BYTES>,
+    pub(crate) code: Table<'a, INSTRUCTION_BYTES>,
+    pub(crate) longs: Table<'a, QUAD_BYTES>,
+    pub(crate) sets: Table<'a, QUAD_BYTES>,
+    pub(crate) attributes: Table<'a, REF_BYTES>,
+    pub(crate) constants: Table<'a, CONSTANT_BYTES>,
     cost: u32,
+}
+
+/// What the names of policies are read from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Names<'a> {
+    strings: &'a [u8],
+    policies: Table<'a, POLICY_BYTES>,
+}
+
+impl<'a> Names<'a> {
+    /// The name of a policy.
+    pub(crate) fn of(&self, policy: u32) -> Option<&'a str> {
+        let name = read::record(self.policies, policy)?;
+        let name = u32::from_le_bytes(*name.first_chunk()?);
+        core::str::from_utf8(read::string(self.strings, name)?).ok()
+    }
 }
 
 /// A policy as stored.
@@ -39,6 +60,7 @@ pub struct Image<'a> {
 pub(crate) struct PolicyRecord {
     pub(crate) name: u32,
     pub(crate) resource: u32,
+    pub(crate) port: u32,
     pub(crate) program: u32,
     pub(crate) actions: u16,
     pub(crate) effect: u16,
@@ -60,7 +82,9 @@ impl<'a> Image<'a> {
     /// Names the first thing found wrong; [`ImageError::TooCostly`] before all that is linear in the length.
     pub fn check_within(bytes: &'a [u8], max_cost: u32) -> Result<Self, ImageError> {
         let image = Self::reopen(bytes)?;
-        check::check(&image, max_cost)?;
+        check::affordable(&image, max_cost)?;
+        sum::check(bytes)?;
+        check::check(&image)?;
         Ok(image)
     }
 
@@ -97,6 +121,7 @@ impl<'a> Image<'a> {
             c1,
             c2,
             c3,
+            ..,
         ] = *header;
         if [m0, m1, m2, m3] != MAGIC {
             return Err(ImageError::BadMagic);
@@ -145,21 +170,22 @@ impl<'a> Image<'a> {
         };
         Ok(Self {
             strings,
-            policies,
+            policies: table(layout::POLICIES, policies)?,
             nodes,
-            actions,
-            action_sets,
-            code,
-            longs,
-            sets,
-            attributes,
-            constants,
+            actions: table(layout::ACTIONS, actions)?,
+            action_sets: table(layout::ACTION_SETS, action_sets)?,
+            code: table(layout::CODE, code)?,
+            longs: table(layout::LONGS, longs)?,
+            sets: table(layout::SETS, sets)?,
+            attributes: table(layout::ATTRIBUTES, attributes)?,
+            constants: table(layout::CONSTANTS, constants)?,
             cost,
         })
     }
 
-    /// The proven cost of the dearest decision, in steps: a slot, record or instruction read, or up to 16 bytes hashed or
-    /// compared. It holds for any request within the crate's bounds.
+    /// The proven cost of the dearest decision, in steps: a step is what it takes to read a slot of the scope table, or to hash
+    /// or compare up to 16 bytes. A look at a policy or at a member of the request's counts for three, an instruction of a
+    /// condition for seven. It holds for any request within the crate's bounds.
     #[must_use]
     pub fn cost(&self) -> u32 {
         self.cost
@@ -168,10 +194,7 @@ impl<'a> Image<'a> {
     /// How many policies the image holds.
     #[must_use]
     pub fn policy_count(&self) -> usize {
-        self.policies
-            .len()
-            .checked_div(layout::POLICY_BYTES)
-            .unwrap_or_default()
+        self.policies.len()
     }
 
     /// The names of all policies, in the order of the image, which is not that of the source.
@@ -181,20 +204,75 @@ impl<'a> Image<'a> {
             .filter_map(move |policy| image.policy_name(policy))
     }
 
+    /// Whether a condition may read this attribute of the context. Where none does, a request can leave it out: the decision is
+    /// the same. Takes time linear in the length of the image, which whoever keeps it asks once.
+    #[must_use]
+    pub fn reads(&self, attribute: &str) -> bool {
+        let named = |name: &[u8; REF_BYTES]| {
+            self.string(u32::from_le_bytes(*name)) == Some(attribute.as_bytes())
+        };
+        let mut code = (0..).map_while(|at| self.instruction(at));
+        let mut policies = (0..).map_while(|at| self.policy(at));
+        self.attributes.iter().any(named)
+            || code.any(|i| i.op == Op::Context)
+            || attribute == layout::PORT && policies.any(|policy| policy.port != 0)
+    }
+
+    /// Whether a condition may read this field of a record that is this attribute of the context. Where none does, the record
+    /// can leave it out. What asks for a field of that name of something else counts too, and so does what compares whole
+    /// records. Takes time linear in the length of the image.
+    #[must_use]
+    pub fn reads_field(&self, attribute: &str, field: &str) -> bool {
+        let may = |i: Instruction| match i.op {
+            Op::Get | Op::Field | Op::Has | Op::HasField => {
+                self.string(i.imm) == Some(field.as_bytes())
+            }
+            Op::EqualDeep
+            | Op::NotEqualDeep
+            | Op::Contains
+            | Op::ContainsAll
+            | Op::ContainsAny
+            | Op::InListed => true,
+            _ => false,
+        };
+        self.reads(attribute) && (0..).map_while(|at| self.instruction(at)).any(may)
+    }
+
+    /// The names of the attributes of the context that conditions ask for by name.
+    #[cfg(feature = "compile")]
+    pub(crate) fn attribute_names(&self) -> impl Iterator<Item = &'a str> + use<'a> {
+        let image = *self;
+        (0..).map_while(move |at| image.attribute_name(at))
+    }
+
+    /// The name of an attribute of the context, by its number.
+    #[cfg(feature = "compile")]
+    pub(crate) fn attribute_name(&self, at: u32) -> Option<&'a str> {
+        let name = self.string(read::word(self.attributes, at)?)?;
+        core::str::from_utf8(name).ok()
+    }
+
     pub(crate) fn policy_name(&self, policy: u32) -> Option<&'a str> {
-        core::str::from_utf8(read::string(self.strings, self.policy(policy)?.name)?).ok()
+        self.names().of(policy)
+    }
+
+    pub(crate) fn names(&self) -> Names<'a> {
+        Names {
+            strings: self.strings,
+            policies: self.policies,
+        }
     }
 
     #[inline]
     pub(crate) fn policy(&self, policy: u32) -> Option<PolicyRecord> {
-        let [name, resource, program, last] = read::words(
-            read::record::<{ layout::POLICY_BYTES }>(self.policies, policy)?,
-        )?;
+        let [name, resource, port, program, last] =
+            read::words(read::record(self.policies, policy)?)?;
         let [a0, a1, e0, e1] = last.to_le_bytes();
         let (actions, effect) = (u16::from_le_bytes([a0, a1]), u16::from_le_bytes([e0, e1]));
         Some(PolicyRecord {
             name,
             resource,
+            port,
             program,
             actions,
             effect,
@@ -209,11 +287,7 @@ impl<'a> Image<'a> {
     /// A constant as stored.
     #[inline]
     pub(crate) fn constant(&self, at: u32) -> Option<Constant> {
-        let words = read::words(read::record::<{ layout::CONSTANT_BYTES }>(
-            self.constants,
-            at,
-        )?)?;
-        Constant::decode(words)
+        Constant::decode(read::words(read::record(self.constants, at)?)?)
     }
 
     /// A string.
@@ -228,8 +302,19 @@ impl<'a> Image<'a> {
 
     /// The first number and the count of a set.
     pub(crate) fn set(&self, at: u32) -> Option<(u32, u32)> {
-        let [first, count] = read::words(read::record::<{ layout::QUAD_BYTES }>(self.sets, at)?)?;
+        let [first, count] = read::words(read::record(self.sets, at)?)?;
         Some((first, count))
+    }
+}
+
+/// A section that is a table.
+fn table<const BYTES: usize>(tag: u16, section: &[u8]) -> Result<Table<'_, BYTES>, ImageError> {
+    match section.as_chunks() {
+        (records, []) => Ok(records),
+        _ => Err(ImageError::SectionBytes {
+            tag,
+            len: section.len(),
+        }),
     }
 }
 
@@ -244,7 +329,7 @@ fn sections(rest: &[u8], count: u16) -> Result<[&[u8]; SECTIONS], ImageError> {
     let mut sections = [[].as_slice(); SECTIONS];
     let mut places = (1..).zip(sections.iter_mut());
     let (entries, _) = entries.as_chunks::<ENTRY_BYTES>();
-    for &[t0, t1, z0, z1, l0, l1, l2, l3] in entries {
+    for &[t0, t1, l0, l1, l2, l3] in entries {
         let tag = u16::from_le_bytes([t0, t1]);
         let place = places
             .find(|&(place, _)| place == tag)
@@ -253,7 +338,7 @@ fn sections(rest: &[u8], count: u16) -> Result<[&[u8]; SECTIONS], ImageError> {
         let (section, after) = rest
             .split_at_checked(len)
             .ok_or(ImageError::SectionBytes { tag, len })?;
-        if len == 0 || [z0, z1] != [0, 0] {
+        if len == 0 {
             return Err(ImageError::Section { tag });
         }
         *place.1 = section;

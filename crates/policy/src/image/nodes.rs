@@ -3,7 +3,7 @@
 use crate::bounds::MAX_PROBES;
 use crate::eval::meter::Meter;
 use crate::image::layout::{NODES_HEADER_BYTES, SLOT_BYTES};
-use crate::image::read;
+use crate::image::read::{self, Table};
 use crate::request::EntityRef;
 
 /// What kind of scope a slot stands for: `is` a kind, `==` an entity, `in` an entity. Zero marks an empty slot.
@@ -24,11 +24,15 @@ impl Class {
         }
     }
 
-    pub(crate) const fn bit(self) -> u32 {
-        match self {
-            Self::Is => 2,
-            Self::Eq => 4,
-            Self::In => 8,
+    /// Its bit among the classes of a table.
+    pub(crate) const fn bit(self, of: Side) -> u32 {
+        match (of, self) {
+            (Side::Principal, Self::Is) => 0x02,
+            (Side::Principal, Self::Eq) => 0x04,
+            (Side::Principal, Self::In) => 0x08,
+            (Side::Resource, Self::Is) => 0x20,
+            (Side::Resource, Self::Eq) => 0x40,
+            (Side::Resource, Self::In) => 0x80,
         }
     }
 
@@ -42,33 +46,32 @@ impl Class {
     }
 }
 
-/// What is looked up.
+/// Which of a request's entities a scope is of. A slot may be of both.
 #[derive(Clone, Copy)]
-pub(crate) struct Key<'k> {
+pub(crate) enum Side {
+    Principal,
+    Resource,
+}
+
+/// Where a scope is looked up: by the hash of its name, and its class.
+#[derive(Clone, Copy)]
+pub(crate) struct Key {
     /// Where to look first.
     home: u32,
     /// What the slot must hold before its name is compared; independent of `home`.
     tag: u32,
     class: Class,
-    kind: &'k [u8],
-    id: &'k [u8],
 }
 
-impl<'k> Key<'k> {
-    pub(crate) fn new(class: Class, entity: Hashed<'k>) -> Self {
-        let hash = fold(fold(entity.hash ^ u64::from(class.code())));
+impl Key {
+    #[inline]
+    pub(crate) fn new(class: Class, hash: u64) -> Self {
+        let hash = fold(fold(hash ^ u64::from(class.code())));
         let [h0, h1, h2, h3, t0, t1, t2, t3] = hash.to_le_bytes();
-        let (home, tag) = (
-            u32::from_le_bytes([h0, h1, h2, h3]),
-            u32::from_le_bytes([t0, t1, t2, t3]),
-        );
-        let EntityRef { kind, id } = entity.name;
         Self {
-            home,
-            tag,
+            home: u32::from_le_bytes([h0, h1, h2, h3]),
+            tag: u32::from_le_bytes([t0, t1, t2, t3]),
             class,
-            kind: kind.as_bytes(),
-            id: id.as_bytes(),
         }
     }
 
@@ -83,21 +86,12 @@ impl<'k> Key<'k> {
     }
 }
 
-/// An entity's name with its hash, so that looking it up as `==` and as `in` reads its bytes once.
-#[derive(Clone, Copy)]
-pub(crate) struct Hashed<'k> {
-    hash: u64,
-    name: EntityRef<'k>,
-}
-
-impl<'k> Hashed<'k> {
-    pub(crate) fn new(seed: u32, name: EntityRef<'k>) -> Self {
-        let hash = mix(
-            mix(u64::from(seed), name.kind.as_bytes()),
-            name.id.as_bytes(),
-        );
-        Self { hash, name }
-    }
+/// The hash of an entity's name, of which keys of every class are made.
+pub(crate) fn hash(seed: u32, name: &EntityRef<'_>) -> u64 {
+    mix(
+        mix(u64::from(seed), name.kind.as_bytes()),
+        name.id.as_bytes(),
+    )
 }
 
 /// The odd constant of a multiplicative hash: 2^64 over the golden ratio.
@@ -177,9 +171,9 @@ pub(crate) struct Nodes<'a> {
     pub(crate) probes: u32,
     /// How many policies, the first ones, are filed under any principal.
     pub(crate) unscoped: u32,
-    /// Which classes of slots there are: bit n is the class of code n.
+    /// Which classes of scopes there are: of principals bit n is the class of code n, of resources bit n + 4.
     pub(crate) classes: u32,
-    slots: &'a [u8],
+    slots: Table<'a, SLOT_BYTES>,
     mask: u32,
 }
 
@@ -188,14 +182,13 @@ impl<'a> Nodes<'a> {
     pub(crate) fn read(section: &'a [u8]) -> Option<Self> {
         let (header, slots) = section.split_first_chunk::<NODES_HEADER_BYTES>()?;
         let [seed, probes, unscoped, classes] = read::words(header)?;
-        let count = slots.len().checked_div(SLOT_BYTES)?;
-        if probes > MAX_PROBES
-            || !count.is_power_of_two()
-            || count.checked_mul(SLOT_BYTES)? != slots.len()
-        {
+        let (slots, []) = slots.as_chunks() else {
+            return None;
+        };
+        if probes > MAX_PROBES || !slots.len().is_power_of_two() {
             return None;
         }
-        let mask = u32::try_from(count).ok()?.checked_sub(1)?;
+        let mask = u32::try_from(slots.len()).ok()?.checked_sub(1)?;
         Some(Self {
             seed,
             probes,
@@ -206,10 +199,10 @@ impl<'a> Nodes<'a> {
         })
     }
 
-    /// Whether there are slots of a class.
+    /// Whether there are scopes of a class.
     #[inline]
-    pub(crate) fn has(&self, class: Class) -> bool {
-        self.classes & class.bit() != 0
+    pub(crate) fn has(&self, of: Side, class: Class) -> bool {
+        self.classes & class.bit(of) != 0
     }
 
     /// The highest slot number.
@@ -217,9 +210,9 @@ impl<'a> Nodes<'a> {
         self.mask
     }
 
+    #[inline]
     pub(crate) fn slot(&self, slot: u32) -> Option<Slot> {
-        let [tag, class, kind, id, first, count] =
-            read::words(read::record::<SLOT_BYTES>(self.slots, slot)?)?;
+        let [tag, class, kind, id, first, count] = read::words(read::record(self.slots, slot)?)?;
         Some(Slot {
             tag,
             class,
@@ -230,27 +223,29 @@ impl<'a> Nodes<'a> {
         })
     }
 
-    /// The slot of that name. Reads at most `probes + 1` slots and compares the name with one.
+    /// The slot of that name, of which `key` was made. Reads at most `probes + 1` slots and compares the name with one.
     pub(crate) fn find<M: Meter>(
         &self,
         heap: &[u8],
-        key: &Key<'_>,
+        key: Key,
+        name: &EntityRef<'_>,
         meter: &mut M,
-    ) -> Option<(u32, Slot)> {
-        for probe in 0..=self.probes {
-            let at = key.home.wrapping_add(probe) & self.mask;
+    ) -> Option<u32> {
+        let mut at = key.home & self.mask;
+        for _ in 0..self.probes.saturating_add(1) {
             let slot = self.slot(at)?;
             meter.step();
             if slot.class == 0 {
                 return None;
             }
             if slot.tag == key.tag && slot.class == key.class.code() {
-                meter.bytes(key.kind.len());
-                meter.bytes(key.id.len());
-                let same = read::string(heap, slot.kind)? == key.kind
-                    && read::string(heap, slot.id)? == key.id;
-                return same.then_some((at, slot));
+                meter.bytes(name.kind.len());
+                meter.bytes(name.id.len());
+                let same = read::string(heap, slot.kind)? == name.kind.as_bytes()
+                    && read::string(heap, slot.id)? == name.id.as_bytes();
+                return same.then_some(at);
             }
+            at = at.wrapping_add(1) & self.mask;
         }
         None
     }

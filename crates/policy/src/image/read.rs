@@ -8,23 +8,28 @@ pub(crate) fn words<const N: usize>(bytes: &[u8]) -> Option<[u32; N]> {
     rest.is_empty().then(|| chunks.map(u32::from_le_bytes))
 }
 
-/// Record `index` of a table of records of `BYTES` bytes.
+/// Records of `BYTES` bytes.
+pub(crate) type Table<'a, const BYTES: usize> = &'a [[u8; BYTES]];
+
+/// Record `index` of a table.
 #[inline]
-pub(crate) fn record<const BYTES: usize>(table: &[u8], index: u32) -> Option<&[u8; BYTES]> {
-    let index = usize::try_from(index).ok()?;
-    table.get(index.checked_mul(BYTES)?..)?.first_chunk()
+pub(crate) fn record<const BYTES: usize>(
+    table: Table<'_, BYTES>,
+    index: u32,
+) -> Option<&[u8; BYTES]> {
+    table.get(usize::try_from(index).ok()?)
 }
 
 /// Word `index` of a table of words.
 #[inline]
-pub(crate) fn word(table: &[u8], index: u32) -> Option<u32> {
-    record::<4>(table, index).map(|bytes| u32::from_le_bytes(*bytes))
+pub(crate) fn word(table: Table<'_, 4>, index: u32) -> Option<u32> {
+    record(table, index).map(|bytes| u32::from_le_bytes(*bytes))
 }
 
 /// Quad word `index` of a table of quad words.
 #[inline]
-pub(crate) fn quad(table: &[u8], index: u32) -> Option<u64> {
-    record::<8>(table, index).map(|bytes| u64::from_le_bytes(*bytes))
+pub(crate) fn quad(table: Table<'_, 8>, index: u32) -> Option<u64> {
+    record(table, index).map(|bytes| u64::from_le_bytes(*bytes))
 }
 
 /// The string at byte `at` of a string heap: its length in two bytes, then its bytes.

@@ -112,13 +112,40 @@ fn add(code: Code, more: u32) -> Code {
     number(code, imm(code).wrapping_add(more))
 }
 
-/// Where the instructions of an image are: section 6.
+/// Where the instructions of an image are.
 pub(crate) fn code(image: &[u8]) -> std::ops::Range<usize> {
+    section(image, 6)
+}
+
+/// A policy as stored: its third word is the port that it is filed under.
+const POLICY_BYTES: usize = 20;
+
+/// How many policies are filed under a port.
+pub(crate) fn filed(image: &[u8]) -> u32 {
+    let policies = image[section(image, 2)].chunks(POLICY_BYTES);
+    let filed = policies.filter(|policy| policy[8..12] != [0; 4]);
+    u32::try_from(filed.count()).unwrap()
+}
+
+/// The image with every such policy filed under the next port.
+pub(crate) fn misfiled(image: &[u8]) -> Vec<u8> {
+    let mut changed = image.to_vec();
+    for policy in changed[section(image, 2)].chunks_mut(POLICY_BYTES) {
+        let port = u32::from_le_bytes(policy[8..12].try_into().unwrap());
+        if port != 0 {
+            policy[8..12].copy_from_slice(&port.saturating_add(1).to_le_bytes());
+        }
+    }
+    changed
+}
+
+/// Where a section of an image is.
+fn section(image: &[u8], tag: u8) -> std::ops::Range<usize> {
     let sections = usize::from(u16::from_le_bytes([image[6], image[7]]));
-    let mut at = 16 + 8 * sections;
-    for entry in image[16..].chunks(8).take(sections) {
-        let len = u32::from_le_bytes(entry[4..].try_into().unwrap()) as usize;
-        if entry[0] == 6 {
+    let mut at = 20 + 6 * sections;
+    for entry in image[20..].chunks(6).take(sections) {
+        let len = u32::from_le_bytes(entry[2..].try_into().unwrap()) as usize;
+        if entry[0] == tag {
             return at..at + len;
         }
         at += len;

@@ -274,10 +274,10 @@ impl Expressions<'_, '_, '_> {
                 let own = self.draw.pick(&["==", "!=", "<", "<="]);
                 format!("({} {own} {})", self.path(&Ty::Long), self.draw.below(3))
             }
-            21 => match self.draw.below(8) {
+            21 => match self.draw.below(12) {
                 0 => "([context].contains(context))".into(),
                 1 => format!("({{zz: context}}.zz has {})", self.draw.pick(&NAMES)),
-                5 | 6 => {
+                5 | 6 | 8 | 9 => {
                     let last = self.path(&Ty::Bool);
                     format!("((1 == 1 && {last}) == {})", self.literal(&Ty::Bool))
                 }

@@ -3,7 +3,7 @@
 use super::Draw;
 use super::expression::{Expressions, quoted};
 use super::schema::{Schema, Ty};
-use super::world::IDS;
+use super::world::{IDS, LONGS};
 
 /// A policy or template.
 #[derive(Clone, Debug)]
@@ -80,8 +80,9 @@ impl Written {
         for _ in 0..clauses {
             let word = draw.pick(&["when", "when", "unless"]);
             let depth = 1 + draw.below(3);
+            let port = port(draw, schema).unwrap_or_default();
             let condition = Expressions { draw, schema }.of(&Ty::Bool, depth);
-            text.push_str(&format!(" {word} {{ {condition} }}"));
+            text.push_str(&format!(" {word} {{ {port}{condition} }}"));
         }
         text.push(';');
         Self {
@@ -91,6 +92,17 @@ impl Written {
             resource_slot,
         }
     }
+}
+
+/// Now and then a condition begins with the port, by which images file policies.
+fn port(draw: &mut Draw<'_>, schema: &Schema) -> Option<String> {
+    let mut declared = schema.context.iter();
+    declared.find(|one| one.name == "port" && one.required && one.ty == Ty::Long)?;
+    let wanted = LONGS[draw.below(LONGS.len())];
+    draw.percent(60).then(|| match draw.below(3) {
+        0 => format!("{wanted} == context.port && "),
+        _ => format!("context.port == {wanted} && "),
+    })
 }
 
 /// Up to two links of each template.

@@ -111,10 +111,21 @@ fn text(attributes: &[Declared]) -> String {
 
 impl Schema {
     pub(crate) fn draw(draw: &mut Draw<'_>) -> Self {
+        let (user, doc) = (attributes(draw), attributes(draw));
+        let mut context = attributes(draw);
+        // What images file policies by.
+        if draw.percent(25) {
+            context.retain(|declared| declared.name != "port");
+            context.push(Declared {
+                name: "port",
+                ty: Ty::Long,
+                required: true,
+            });
+        }
         Self {
-            user: attributes(draw),
-            doc: attributes(draw),
-            context: attributes(draw),
+            user,
+            doc,
+            context,
             user_tags: Ty::draw(draw, 1),
             doc_tags: Ty::draw(draw, 1),
         }
