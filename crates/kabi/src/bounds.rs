@@ -20,6 +20,8 @@ pub const MAX_SERVICE_NAME_BYTES: usize = 253;
 pub const MAX_DETAIL_BYTES: usize = 256;
 /// Longest certificate serial number (RFC 5280 §4.1.2.2).
 pub const MAX_SERIAL_BYTES: usize = 20;
+/// Length of a SHA-256 digest (FIPS 180-4).
+pub const SHA256_BYTES: usize = 32;
 /// Longest certificate signing request: a P-256 key, one URI name, and room.
 pub const MAX_CSR_BYTES: usize = 4096;
 /// Longest certificate, in a chain or a bundle.
@@ -38,7 +40,10 @@ pub const MAX_SERVERS_PER_SERVICE: usize = 64;
 pub const MAX_BUNDLES: usize = 64;
 /// Most authorities in one bundle: prepared, active and tainted ones through several rotations.
 pub const MAX_AUTHORITIES_PER_BUNDLE: usize = 16;
-/// Longest policy image.
+/// Most revoked SVIDs in a configuration: 84 KiB of its record. The control plane refuses to revoke more at once
+/// (`MAX_REVOKED` there).
+pub const MAX_REVOKED: usize = 4096;
+/// Longest policy image, each of the two.
 pub const MAX_POLICY_BYTES: usize = 512 * 1024;
 /// Longest deadline that a configuration may set: five minutes, in milliseconds.
 pub const MAX_DEADLINE_MS: u32 = 300_000;

@@ -10,6 +10,7 @@ use crate::list::{List, Rows, sealed};
 use crate::net::{Cidr, Endpoint};
 use crate::read::Reader;
 use crate::refused::{EncodeError, Fault, RefusedReason};
+use crate::serial::Serial;
 use crate::write::Writer;
 
 /// Everything that the kernel decides by, as one record that takes effect at once.
@@ -30,6 +31,11 @@ pub struct Config<'a> {
     pub bundles: List<'a, Bundle<'a>>,
     /// The policy image, as `tidelock-policy` made it; empty: nothing is permitted.
     pub policy: &'a [u8],
+    /// The image of the policies that are only observed: what they would change is told, and changes nothing; empty: there are
+    /// none.
+    pub observed: &'a [u8],
+    /// SVIDs that are believed no more, though they have not expired; sorted, each once.
+    pub revoked: List<'a, Serial>,
 }
 
 /// Deadlines and bounds.
@@ -117,8 +123,30 @@ pub struct Service<'a> {
     pub port: u16,
     /// Inode number of the network namespace that the addresses are of; `None`: the initial one.
     pub netns: Option<u32>,
+    /// What the bytes of its flows go through; `None`: nothing, the flows are direct.
+    pub transform: Option<Transform>,
     /// The SPIFFE IDs that may serve it; none: nobody may.
     pub servers: List<'a, &'a str>,
+}
+
+numbered! {
+    /// What the bytes of a mediated flow go through on their way between program and wire.
+    pub enum Transform: u8 {
+        /// Nothing happens to them, at either end.
+        Identity = 1 => "identity",
+        /// At the server, HTTP/1.1 requests are told who calls: `X-Forwarded-Client-Cert`. The client's end is direct.
+        ForwardClientCert = 2 => "forwardClientCert",
+    }
+}
+
+impl Transform {
+    /// As a row has it: 0 for none; `None` for a number that means nothing.
+    fn of_row(number: u8) -> Option<Option<Self>> {
+        match number {
+            0 => Some(None),
+            number => Self::from_number(number).map(Some),
+        }
+    }
 }
 
 impl Service<'_> {
@@ -157,6 +185,12 @@ impl<'a> Config<'a> {
     /// The first rule broken; `at` counts from the start of the record.
     pub fn parse(body: &'a [u8]) -> Result<Self, Fault> {
         decode::config(body)
+    }
+
+    /// Is the SVID of this serial number revoked? In steps of the order of the logarithm of how many are.
+    #[must_use]
+    pub fn is_revoked(&self, serial: &[u8]) -> bool {
+        Serial::new(serial).is_some_and(|serial| self.revoked.has(serial))
     }
 
     pub(crate) fn write(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
@@ -264,7 +298,7 @@ impl<'a> sealed::Row<'a> for Service<'a> {
     fn read(row: &mut Reader<'a>, rows: &Rows<'a>) -> Option<Self> {
         let name = text_at(row, rows)?;
         let ip = row.array().ok()?;
-        let [prefix_len, _] = row.array().ok()?;
+        let [prefix_len, transform] = row.array().ok()?;
         let cidr = Cidr::from_mapped(ip, prefix_len).ok()?;
         let port = row.u16().ok()?;
         let netns = row.u32().ok().map(|n| Some(n).filter(|&n| n != 0))?;
@@ -273,6 +307,7 @@ impl<'a> sealed::Row<'a> for Service<'a> {
             cidr,
             port,
             netns,
+            transform: Transform::of_row(transform)?,
             servers: inner(row, rows)?,
         })
     }

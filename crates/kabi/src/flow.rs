@@ -53,7 +53,7 @@ pub struct FlowClosed {
     pub time_ns: u64,
 }
 
-/// A flow that was refused.
+/// A flow that was refused; or, by its reason, one of which policies that are only observed would have said something else.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Denial<'a> {
     /// When: nanoseconds since 1970.

@@ -8,7 +8,7 @@ use crate::write::Writer;
 /// First four bytes of every record, as a number: `TIDK`.
 pub const MAGIC: u32 = 0x4b44_4954;
 /// The version of this contract. Module and agent must have the same.
-pub const ABI_VERSION: u16 = 1;
+pub const ABI_VERSION: u16 = 4;
 /// Length of a header, in bytes.
 pub const HEADER_BYTES: usize = 24;
 /// [`HEADER_BYTES`] as an offset.
@@ -89,6 +89,14 @@ fn expect(
 ) -> Result<(), Fault> {
     let fault = r.fault(why);
     if holds(r)? { Ok(()) } else { Err(fault) }
+}
+
+/// Which version of the contract a record is of, whatever else it says; `None` if it is no record of ours.
+#[must_use]
+pub fn abi_version_of(record: &[u8]) -> Option<u16> {
+    let mut r = Reader::new(record, 0);
+    (r.u32().ok()? == MAGIC).then_some(())?;
+    r.u16().ok()
 }
 
 /// Writes the sequence number into an encoded record; `false` if it is too short to be one.

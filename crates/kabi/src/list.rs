@@ -1,5 +1,6 @@
 //! Lists that borrow either a slice (to encode) or checked bytes (when decoded).
 
+use core::cmp::Ordering;
 use core::fmt;
 
 use crate::read::Reader;
@@ -128,6 +129,25 @@ impl<'a, T: ListItem<'a>> IntoIterator for List<'a, T> {
 
     fn into_iter(self) -> ListIter<'a, T> {
         self.iter()
+    }
+}
+
+impl<'a, T: ListItem<'a> + Ord> List<'a, T> {
+    /// Is it in the list, which is sorted? Halves what is left with each step.
+    pub(crate) fn has(&self, wanted: T) -> bool {
+        let (mut from, mut to) = (0_usize, self.len());
+        while from < to {
+            let middle = from.midpoint(to);
+            let Some(item) = self.get(middle) else {
+                return false;
+            };
+            match item.cmp(&wanted) {
+                Ordering::Equal => return true,
+                Ordering::Less => from = middle.saturating_add(1),
+                Ordering::Greater => to = middle,
+            }
+        }
+        false
     }
 }
 

@@ -55,5 +55,13 @@ numbered! {
         AgentGone = 25 => "the agent is not running",
         /// A socket option that is refused on governed sockets.
         SocketOption = 26 => "the socket option is refused on governed sockets",
+        /// Not a refusal: the flow may be, and a `forbid` that is only observed would have denied it.
+        WouldDeny = 27 => "would have been denied (observe)",
+        /// Not a refusal of its own: the flow was refused, and a `permit` that is only observed would have permitted it.
+        WouldPermit = 28 => "would have been permitted (observe)",
+        /// The peer's SVID is one of those that were revoked.
+        PeerRevoked = 29 => "the peer's svid was revoked",
+        /// This process' own SVID is one of those that were revoked.
+        SvidRevoked = 30 => "the svid was revoked and no newer one came",
     }
 }

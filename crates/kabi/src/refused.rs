@@ -63,6 +63,8 @@ numbered! {
         Internal = 28 => "internal fault: see the kernel log",
         /// Two bundles for one trust domain.
         Duplicate = 29 => "a trust domain has two bundles",
+        /// A list that is searched, and is not in order or has an item twice.
+        Unsorted = 30 => "a list that has to be sorted is not, or repeats an item",
     }
 }
 

@@ -1,9 +1,9 @@
 //! Records from the agent to the kernel.
 
-use crate::bounds::{MAX_SPIFFE_ID_BYTES, MAX_VERSION_BYTES};
+use crate::bounds::{MAX_SPIFFE_ID_BYTES, MAX_VERSION_BYTES, SHA256_BYTES};
 use crate::config::{Config, check_spiffe_id};
 use crate::header::{self, BODY_AT, Header};
-use crate::read::{Reader, required};
+use crate::read::{Reader, required, some_bytes};
 use crate::reason::DenyReason;
 use crate::refused::{EncodeError, Fault, RefusedReason};
 use crate::svid::Svid;
@@ -11,6 +11,10 @@ use crate::write::Writer;
 
 /// A record from the agent to the kernel.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a record is a view that lives for one call, and nothing here allocates"
+)]
 pub enum ToKernel<'a> {
     /// Opens a session.
     Hello {
@@ -36,6 +40,8 @@ pub enum ToKernel<'a> {
         generation: u64,
         /// The identity.
         identity: u32,
+        /// SHA-256 of the file that it executes; `None` if it was not measured. Of one process it never changes.
+        exe_sha256: Option<&'a [u8; SHA256_BYTES]>,
     },
     /// Refuses a process an identity, or takes it away.
     Refuse {
@@ -163,6 +169,7 @@ impl<'a> ToKernel<'a> {
                 subject: r.id64()?,
                 generation: r.id64()?,
                 identity: r.id32()?,
+                exe_sha256: sha256(&mut r)?,
             },
             ToKernelKind::Refuse => Self::Refuse {
                 subject: r.id64()?,
@@ -197,10 +204,12 @@ impl<'a> ToKernel<'a> {
                 subject,
                 generation,
                 identity,
+                exe_sha256,
             } => {
                 w.id64(subject)?;
                 w.id64(generation)?;
-                w.id32(identity)
+                w.id32(identity)?;
+                w.bytes(exe_sha256.map_or(&[], |digest| digest), SHA256_BYTES)
             }
             Self::Refuse {
                 subject,
@@ -215,4 +224,13 @@ impl<'a> ToKernel<'a> {
             Self::Drain => Ok(()),
         }
     }
+}
+
+/// A digest, or none: of any other length it is refused.
+fn sha256<'a>(r: &mut Reader<'a>) -> Result<Option<&'a [u8; SHA256_BYTES]>, Fault> {
+    let fault = r.fault(RefusedReason::OutOfRange);
+    let digest = some_bytes(r.bytes(SHA256_BYTES)?);
+    digest
+        .map(|digest| <&[u8; SHA256_BYTES]>::try_from(digest).map_err(|_| fault))
+        .transpose()
 }

@@ -50,10 +50,14 @@ fn script() -> impl Strategy<Value = Vec<Kernel>> {
                 }
                 ToKernel::Grant { .. } | ToKernel::Refuse { .. } if in_force == 0 => continue,
                 ToKernel::Grant {
-                    subject, identity, ..
+                    subject,
+                    identity,
+                    exe_sha256,
+                    ..
                 } => ToKernel::Grant {
                     subject,
                     identity,
+                    exe_sha256,
                     generation: in_force,
                 },
                 ToKernel::Refuse {

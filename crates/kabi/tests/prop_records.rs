@@ -49,6 +49,19 @@ proptest! {
         prop_assert!(bytes.len() <= bounds::MAX_TO_AGENT_BYTES);
     }
 
+    /// What is looked up by halves is what looking at each would find, in the record as in what it was made of.
+    #[test]
+    fn a_serial_is_revoked_if_and_only_if_it_is_in_the_list(config in config(), other in serial()) {
+        let bytes = ToKernel::Config(config).to_vec(1).unwrap();
+        let read = Config::parse(&bytes[HEADER_BYTES..]).unwrap();
+        for serial in config.revoked.iter().chain([other]) {
+            let there = config.revoked.iter().any(|revoked| revoked == serial);
+            prop_assert_eq!(read.is_revoked(serial.as_bytes()), there);
+            prop_assert_eq!(config.is_revoked(serial.as_bytes()), there);
+        }
+        prop_assert!(!read.is_revoked(&[]) && !read.is_revoked(&[1; bounds::MAX_SERIAL_BYTES + 1]));
+    }
+
     #[test]
     fn a_lent_buffer_gets_the_same_bytes_or_no_space(record in to_kernel(), spare in 0_usize..9) {
         let bytes = record.to_vec(3).unwrap();

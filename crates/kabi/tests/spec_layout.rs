@@ -13,7 +13,7 @@ fn the_header_has_24_bytes_little_endian() {
     let bytes = ToKernel::Drain.to_vec(0x0102_0304_0506_0708).unwrap();
     let header = [
         &b"TIDK"[..],              // magic
-        &[1, 0],                   // abi
+        &[4, 0],                   // abi
         &[8, 0],                   // kind
         &[24, 0, 0, 0],            // length
         &[0, 0, 0, 0],             // reserved
@@ -113,6 +113,7 @@ fn a_record_to_the_kernel_can_have_a_mebibyte() {
         cidr,
         port: 1,
         netns: None,
+        transform: None,
         servers,
     };
     let policy = vec![0; MAX_POLICY_BYTES];
@@ -152,25 +153,25 @@ fn reasons_keep_their_numbers() {
     let deny = "NoGrant NotGranted NoIdentity NoSvid NoPermit Forbidden NotAServer PeerUnauthenticated \
         PeerRefused HandshakeDeadline Protocol ResourceLimit UnsupportedSocket CredentialsChanged \
         SvidExpired NoPolicy Drained GrantWithdrawn PolicyChanged Exited PeerClosed LocalClosed \
-        Truncated Internal AgentGone SocketOption";
+        Truncated Internal AgentGone SocketOption WouldDeny WouldPermit PeerRevoked SvidRevoked";
     let refused = "TooShort TooLong Magic AbiVersion Kind Length Reserved HelloFirst HelloAgain Sequence \
         OldGeneration WrongGeneration Truncated Trailing NotUtf8 FieldTooLong ListTooLong Empty \
         OutOfRange Layout GovernsAll BadCidr BadSpiffeId Unknown BadPolicy BadChain NoMemory Internal \
-        Duplicate";
+        Duplicate Unsorted";
     assert!(
         DenyReason::ALL
             .iter()
             .map(|r| format!("{r:?}"))
             .eq(deny.split_whitespace())
     );
-    assert!(DenyReason::ALL.iter().map(|r| r.number()).eq(1..=26));
+    assert!(DenyReason::ALL.iter().map(|r| r.number()).eq(1..=30));
     assert!(
         RefusedReason::ALL
             .iter()
             .map(|r| format!("{r:?}"))
             .eq(refused.split_whitespace())
     );
-    assert!(RefusedReason::ALL.iter().map(|r| r.number()).eq(1..=29));
+    assert!(RefusedReason::ALL.iter().map(|r| r.number()).eq(1..=30));
     assert!(
         DenyReason::ALL
             .iter()
@@ -182,13 +183,13 @@ fn reasons_keep_their_numbers() {
             .all(|r| RefusedReason::from_number(r.number()) == Some(*r))
     );
     assert_eq!(
-        (DenyReason::from_number(0), DenyReason::from_number(27)),
+        (DenyReason::from_number(0), DenyReason::from_number(31)),
         (None, None)
     );
     assert_eq!(
         (
             RefusedReason::from_number(0),
-            RefusedReason::from_number(30)
+            RefusedReason::from_number(31)
         ),
         (None, None)
     );

@@ -69,6 +69,7 @@ fn a_service_covers_an_address_by_range_port_and_namespace() {
         cidr,
         port: 80,
         netns: None,
+        transform: None,
         servers: List::default(),
     };
     assert!(service.covers(&endpoint("10.0.0.7", 80, 0)));
@@ -95,6 +96,7 @@ fn a_wildcard_address_is_covered_by_port() {
         cidr,
         port: 80,
         netns: None,
+        transform: None,
         servers: List::default(),
     };
     for any in ["0.0.0.0", "::"] {
@@ -112,6 +114,7 @@ fn a_server_is_one_byte_for_byte() {
         cidr,
         port: 80,
         netns: None,
+        transform: None,
         servers: List::of(&ids),
     };
     assert!(service.is_server("spiffe://td/b"));

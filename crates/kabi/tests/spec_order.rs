@@ -112,6 +112,7 @@ fn an_answer_is_for_the_generation_in_force() {
         subject: 1,
         generation,
         identity: 1,
+        exe_sha256: None,
     };
     let refuse = |generation| ToKernel::Refuse {
         subject: 1,

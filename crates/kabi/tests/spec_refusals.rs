@@ -54,9 +54,15 @@ fn a_header_is_checked_before_anything_behind_it() {
     assert_eq!(fault(&hello(15, &[1])), (Why::Reserved, 12));
     // Another version is called that, whatever else it changed.
     assert_eq!(
-        fault(&edited(ToKernelKind::Drain, 4, &[2, 0, 99, 0, 99])),
+        fault(&edited(ToKernelKind::Drain, 4, &[1, 0, 99, 0, 99])),
         (Why::AbiVersion, 4)
     );
+    // And which it is can be told, so that people know what to upgrade.
+    let version = |record: &[u8]| abi_version_of(record);
+    assert_eq!(version(&hello(4, &[3, 1])), Some(0x103));
+    assert_eq!(version(&hello(4, &[])), Some(ABI_VERSION));
+    assert_eq!(version(&hello(0, b"X")), None);
+    assert_eq!(version(&hello(4, &[])[..5]), None);
 }
 
 #[test]
@@ -72,6 +78,30 @@ fn fields_are_whole_bounded_text_and_end_the_record() {
     assert_eq!(hello(&[&n(65), &[b'a'; 65]]), (Why::FieldTooLong, 24));
     assert_eq!(hello(&[&[0xff; 4]]), (Why::FieldTooLong, 24));
     assert!(ToKernel::decode(&raw(ToKernelKind::Hello, &[&n(64), &[b'a'; 64]])).is_ok());
+}
+
+#[test]
+fn a_digest_is_whole_or_absent() {
+    use RefusedReason as Why;
+    let grant = |digest: &[u8]| {
+        let [subject, generation] = [1_u64, 1].map(u64::to_le_bytes);
+        let len = n(digest.len());
+        raw(
+            ToKernelKind::Grant,
+            &[&subject, &generation, &n(1), &len, digest],
+        )
+    };
+    for bytes in [1, 31] {
+        assert_eq!(fault(&grant(&vec![1; bytes])), (Why::OutOfRange, 44));
+    }
+    assert_eq!(fault(&grant(&[1; 33])), (Why::FieldTooLong, 44));
+    for (digest, meant) in [(&[][..], None), (&[1; 32], Some(&[1; 32]))] {
+        let record = grant(digest);
+        let Ok((_, ToKernel::Grant { exe_sha256, .. })) = ToKernel::decode(&record) else {
+            panic!("refused")
+        };
+        assert_eq!(exe_sha256, meant);
+    }
 }
 
 #[test]
@@ -103,7 +133,7 @@ fn numbers_that_name_something_are_not_zero() {
             "{kind}"
         );
     }
-    for reason in [0_u8, 27, 255] {
+    for reason in [0_u8, 31, 255] {
         assert_eq!(
             fault(&edited(ToKernelKind::Refuse, 40, &[reason])),
             (Why::OutOfRange, 40)
@@ -142,8 +172,8 @@ fn a_spiffe_id_is_a_workloads() {
 }
 
 /// Offsets in the sample configuration: two prefilter rows, two service rows, two server rows, a bundle
-/// row, two authority rows, then text, certificates and policy.
-const PREFILTER_AT: usize = 24 + 56;
+/// row, two authority rows, then text, certificates and policies, and last two revoked serials.
+const PREFILTER_AT: usize = 24 + 64;
 const SERVICE_AT: usize = PREFILTER_AT + 2 * 16;
 const SERVER_AT: usize = SERVICE_AT + 2 * 40;
 const BUNDLE_AT: usize = SERVER_AT + 2 * 8;
@@ -188,8 +218,24 @@ fn a_configuration_is_refused_where_it_is_wrong() {
             Why::FieldTooLong,
             76,
         ),
-        ("policy beyond the record", 76, &n(6), Why::Truncated, 0),
-        ("policy short of the record", 76, &n(4), Why::Trailing, 0),
+        (
+            "observed policy beyond its bound",
+            80,
+            &n(MAX_POLICY_BYTES + 1),
+            Why::FieldTooLong,
+            80,
+        ),
+        (
+            "too many revoked",
+            84,
+            &n(MAX_REVOKED + 1),
+            Why::ListTooLong,
+            84,
+        ),
+        ("revoked beyond the record", 84, &n(3), Why::Truncated, 0),
+        ("revoked short of the record", 84, &n(1), Why::Trailing, 0),
+        ("policies beyond the record", 80, &n(8), Why::Truncated, 0),
+        ("policies short of the record", 80, &n(6), Why::Trailing, 0),
         (
             "exe out of place",
             PREFILTER_AT,
@@ -261,10 +307,10 @@ fn a_configuration_is_refused_where_it_is_wrong() {
             SERVICE_AT + 8,
         ),
         (
-            "reserved byte",
+            "no such transform",
             SERVICE_AT + 25,
-            &[1],
-            Why::Reserved,
+            &[3],
+            Why::OutOfRange,
             SERVICE_AT + 25,
         ),
         (
@@ -348,6 +394,58 @@ fn a_configuration_is_refused_where_it_is_wrong() {
             found.1
         );
     }
+}
+
+/// The sample with its last row, of the last revoked serial, changed at an offset.
+fn revoked_edited(at: usize, to: &[u8]) -> Vec<u8> {
+    let len = edited(ToKernelKind::Config, 0, &[]).len();
+    edited(ToKernelKind::Config, len - 21 + at, to)
+}
+
+#[test]
+fn a_serial_has_one_to_twenty_bytes_and_one_spelling() {
+    use RefusedReason as Why;
+    let why = |at, to: &[u8]| {
+        let record = revoked_edited(at, to);
+        let (why, at) = fault(&record);
+        (why, at as usize + 21 - record.len())
+    };
+    assert_eq!(why(20, &[0]), (Why::OutOfRange, 20));
+    assert_eq!(why(20, &[21]), (Why::OutOfRange, 20));
+    assert_eq!(why(1, &[1]), (Why::Reserved, 0));
+    assert_eq!(why(19, &[1]), (Why::Reserved, 0));
+    for bytes in [&[][..], &[1; MAX_SERIAL_BYTES + 1]] {
+        assert_eq!(Serial::new(bytes), None);
+    }
+    let longest = Serial::new(&[0xab; MAX_SERIAL_BYTES]).unwrap();
+    assert_eq!(longest.as_bytes(), [0xab; MAX_SERIAL_BYTES]);
+    assert_eq!(Serial::new(&[0, 0x9a]).unwrap().to_string(), "009a");
+}
+
+#[test]
+fn revoked_serials_are_sorted_and_there_once() {
+    use RefusedReason as Why;
+    // Below the one before it, and the same as that.
+    assert_eq!(fault(&revoked_edited(0, &[0x40])).0, Why::Unsorted);
+    let mut same = [0x41; 21];
+    same[16..20].fill(0);
+    same[20] = 16;
+    assert_eq!(fault(&revoked_edited(0, &same)).0, Why::Unsorted);
+    let serial = |bytes: &[u8]| Serial::new(bytes).unwrap();
+    let revoked = |serials: &[Serial]| {
+        ToKernel::Config(Config {
+            generation: 1,
+            revoked: list(serials),
+            ..Config::default()
+        })
+    };
+    let (a, b) = (serial(&[1]), serial(&[1, 0]));
+    assert!(revoked(&[a, b]).to_vec(1).is_ok(), "a zero byte counts");
+    not_encoded([
+        (revoked(&[b, a]), Why::Unsorted),
+        (revoked(&[a, a]), Why::Unsorted),
+        (revoked(&[a; MAX_REVOKED + 1]), Why::ListTooLong),
+    ]);
 }
 
 #[test]
@@ -439,6 +537,7 @@ fn a_configuration_that_the_kernel_would_refuse_is_not_encoded() {
         cidr,
         port: 1,
         netns: None,
+        transform: None,
         servers: List::default(),
     };
     let services = |list| Config {
@@ -524,6 +623,7 @@ fn a_small_record_that_the_kernel_would_refuse_is_not_encoded() {
                 subject: 0,
                 generation: 1,
                 identity: 1,
+                exe_sha256: None,
             },
             Why::OutOfRange,
         ),

@@ -5,6 +5,7 @@ use crate::bounds::*;
 use crate::header::BODY_AT;
 use crate::read::required;
 use crate::refused::RefusedReason;
+use crate::serial::SERIAL_ROW_BYTES;
 
 /// Follows the spans of a section: each must begin where the one before ended.
 struct Section {
@@ -86,6 +87,8 @@ struct Parts<'a> {
     ders: &'a [u8],
     ders_at: u32,
     policy: &'a [u8],
+    observed: &'a [u8],
+    revoked: Table<'a>,
 }
 
 impl<'a> Parts<'a> {
@@ -99,6 +102,8 @@ impl<'a> Parts<'a> {
         let text = r.len(MAX_RECORD_BYTES, RefusedReason::TooLong)?;
         let ders = r.len(MAX_RECORD_BYTES, RefusedReason::TooLong)?;
         let policy = r.len(MAX_POLICY_BYTES, RefusedReason::FieldTooLong)?;
+        let observed = r.len(MAX_POLICY_BYTES, RefusedReason::FieldTooLong)?;
+        let revoked = r.len(MAX_REVOKED, list)?;
 
         let prefilter = Table::take(r, prefilter, PREFILTER_BYTES)?;
         let services = Table::take(r, services, SERVICE_BYTES)?;
@@ -108,7 +113,8 @@ impl<'a> Parts<'a> {
         let (text_at, not_text) = (r.at(), r.fault(RefusedReason::NotUtf8));
         let text = core::str::from_utf8(r.take(text)?).map_err(|_| not_text)?;
         let ders_at = r.at();
-        let (ders, policy) = (r.take(ders)?, r.take(policy)?);
+        let (ders, policy, observed) = (r.take(ders)?, r.take(policy)?, r.take(observed)?);
+        let revoked = Table::take(r, revoked, SERIAL_ROW_BYTES)?;
         r.end()?;
         Ok(Self {
             prefilter,
@@ -121,6 +127,8 @@ impl<'a> Parts<'a> {
             ders,
             ders_at,
             policy,
+            observed,
+            revoked,
         })
     }
 
@@ -134,6 +142,7 @@ impl<'a> Parts<'a> {
         self.check_authorities(&mut ders)?;
         texts.end(self.text.len(), self.text_at)?;
         ders.end(self.ders.len(), self.ders_at)?;
+        self.check_revoked()?;
         let at = self.bundles.at;
         super::check_distinct(self.bundles()).map_err(|why| Fault { why, at })
     }
@@ -168,10 +177,8 @@ impl<'a> Parts<'a> {
             required(name.is_empty(), at)?;
             let bad_cidr = r.fault(RefusedReason::BadCidr);
             Cidr::from_mapped(r.array()?, r.u8()?).map_err(|_| bad_cidr)?;
-            let reserved = r.fault(RefusedReason::Reserved);
-            if r.u8()? != 0 {
-                return Err(reserved);
-            }
+            let unknown = r.fault(RefusedReason::OutOfRange);
+            Transform::of_row(r.u8()?).ok_or(unknown)?;
             let no_port = r.fault(RefusedReason::OutOfRange);
             if r.u16()? == 0 {
                 return Err(no_port);
@@ -218,6 +225,20 @@ impl<'a> Parts<'a> {
         Ok(())
     }
 
+    fn check_revoked(&self) -> Result<(), Fault> {
+        let mut r = self.revoked.reader();
+        let mut before = None;
+        for _ in 0..self.revoked.count {
+            let unsorted = r.fault(RefusedReason::Unsorted);
+            let serial = Serial::parse(&mut r)?;
+            if before >= Some(serial) {
+                return Err(unsorted);
+            }
+            before = Some(serial);
+        }
+        Ok(())
+    }
+
     fn rows(&self, table: &Table<'a>, inner: &'a [u8]) -> Rows<'a> {
         Rows {
             rows: table.bytes,
@@ -236,6 +257,10 @@ impl<'a> Parts<'a> {
             self.rows(&self.services, self.servers.bytes),
             self.services.count,
         )
+    }
+
+    fn revoked(&self) -> List<'a, Serial> {
+        List::over(self.rows(&self.revoked, &[]), self.revoked.count)
     }
 
     fn bundles(&self) -> List<'a, Bundle<'a>> {
@@ -259,5 +284,7 @@ pub(super) fn config(body: &[u8]) -> Result<Config<'_>, Fault> {
         services: parts.services(),
         bundles: parts.bundles(),
         policy: parts.policy,
+        observed: parts.observed,
+        revoked: parts.revoked(),
     })
 }

@@ -1,6 +1,6 @@
 //! Config → bytes: fixed part, rows of each list, then what the rows point into.
 
-use super::{Config, HAS_UID};
+use super::{Config, HAS_UID, Transform};
 use crate::bounds::*;
 use crate::refused::{EncodeError, RefusedReason};
 use crate::write::Writer;
@@ -48,7 +48,9 @@ pub(super) fn config(config: &Config<'_>, w: &mut Writer<'_>) -> Done {
     for der in config.bundles.iter().flat_map(|bundle| bundle.authorities) {
         w.put(der)?;
     }
-    w.put(config.policy)
+    w.put(config.policy)?;
+    w.put(config.observed)?;
+    revoked_rows(config, w)
 }
 
 fn fixed(config: &Config<'_>, w: &mut Writer<'_>) -> Done {
@@ -88,11 +90,10 @@ fn fixed(config: &Config<'_>, w: &mut Writer<'_>) -> Done {
         .flat_map(|bundle| bundle.authorities)
         .map(<[u8]>::len);
     w.count(sum(ders), MAX_RECORD_BYTES, RefusedReason::TooLong)?;
-    w.count(
-        config.policy.len(),
-        MAX_POLICY_BYTES,
-        RefusedReason::FieldTooLong,
-    )
+    for image in [config.policy, config.observed] {
+        w.count(image.len(), MAX_POLICY_BYTES, RefusedReason::FieldTooLong)?;
+    }
+    w.count(config.revoked.len(), MAX_REVOKED, list)
 }
 
 /// The sum of lengths; an overflow is above every bound anyway.
@@ -119,7 +120,7 @@ fn service_rows(config: &Config<'_>, w: &mut Writer<'_>, text: &mut Section) -> 
         text.field(w, service.name.len(), MAX_SERVICE_NAME_BYTES)?;
         w.put(&service.cidr.ip())?;
         w.u8(service.cidr.prefix_len())?;
-        w.u8(0)?;
+        w.u8(service.transform.map_or(0, Transform::number))?;
         if service.port == 0 {
             return Err(w.fault(RefusedReason::OutOfRange));
         }
@@ -159,6 +160,18 @@ fn bundle_rows(
     }
     for der in config.bundles.iter().flat_map(|bundle| bundle.authorities) {
         bytes.field(w, der.len(), MAX_CERT_BYTES)?;
+    }
+    Ok(())
+}
+
+fn revoked_rows(config: &Config<'_>, w: &mut Writer<'_>) -> Done {
+    let mut before = None;
+    for serial in config.revoked {
+        if before >= Some(serial) {
+            return Err(w.fault(RefusedReason::Unsorted));
+        }
+        before = Some(serial);
+        serial.write(w)?;
     }
     Ok(())
 }

@@ -81,15 +81,23 @@ fn prefilter() -> impl Strategy<Value = PrefilterEntry<'static>> {
 fn service() -> impl Strategy<Value = Service<'static>> {
     let name = text(1, MAX_SERVICE_NAME_BYTES);
     let servers = vec(spiffe_id(), 0..4).prop_map(|ids| List::of(leak(ids)));
-    (name, cidr(), 1_u16.., option::of(1_u32..), servers).prop_map(
-        |(name, cidr, port, netns, servers)| Service {
+    let transform = option::of(proptest::sample::select(Transform::ALL));
+    (
+        name,
+        cidr(),
+        1_u16..,
+        option::of(1_u32..),
+        transform,
+        servers,
+    )
+        .prop_map(|(name, cidr, port, netns, transform, servers)| Service {
             name,
             cidr,
             port,
             netns,
+            transform,
             servers,
-        },
-    )
+        })
 }
 
 fn bundle() -> impl Strategy<Value = Bundle<'static>> {
@@ -99,6 +107,11 @@ fn bundle() -> impl Strategy<Value = Bundle<'static>> {
         trust_domain,
         authorities,
     })
+}
+
+pub(crate) fn serial() -> impl Strategy<Value = Serial> {
+    vec(any::<u8>(), 1..=MAX_SERIAL_BYTES)
+        .prop_map(|bytes| Serial::new(&bytes).expect("a length in range"))
 }
 
 pub(crate) fn limits() -> impl Strategy<Value = Limits> {
@@ -122,15 +135,25 @@ pub(crate) fn config() -> impl Strategy<Value = Config<'static>> {
         list.dedup_by_key(|bundle| bundle.trust_domain);
         List::of(leak(list))
     });
-    let policy = bytes(0, 4096);
-    (1_u64.., limits(), prefilter, services, bundles, policy).prop_map(
-        |(generation, limits, prefilter, services, bundles, policy)| Config {
-            generation,
-            limits,
-            prefilter,
-            services,
-            bundles,
-            policy,
+    let images = (bytes(0, 4096), bytes(0, 4096));
+    let revoked = vec(serial(), 0..9).prop_map(|mut list| {
+        list.sort();
+        list.dedup();
+        List::of(leak(list))
+    });
+    let parts = (prefilter, services, bundles, images, revoked);
+    (1_u64.., limits(), parts).prop_map(
+        |(generation, limits, (prefilter, services, bundles, (policy, observed), revoked))| {
+            Config {
+                generation,
+                limits,
+                prefilter,
+                services,
+                bundles,
+                policy,
+                observed,
+                revoked,
+            }
         },
     )
 }
@@ -149,13 +172,14 @@ pub(crate) fn to_kernel() -> impl Strategy<Value = Kernel> {
             key,
             chain
         })),
-        (1_u64.., 1_u64.., 1_u32..).prop_map(|(subject, generation, identity)| {
-            ToKernel::Grant {
+        (1_u64.., 1_u64.., 1_u32.., any::<Option<[u8; 32]>>()).prop_map(
+            |(subject, generation, identity, digest)| ToKernel::Grant {
                 subject,
                 generation,
                 identity,
+                exe_sha256: digest.map(|digest| &*Box::leak(Box::new(digest))),
             }
-        }),
+        ),
         (1_u64.., 1_u64.., reason()).prop_map(|(subject, generation, reason)| {
             ToKernel::Refuse {
                 subject,

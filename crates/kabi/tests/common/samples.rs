@@ -4,6 +4,10 @@ use tidelock_kabi::*;
 
 use super::{Agent, Kernel, leak};
 
+fn serial(bytes: &[u8]) -> Serial {
+    Serial::new(bytes).expect("a length in range")
+}
+
 /// A small record of every kind to the kernel, in an order that a session allows.
 pub(crate) fn every_to_kernel() -> Vec<Kernel> {
     let servers = List::of(leak(vec!["spiffe://td/web", "spiffe://td/web2"]));
@@ -13,11 +17,13 @@ pub(crate) fn every_to_kernel() -> Vec<Kernel> {
         cidr,
         port: 80,
         netns: None,
+        transform: None,
         servers,
     };
     let other = Service {
         name: "dbé",
         netns: Some(7),
+        transform: Some(Transform::ForwardClientCert),
         servers: List::default(),
         ..service
     };
@@ -42,6 +48,8 @@ pub(crate) fn every_to_kernel() -> Vec<Kernel> {
             authorities,
         }])),
         policy: b"image",
+        observed: b"another",
+        revoked: List::of(leak(vec![serial(&[0x41; 16]), serial(&[0x42])])),
     };
     let chain = List::of(leak(vec![&b"leaf"[..], b"issuer"]));
     vec![
@@ -62,6 +70,13 @@ pub(crate) fn every_to_kernel() -> Vec<Kernel> {
             subject: 5,
             generation: 7,
             identity: 1,
+            exe_sha256: None,
+        },
+        ToKernel::Grant {
+            subject: 5,
+            generation: 7,
+            identity: 1,
+            exe_sha256: Some(&[0xa5; 32]),
         },
         ToKernel::Refuse {
             subject: 6,
