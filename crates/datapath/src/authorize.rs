@@ -2,7 +2,7 @@
 
 use alloc::boxed::Box;
 
-use tidelock_spiffe_core::SpiffeId;
+use crate::peer::Peer;
 
 /// Which end of a connection we are.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -18,7 +18,7 @@ pub enum Role {
 /// could forbid is sent: a client has not shown its certificate, a server has not confirmed.
 pub trait Authorize: Send + Sync {
     /// May we, as `role`, be connected with `peer`?
-    fn authorize(&self, role: Role, peer: SpiffeId<'_>) -> Answer;
+    fn authorize(&self, role: Role, peer: &Peer) -> Answer;
 }
 
 /// The answer to [`Authorize::authorize`].

@@ -13,6 +13,7 @@
 //! - [`Authorize`]: asked once per handshake, when the peer has proved its SPIFFE ID, whether it is
 //!   welcome.
 //! - [`Entropy`]: randomness, as an associated function, so that rustls can hold it in statics.
+//! - [`transform`]: what the bytes of a mediated flow go through, once it is open.
 //! - [`Engine`]: the four verbs of every engine, [`handle`](Engine::handle),
 //!   [`handle_timeout`](Engine::handle_timeout), [`poll`](Engine::poll),
 //!   [`next_deadline`](Engine::next_deadline).
@@ -44,16 +45,15 @@
 //! ```
 //! use std::sync::Arc;
 //! use tidelock_datapath::*;
-//! use tidelock_spiffe_core::SpiffeId;
 //! use tidelock_testkit::{SeededEntropy, TestCa, VirtualClock, Wire};
 //!
 //! /// The client talks to the server and nobody else; the server talks to anyone it believes.
 //! struct Policy;
 //! impl Authorize for Policy {
-//!     fn authorize(&self, role: Role, peer: SpiffeId<'_>) -> Answer {
+//!     fn authorize(&self, role: Role, peer: &Peer) -> Answer {
 //!         let detail = "policy `web`".into();
 //!         match role {
-//!             Role::Client if peer.path() != "/web" => Answer::Deny { code: 5, detail },
+//!             Role::Client if peer.id().path() != "/web" => Answer::Deny { code: 5, detail },
 //!             _ => Answer::Allow { detail },
 //!         }
 //!     }
@@ -100,8 +100,8 @@
 //! ```
 //!
 //! # Context
-//! Everything allocates, and nothing blocks. [`record_body_len`] alone is fit for a program's own
-//! context.
+//! Nothing blocks. Everything allocates but [`record_body_len`] and [`transform`], which alone are fit for
+//! a program's own context.
 #![no_std]
 #![forbid(unsafe_code)]
 #![cfg_attr(
@@ -128,6 +128,7 @@ mod peer;
 mod provider;
 mod record;
 mod time;
+pub mod transform;
 mod trust;
 mod verifier;
 

@@ -14,6 +14,7 @@ pub struct Peer {
     pub(crate) id: SpiffeIdBuf,
     pub(crate) serial: Box<[u8]>,
     pub(crate) not_after: i64,
+    pub(crate) certificate_sha256: [u8; 32],
 }
 
 impl Peer {
@@ -33,6 +34,12 @@ impl Peer {
     #[must_use]
     pub fn not_after(&self) -> i64 {
         self.not_after
+    }
+
+    /// SHA-256 of its SVID's leaf certificate, in DER.
+    #[must_use]
+    pub fn certificate_sha256(&self) -> &[u8; 32] {
+        &self.certificate_sha256
     }
 }
 

@@ -14,6 +14,7 @@ use rustls::{
     SignatureScheme,
 };
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
+use sha2::{Digest, Sha256};
 use tidelock_spiffe_core::x509::{Leaf, SigningCert};
 use webpki::{EndEntityCert, KeyUsage, VerifiedPath};
 
@@ -174,7 +175,7 @@ impl PeerVerifier {
                 let _ = self.findings.error.set(Box::new(PeerError::Signature));
             })?;
         let peer = self.findings.claimed.get().ok_or_else(repeated)?;
-        let answer = self.authorize.authorize(self.role, peer.id());
+        let answer = self.authorize.authorize(self.role, peer);
         let denied = matches!(answer, Answer::Deny { .. });
         self.findings
             .answer
@@ -199,12 +200,13 @@ fn repeated() -> Error {
 /// Who the leaf says it is, if it keeps the rules of X509-SVIDs. Kept out of its caller, which has
 /// the deepest calls of all below it, to spare the stack.
 #[inline(never)]
-fn claim(leaf: &CertificateDer<'_>) -> Result<Peer, PeerError> {
-    let leaf = Leaf::parse(leaf).map_err(PeerError::Leaf)?;
+fn claim(certificate: &CertificateDer<'_>) -> Result<Peer, PeerError> {
+    let leaf = Leaf::parse(certificate).map_err(PeerError::Leaf)?;
     Ok(Peer {
         id: leaf.id.to_buf(),
         serial: leaf.serial.into(),
         not_after: leaf.not_after,
+        certificate_sha256: Sha256::digest(certificate).into(),
     })
 }
 

@@ -26,4 +26,9 @@ proptest! {
     fn framing(input in prop::collection::vec(any::<u8>(), 0..20)) {
         bodies::framing(&input);
     }
+
+    #[test]
+    fn requests(input in prop::collection::vec(any::<u8>(), 0..300)) {
+        bodies::requests(&input);
+    }
 }

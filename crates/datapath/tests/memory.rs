@@ -18,9 +18,8 @@ use rcgen::CustomExtension;
 use support::Setup;
 use tidelock_datapath::{
     Answer, Authorize, Engine, Identity, MAX_CHAIN_BYTES, MAX_CHAIN_CERTS, MAX_RECORD_BYTES,
-    Output, Params, Role, TrustStore, record_body_len,
+    Output, Params, Peer, Role, TrustStore, record_body_len,
 };
-use tidelock_spiffe_core::SpiffeId;
 use tidelock_testkit::{Leaf, SeededEntropy, TestCa, VirtualClock, identity_without_svid, install};
 
 /// The arena of a flow (`TL_FLOW_ARENA`). Its size classes may round blocks up by a half.
@@ -41,7 +40,7 @@ struct Counting;
 struct Yes;
 
 impl Authorize for Yes {
-    fn authorize(&self, _role: Role, _peer: SpiffeId<'_>) -> Answer {
+    fn authorize(&self, _role: Role, _peer: &Peer) -> Answer {
         Answer::Allow { detail: "".into() }
     }
 }

@@ -4,6 +4,7 @@
 
 use std::sync::OnceLock;
 
+use tidelock_datapath::transform::{Ends, MAX_ADDED_BYTES, Progress, Refusal, Transform, Window};
 use tidelock_datapath::{
     Engine, MAX_RECORD_BYTES, Output, RECORD_HEADER_BYTES, Role, TrustStore, record_body_len,
 };
@@ -137,4 +138,43 @@ pub(crate) fn framing(input: &[u8]) {
         (None, true) => assert!(matches!(engine.poll(), Some(Output::Failed(_)))),
         (None, false) => assert!(input.len() < RECORD_HEADER_BYTES),
     }
+}
+
+/// Requests from a peer that may write anything: whatever they are, what a server gets of them does not depend on the pieces in
+/// which they came.
+pub(crate) fn requests(input: &[u8]) {
+    let Some((piece, bytes)) = input.split_first() else {
+        return;
+    };
+    let whole = through_requests(bytes, usize::MAX);
+    assert_eq!(whole, through_requests(bytes, usize::from(*piece) + 1));
+}
+
+fn through_requests(mut bytes: &[u8], piece: usize) -> Result<Vec<u8>, Refusal> {
+    let ends = Ends {
+        own: SERVER,
+        peer: CLIENT,
+        peer_certificate: &[7; 32],
+    };
+    let mut transform = Transform::forward_client_cert();
+    let (mut held, mut out) = (Vec::new(), Vec::new());
+    while !bytes.is_empty() {
+        let (now, later) = bytes.split_at(piece.min(bytes.len()));
+        (held, bytes) = ([&held, now].concat(), later);
+        loop {
+            let end = held.len();
+            held.resize(end + MAX_ADDED_BYTES, 0);
+            let mut window = Window::new(&mut held, 0, end).expect("in bounds");
+            let progress = transform.run(&mut window, &ends);
+            let (ready, end) = (window.ready(), window.end());
+            held.truncate(end);
+            out.extend(held.drain(..ready));
+            match progress {
+                Progress::NeedsBytes => break,
+                Progress::NeedsRoom => assert_ne!(ready, 0, "with room, a transform goes on"),
+                Progress::Refused(why) => return Err(why),
+            }
+        }
+    }
+    Ok(out)
 }
