@@ -45,6 +45,28 @@ static inline int tl_inet_accept(struct socket *listener, struct socket *newsock
 #define timer_delete del_timer
 #endif
 
+#ifndef CONFIG_DYNAMIC_FTRACE_WITH_ARGS
+#error "this kernel's ftrace does not save the arguments of what it traces (CONFIG_DYNAMIC_FTRACE_WITH_ARGS)"
+#endif
+
+/*
+ * The registers that hold a traced function's arguments: all that ftrace saves, unless asked for more. What may be
+ * redirected with no more than that is what live patching relies on.
+ */
+static inline struct pt_regs *tl_ftrace_args(struct ftrace_regs *fregs)
+{
+#ifdef arch_ftrace_regs
+	return &arch_ftrace_regs(fregs)->regs;
+#else
+	return &fregs->regs;
+#endif
+}
+
+static inline void tl_ftrace_redirect(struct ftrace_regs *fregs, unsigned long to)
+{
+	instruction_pointer_set(tl_ftrace_args(fregs), to);
+}
+
 /* tcp_recvmsg is not exported, but tcp_prot is; it lost its address length by 7.3. */
 static inline int tl_tcp_recvmsg(struct sock *sk, struct msghdr *msg, size_t len, int flags)
 {

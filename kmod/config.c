@@ -68,6 +68,8 @@ static void swap_in(struct tl_arena *arena, u64 gen)
 	WRITE_ONCE(generation, gen);
 	if (arena)
 		tl_rs_config_limits(arena->mem, &limits);
+	else
+		limits.n_prefilter = limits.n_services = 0;
 	mutex_unlock(&config_lock);
 	tl_arena_put(old);
 }
@@ -93,7 +95,7 @@ int tl_config_set(const struct tl_cmd *cmd, u32 *why, u32 *at)
 		return err ? err : b.err;
 	}
 	swap_in(arena, cmd->generation);
-	rec.count = tl_flows_redecide();
+	rec.count = tl_flows_redecide(NULL);
 	tl_sweep();
 	tl_device_send(&rec);
 	return 0;

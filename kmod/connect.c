@@ -28,7 +28,7 @@ static int deny(struct tl_subject *s, const struct tl_addr *remote, u32 reason, 
 /* What can be told at once. 0: go on; it may still be refused later. */
 static int verdict_now(struct tl_subject *s, const struct tl_addr *remote)
 {
-	struct tl_question q = { .role = TL_CLIENT, .addr = *remote };
+	struct tl_question q = { .role = TL_CLIENT, .addr = *remote, .process = &s->ev };
 	struct tl_arena *cfg, *svid = NULL;
 	struct tl_decision d = {};
 	enum tl_grant grant;
@@ -48,6 +48,7 @@ static int verdict_now(struct tl_subject *s, const struct tl_addr *remote)
 		return deny(s, remote, TL_R_NO_POLICY, NULL, (struct tl_str){}, (struct tl_str){});
 	q.cfg = cfg->mem;
 	q.service = tl_rs_service(q.cfg, remote);
+	q.exe_sha256 = tl_subject_sha256(s);
 	if (grant != TL_GRANTED) {
 		err = deny(s, remote, reason, NULL, tl_rs_service_name(q.cfg, q.service), (struct tl_str){});
 		goto out;
@@ -59,6 +60,9 @@ static int verdict_now(struct tl_subject *s, const struct tl_addr *remote)
 	tl_rs_decide(&q, &d);
 	if (!d.allow && !tl_sabotaged('c'))
 		err = deny(s, remote, d.reason, &d, tl_rs_service_name(q.cfg, q.service), q.client_id);
+	/* Told as a refusal is, though it changes none. */
+	if (err && tl_rs_observe(&q, &d))
+		deny(s, remote, d.reason, &d, tl_rs_service_name(q.cfg, q.service), q.client_id);
 out:
 	tl_arena_put(svid);
 	tl_arena_put(cfg);

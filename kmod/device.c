@@ -22,6 +22,8 @@
 #define QUEUE_MAX 8192
 /* Of them, refusals: any local user can bring them about, and they must not push out what the agent has to know. */
 #define DENIALS_MAX 1024
+/* Of these, what policies in mode observe would have said: it must not push out refusals. */
+#define OBSERVED_MAX (DENIALS_MAX / 2)
 
 enum replay { REPLAY_DONE, REPLAY_SUBJECTS, REPLAY_FLOWS };
 
@@ -33,7 +35,7 @@ struct out {
 };
 
 static struct {
-	spinlock_t lock;		/* queue, queued, denials, lost, open */
+	spinlock_t lock;		/* queue, queued, denials, lost, open, greeted */
 	struct list_head queue;
 	u32 queued, denials;
 	u64 lost;
@@ -41,6 +43,7 @@ static struct {
 	enum replay replay;		/* what a new session has still to learn; under reading, once it has begun */
 	u64 replayed;
 	bool open;
+	bool greeted;			/* a session has begun: see may_tell() */
 	wait_queue_head_t wait;
 	struct mutex writing, reading;
 	u64 out_seq;			/* under reading */
@@ -77,6 +80,18 @@ static struct out *encode(struct tl_rec *rec)
 	return out;
 }
 
+/* What happens before the greeting is not told, since a session begins with it; all that lives is told after it. */
+static bool may_tell(u32 kind)
+{
+	return dev.open &&
+	       (dev.greeted || kind == TL_REC_HELLO || kind == TL_REC_REFUSED || kind == TL_REC_LOST);
+}
+
+static u32 denials_max(u32 reason)
+{
+	return reason == TL_R_WOULD_DENY || reason == TL_R_WOULD_PERMIT ? OBSERVED_MAX : DENIALS_MAX;
+}
+
 static bool enqueue(const struct tl_rec *rec)
 {
 	struct tl_rec stamped = *rec;
@@ -85,7 +100,8 @@ static bool enqueue(const struct tl_rec *rec)
 	bool queued = false;
 
 	spin_lock_irqsave(&dev.lock, flags);
-	if (dev.open && out && dev.queued < QUEUE_MAX && !dev.lost && (!out->denial || dev.denials < DENIALS_MAX)) {
+	if (may_tell(rec->kind) && out && dev.queued < QUEUE_MAX && !dev.lost &&
+	    (!out->denial || dev.denials < denials_max(rec->reason))) {
 		list_add_tail(&out->node, &dev.queue);
 		dev.queued++;
 		dev.denials += out->denial;
@@ -105,7 +121,7 @@ void tl_device_send(const struct tl_rec *rec)
 	if (!READ_ONCE(dev.open) || enqueue(rec))
 		return;
 	spin_lock_irqsave(&dev.lock, flags);
-	dev.lost += dev.open;
+	dev.lost += may_tell(rec->kind);
 	spin_unlock_irqrestore(&dev.lock, flags);
 	wake_up_interruptible(&dev.wait);
 }
@@ -123,7 +139,7 @@ void tl_device_denied(struct tl_subject *subject, struct tl_rec *rec, u32 reason
 	rec->detail = (struct tl_str){ detail, detail_len };
 	if (!READ_ONCE(dev.open))
 		return;
-	if (READ_ONCE(dev.denials) >= DENIALS_MAX) {
+	if (READ_ONCE(dev.denials) >= denials_max(reason)) {
 		atomic64_inc(&dev.untold);
 		return;
 	}
@@ -258,6 +274,9 @@ static int hello(void)
 
 	rec.body = tl_str(THIS_MODULE->version ? THIS_MODULE->version : "");
 	tl_device_send(&rec);
+	spin_lock_irq(&dev.lock);
+	dev.greeted = true;
+	spin_unlock_irq(&dev.lock);
 	WRITE_ONCE(dev.replay, REPLAY_SUBJECTS);
 	wake_up_interruptible(&dev.wait);
 	return 0;
@@ -285,7 +304,7 @@ static int carry_out(const struct tl_cmd *cmd, u32 *why, u32 *at)
 	case TL_CMD_SVID:
 		return tl_identity_install(cmd, why, at);
 	case TL_CMD_GRANT:
-		return tl_subject_grant(cmd->subject, cmd->generation, cmd->identity);
+		return tl_subject_grant(cmd);
 	case TL_CMD_REFUSE:
 		return tl_subject_refuse(cmd->subject, cmd->generation, cmd->reason);
 	case TL_CMD_FORGET:
@@ -370,6 +389,7 @@ static int device_release(struct inode *inode, struct file *file)
 {
 	spin_lock_irq(&dev.lock);
 	dev.open = false;
+	dev.greeted = false;
 	spin_unlock_irq(&dev.lock);
 	clear_queue();
 	return 0;

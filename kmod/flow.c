@@ -6,9 +6,11 @@
 #include <linux/user_namespace.h>
 #include <net/tcp.h>
 
-#include "tidelock.h"
+#include "mediated.h"
 
-static LIST_HEAD(live);
+/* By their ids, so that who goes through them can let go of the lock after each and find the next. */
+static struct rb_root live = RB_ROOT;
+static u64 n_live;
 static DEFINE_MUTEX(live_lock);
 static atomic64_t last_flow = ATOMIC64_INIT(0);
 
@@ -28,17 +30,18 @@ static void flow_free(struct kref *ref)
 {
 	struct tl_flow *flow = container_of(ref, struct tl_flow, ref);
 
-	tl_subject_put(flow->subject);
 	if (flow->listener)
 		tl_listener_put(flow->listener);
 	tl_arena_put(flow->cfg);
 	tl_arena_put(flow->svid);
 	tl_arena_put(flow->arena);
+	tl_subject_put(flow->subject);
 	kfree_sensitive(flow->step);
 	kfree_sensitive(flow->record);
 	kfree(flow->peer_id);
 	kfree(flow->local_id);
 	kfree(flow->service_name);
+	tl_mediation_free(flow->mediation);
 	kfree(flow);
 }
 
@@ -63,27 +66,55 @@ static struct tl_flow *of_sk(struct sock *sk)
 	return sk->sk_socket ? tl_flow_of(sk->sk_socket) : NULL;
 }
 
-#define FLOW_CALLBACK(name)							\
+/* TCP has room again, by its own measure; else a full buffer would be filled up byte by byte. */
+static void mediated_write_space(struct tl_flow *flow, struct sock *sk)
+{
+	if (!sk_stream_is_writeable(sk))
+		return;
+	clear_bit(SOCK_NOSPACE, &sk->sk_socket->flags);
+	tl_mediated_event(flow, TL_EVENT_TX);
+}
+
+static void mediated_news(struct tl_flow *flow, struct sock *sk)
+{
+	tl_mediated_event(flow, TL_EVENT_RX);
+}
+
+static void mediated_end(struct tl_flow *flow, struct sock *sk)
+{
+	tl_mediated_event(flow, TL_EVENT_RX);
+	tl_mediated_event(flow, TL_EVENT_TX);
+}
+
+/* On a mediated flow the worker looks first; `too` says whether waiters are also told at once. */
+#define FLOW_CALLBACK(name, mediated, too)					\
 static void on_##name(struct sock *sk)						\
 {										\
 	void (*pass)(struct sock *sk) = NULL;					\
+	enum tl_flow_phase phase;						\
 	struct tl_flow *flow;							\
 										\
 	read_lock_bh(&sk->sk_callback_lock);					\
 	flow = of_sk(sk);							\
-	if (flow && READ_ONCE(flow->phase) == TL_FLOW_PENDING)			\
+	phase = flow ? smp_load_acquire(&flow->phase) : TL_FLOW_FAILED;		\
+	if (flow && phase == TL_FLOW_PENDING)					\
 		tl_job_queue(&flow->job);					\
 	else if (flow)								\
 		pass = flow->name;						\
+	if (phase == TL_FLOW_OPEN && flow->mediation) {				\
+		mediated(flow, sk);						\
+		if (!(too))							\
+			pass = NULL;						\
+	}									\
 	read_unlock_bh(&sk->sk_callback_lock);					\
 	if (pass)								\
 		pass(sk);							\
 }
 
-FLOW_CALLBACK(state_change)
-FLOW_CALLBACK(data_ready)
-FLOW_CALLBACK(write_space)
-FLOW_CALLBACK(error_report)
+FLOW_CALLBACK(state_change, mediated_end, true)
+FLOW_CALLBACK(data_ready, mediated_news, false)
+FLOW_CALLBACK(write_space, mediated_write_space, false)
+FLOW_CALLBACK(error_report, mediated_end, true)
 
 void tl_flow_hook_sk(struct tl_flow *flow)
 {
@@ -146,7 +177,6 @@ struct tl_flow *tl_flow_new(struct socket *sock, enum tl_role role, struct tl_su
 	INIT_LIST_HEAD(&flow->of_subject);
 	INIT_LIST_HEAD(&flow->of_listener);
 	INIT_LIST_HEAD(&flow->of_admission);
-	INIT_LIST_HEAD(&flow->live);
 	flow->job.run = tl_flow_run;
 	flow->job.panicked = tl_flow_panicked;
 	flow->job.get = job_get;
@@ -227,12 +257,18 @@ static void tell_opened(struct tl_flow *flow)
 	tl_device_send(&rec);
 }
 
+static bool id_less(struct rb_node *a, const struct rb_node *b)
+{
+	return rb_entry(a, struct tl_flow, live)->id < rb_entry(b, struct tl_flow, live)->id;
+}
+
 void tl_flow_announce(struct tl_flow *flow)
 {
 	flow->opened_ns = ktime_get_real_ns();
 	mutex_lock(&live_lock);
 	flow->announced = true;
-	list_add_tail(&flow->live, &live);
+	rb_add(&flow->live, &live, id_less);
+	n_live++;
 	mutex_unlock(&live_lock);
 	tell_opened(flow);
 }
@@ -244,8 +280,11 @@ static void retire(struct tl_flow *flow, u32 reason)
 
 	mutex_lock(&live_lock);
 	announced = flow->announced;
+	if (announced) {
+		rb_erase(&flow->live, &live);
+		n_live--;
+	}
 	flow->announced = false;
-	list_del_init(&flow->live);
 	mutex_unlock(&live_lock);
 	if (!announced)
 		return;
@@ -256,17 +295,27 @@ static void retire(struct tl_flow *flow, u32 reason)
 
 static struct tl_flow *next_live(u64 after)
 {
-	struct tl_flow *flow, *found = NULL;
+	struct tl_flow *found = NULL;
+	struct rb_node *node;
 
 	mutex_lock(&live_lock);
-	list_for_each_entry(flow, &live, live) {
-		if (flow->id > after && (!found || flow->id < found->id))
+	node = live.rb_node;
+	while (node) {
+		struct tl_flow *flow = rb_entry(node, struct tl_flow, live);
+
+		if (flow->id > after)
 			found = flow;
+		node = flow->id > after ? node->rb_left : node->rb_right;
 	}
 	if (found)
 		kref_get(&found->ref);
 	mutex_unlock(&live_lock);
 	return found;
+}
+
+u64 tl_flows_live(void)
+{
+	return READ_ONCE(n_live);
 }
 
 void tl_flows_each(void (*fn)(struct tl_flow *flow, void *arg), void *arg)
@@ -335,25 +384,34 @@ void tl_flows_cut_all(u32 reason)
 	tl_flows_each(cut_one, &reason);
 }
 
-void tl_flow_detach(struct tl_flow *flow)
+void tl_flow_detach(struct tl_flow *flow, u32 reason)
 {
 	timer_delete_sync(&flow->deadline);
 	leave_subject(flow);
-	retire(flow, flow->reason ? flow->reason : flow->eof ? TL_R_PEER_CLOSED : TL_R_LOCAL_CLOSED);
+	retire(flow, flow->reason ? flow->reason : reason);
 }
 
 /* ---- policy, asked again -------------------------------------------------------------------------------- */
 
-bool tl_flow_decide(struct tl_flow *flow, const void *cfg, struct tl_str client, struct tl_str server,
-		    struct tl_decision *d)
+static struct tl_question question(struct tl_flow *flow, const void *cfg, struct tl_str client, struct tl_str server)
 {
-	struct tl_question q = {
+	return (struct tl_question){
 		.cfg = cfg,
 		.role = flow->role,
 		.addr = flow->role == TL_CLIENT ? flow->remote : flow->local,
 		.client_id = client,
 		.server_id = server,
+		.process = flow->subject ? &flow->subject->ev : NULL,
+		.exe_sha256 = tl_subject_sha256(flow->subject),
+		.own_serial = { flow->own.serial, flow->own.serial_len },
+		.peer_serial = { flow->peer_serial, flow->peer_serial_len },
 	};
+}
+
+bool tl_flow_decide(struct tl_flow *flow, const void *cfg, struct tl_str client, struct tl_str server,
+		    struct tl_decision *d)
+{
+	struct tl_question q = question(flow, cfg, client, server);
 
 	memset(d, 0, sizeof(*d));
 	q.service = tl_rs_service(cfg, &q.addr);
@@ -362,35 +420,76 @@ bool tl_flow_decide(struct tl_flow *flow, const void *cfg, struct tl_str client,
 	return d->allow || tl_sabotaged('c');
 }
 
-static void redecide(struct tl_flow *flow, void *arg)
+/* With both ends known. */
+bool tl_flow_decide_proven(struct tl_flow *flow, const void *cfg, struct tl_decision *d)
 {
 	struct tl_str own = tl_str(flow->local_id), peer = tl_str(flow->peer_id);
+
+	return flow->role == TL_CLIENT ? tl_flow_decide(flow, cfg, own, peer, d) :
+					 tl_flow_decide(flow, cfg, peer, own, d);
+}
+
+/* The decision has been made, and stays: this tells what policies in mode observe would have made of it. */
+void tl_flow_observe(struct tl_flow *flow, u32 would)
+{
+	struct tl_str own = tl_str(flow->local_id), peer = tl_str(flow->peer_id);
+	struct tl_arena *cfg = tl_config_get();
 	struct tl_rec rec = {};
+	struct tl_question q;
 	struct tl_decision d;
+
+	if (!cfg)
+		return;
+	q = flow->role == TL_CLIENT ? question(flow, cfg->mem, own, peer) : question(flow, cfg->mem, peer, own);
+	/* The configuration may be a newer one than decided, and then it speaks of something else. */
+	if (tl_rs_observe(&q, &d) && d.reason == would) {
+		tl_flow_describe(flow, &rec);
+		rec.time_ns = 0;
+		tl_device_denied(flow->subject, &rec, d.reason, d.detail, d.detail_len);
+	}
+	tl_arena_put(cfg);
+}
+
+struct again {
+	const struct tl_subject *of;	/* or NULL: every one's */
+	u64 cut;
+};
+
+static void redecide(struct tl_flow *flow, void *arg)
+{
+	struct again *again = arg;
+	struct tl_rec rec = {};
+	struct tl_decision d = {};
 	bool allow = false;
 	const void *cfg;
+	u32 why;
 
+	if (again->of && flow->subject != again->of)
+		return;
 	rcu_read_lock();
 	cfg = tl_config_rcu();
 	if (cfg)
-		allow = flow->role == TL_CLIENT ? tl_flow_decide(flow, cfg, own, peer, &d) :
-						  tl_flow_decide(flow, cfg, peer, own, &d);
+		allow = tl_flow_decide_proven(flow, cfg, &d);
 	rcu_read_unlock();
-	if (allow)
+	if (allow) {
+		tl_flow_observe(flow, TL_R_WOULD_DENY);
 		return;
-	++*(u64 *)arg;
+	}
+	again->cut++;
+	why = tl_rs_cut_for(d.reason);
 	tl_flow_describe(flow, &rec);
 	rec.time_ns = 0;
-	tl_device_denied(flow->subject, &rec, TL_R_POLICY_CHANGED, d.detail, cfg ? d.detail_len : 0);
-	tl_flow_cut(flow, TL_R_POLICY_CHANGED);
+	tl_device_denied(flow->subject, &rec, why, d.detail, d.detail_len);
+	tl_flow_observe(flow, TL_R_WOULD_PERMIT);
+	tl_flow_cut(flow, why);
 }
 
-u64 tl_flows_redecide(void)
+u64 tl_flows_redecide(const struct tl_subject *of)
 {
-	u64 cut = 0;
+	struct again again = { .of = of };
 
 	if (tl_sabotaged('d'))
 		return 0;
-	tl_flows_each(redecide, &cut);
-	return cut;
+	tl_flows_each(redecide, &again);
+	return again.cut;
 }

@@ -13,6 +13,7 @@
 #include <uapi/linux/tls.h>
 
 #include "flow_ops.h"
+#include "mediated.h"
 
 static int flow_release(struct socket *sock);
 
@@ -85,6 +86,11 @@ void tl_flow_refused(struct tl_flow *flow, u32 reason)
 	tl_device_denied(flow->subject, &rec, reason, NULL, 0);
 }
 
+static int transmit(struct tl_flow *flow, struct msghdr *msg, size_t len)
+{
+	return flow->mediation ? tl_mediated_send(flow, msg, len) : flow->inner->sendmsg(flow->sock, msg, len);
+}
+
 /*
  * MSG_ZEROCOPY: what is encrypted is copied on the way. A program that waits for
  * word that its pages are free gets it, with the remark that they were copied.
@@ -103,7 +109,7 @@ static int send_zerocopy(struct tl_flow *flow, struct msghdr *msg, size_t len)
 	}
 	msg->msg_ubuf = NULL;
 	msg->msg_flags &= ~MSG_ZEROCOPY;
-	n = flow->inner->sendmsg(flow->sock, msg, len);
+	n = transmit(flow, msg, len);
 	if (told && n < 0)
 		msg_zerocopy_put_abort(told, true);
 	else
@@ -138,7 +144,16 @@ static int flow_sendmsg(struct socket *sock, struct msghdr *msg, size_t len)
 	msg->msg_flags = tl_splice_flags(msg->msg_flags);
 	/* Hints that change nothing here. */
 	msg->msg_flags &= ~(MSG_CONFIRM | MSG_DONTROUTE | MSG_EOR | MSG_BATCH);
-	return msg->msg_flags & MSG_ZEROCOPY ? send_zerocopy(flow, msg, len) : flow->inner->sendmsg(sock, msg, len);
+	return msg->msg_flags & MSG_ZEROCOPY ? send_zerocopy(flow, msg, len) : transmit(flow, msg, len);
+}
+
+/* The end of what the program sends; false if not all of it could be given to TCP. */
+static bool end_sending(struct tl_flow *flow)
+{
+	if (flow->mediation && !tl_mediated_flush(flow))
+		return false;
+	send_close_notify(flow);
+	return true;
 }
 
 static int flow_shutdown(struct socket *sock, int how)
@@ -148,8 +163,8 @@ static int flow_shutdown(struct socket *sock, int how)
 	if (tl_phase_of(flow) == TL_FLOW_PENDING)
 		return -ENOTCONN;
 	if (tl_phase_of(flow) == TL_FLOW_OPEN && (how == SHUT_WR || how == SHUT_RDWR) &&
-	    !xchg(&flow->wr_shutdown, true))
-		send_close_notify(flow);
+	    !xchg(&flow->wr_shutdown, true) && !end_sending(flow))
+		tl_flow_cut(flow, TL_R_INTERNAL);
 	if (how == SHUT_RD || how == SHUT_RDWR)
 		WRITE_ONCE(flow->rd_shutdown, true);
 	return flow->inner->shutdown(sock, how);
@@ -161,6 +176,9 @@ static int flow_ioctl(struct socket *sock, unsigned int cmd, unsigned long arg)
 
 	if (cmd == SIOCINQ && tl_phase_of(flow) == TL_FLOW_OPEN)
 		return put_user(tl_flow_unread(flow), (int __user *)arg);
+	if (cmd == SIOCOUTQ && tl_phase_of(flow) == TL_FLOW_OPEN && flow->mediation)
+		return put_user(READ_ONCE(tcp_sk(sock->sk)->write_seq) - READ_ONCE(tcp_sk(sock->sk)->snd_una) +
+				tl_mediated_unsent(flow), (int __user *)arg);
 	return flow->pristine->ioctl(sock, cmd, arg);
 }
 
@@ -175,8 +193,10 @@ static __poll_t flow_poll(struct file *file, struct socket *sock, struct poll_ta
 		/* It may have settled between the look and the wait. */
 		if (tl_phase_of(flow) == TL_FLOW_PENDING)
 			return 0;
-		return flow->inner->poll(file, sock, NULL);
+		wait = NULL;
 	}
+	if (flow->mediation && tl_phase_of(flow) == TL_FLOW_OPEN)
+		return tl_mediated_poll(file, sock, wait);
 	mask = flow->inner->poll(file, sock, wait);
 	if (READ_ONCE(flow->eof))
 		return mask | EPOLLIN | EPOLLRDNORM | EPOLLRDHUP;
@@ -257,15 +277,18 @@ static int flow_release(struct socket *sock)
 {
 	struct tl_flow *flow = tl_flow_of(sock);
 	struct sock *sk = flow->sk;
+	u32 reason;
 	int err;
 
 	/* accept() on a connection makes a socket that has this table, is refused, and releases what it made. */
 	if (!sock->sk)
 		return 0;
+	/* Who ended it first: the peer may answer our close_notify with its own before we are done here. */
+	reason = READ_ONCE(flow->eof) ? TL_R_PEER_CLOSED : TL_R_LOCAL_CLOSED;
 	if (tl_phase_of(flow) == TL_FLOW_OPEN && aborts(flow))
 		sock_no_linger(sk);
-	else if (tl_phase_of(flow) == TL_FLOW_OPEN && !flow->wr_shutdown)
-		send_close_notify(flow);
+	else if (tl_phase_of(flow) == TL_FLOW_OPEN && !flow->wr_shutdown && !end_sending(flow))
+		sock_no_linger(sk);
 	/* From here on the worker leaves it alone. */
 	mutex_lock(&flow->lock);
 	flow->sock = NULL;
@@ -275,7 +298,7 @@ static int flow_release(struct socket *sock)
 	err = flow->inner->release(sock);
 	tl_flow_unhook_sk(flow, sk);
 	sock_put(sk);
-	tl_flow_detach(flow);
+	tl_flow_detach(flow, reason);
 	tl_flow_put(flow);
 	return err;
 }

@@ -24,6 +24,8 @@ int tl_flow_await(struct tl_flow *flow, bool nonblock, long timeo);
 /* Tells the agent what the program asked for and did not get, or met. */
 void tl_flow_refused(struct tl_flow *flow, u32 reason);
 
+/* What kTLS gives: data only; 0 at the peer's end, -EPROTO for a record that has no place, or another error. */
+int tl_flow_read(struct tl_flow *flow, struct msghdr *msg, size_t len, int flags);
 int tl_flow_recvmsg(struct socket *sock, struct msghdr *msg, size_t len, int flags);
 ssize_t tl_flow_splice_read(struct socket *sock, loff_t *pos, struct pipe_inode_info *pipe, size_t len,
 			    unsigned int flags);

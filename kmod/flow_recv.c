@@ -11,6 +11,7 @@
 #include <uapi/linux/tls.h>
 
 #include "flow_ops.h"
+#include "mediated.h"
 
 /* Reads back what a control record wrote where data would have gone, and asks what it means. */
 static u32 control_record(u64 *state, u8 type, struct iov_iter it, int n)
@@ -42,8 +43,7 @@ static int after_control(struct tl_flow *flow, u32 after)
 		WRITE_ONCE(flow->eof, true);
 		return 0;
 	}
-	tl_flow_cut(flow, TL_R_PROTOCOL);
-	return -ECONNRESET;
+	return -EPROTO;
 }
 
 /* One call into kTLS with a control buffer of ours: the program never sees record types. */
@@ -92,27 +92,11 @@ static bool broken(int err)
 	return err == -EBADMSG || err == -EPIPE || err == -EKEYEXPIRED;
 }
 
-int tl_flow_recvmsg(struct socket *sock, struct msghdr *msg, size_t len, int flags)
+int tl_flow_read(struct tl_flow *flow, struct msghdr *msg, size_t len, int flags)
 {
-	struct tl_flow *flow = tl_flow_of(sock);
-	int err = tl_flow_await(flow, flags & MSG_DONTWAIT, sock_rcvtimeo(sock->sk, 0)), low = READ_ONCE(flow->rcvlowat);
-
-	if (err)
-		return err;
-	if (tl_flow_closed(flow))
-		return sock_error(sock->sk);
-	if (tl_phase_of(flow) == TL_FLOW_FAILED || (flags & MSG_ERRQUEUE))
-		return flow->inner->recvmsg(sock, msg, len, flags);
-	if (flags & MSG_OOB)
-		return -EINVAL;
-	if (low > 1 && !(flags & (MSG_DONTWAIT | MSG_PEEK | MSG_WAITALL))) {
-		flags |= MSG_WAITALL;
-		len = min_t(size_t, len, low);
-		iov_iter_truncate(&msg->msg_iter, len);
-	}
 	while (!READ_ONCE(flow->eof)) {
 		struct iov_iter before = msg->msg_iter;
-		int n;
+		int n, err;
 		u8 type;
 
 		n = recv_record(flow, msg, len, flags, &type);
@@ -141,6 +125,34 @@ int tl_flow_recvmsg(struct socket *sock, struct msghdr *msg, size_t len, int fla
 	return 0;
 }
 
+int tl_flow_recvmsg(struct socket *sock, struct msghdr *msg, size_t len, int flags)
+{
+	struct tl_flow *flow = tl_flow_of(sock);
+	int n = tl_flow_await(flow, flags & MSG_DONTWAIT, sock_rcvtimeo(sock->sk, 0)), low = READ_ONCE(flow->rcvlowat);
+
+	if (n)
+		return n;
+	if (tl_flow_closed(flow))
+		return sock_error(sock->sk);
+	if (tl_phase_of(flow) == TL_FLOW_FAILED || (flags & MSG_ERRQUEUE))
+		return flow->inner->recvmsg(sock, msg, len, flags);
+	if (flags & MSG_OOB)
+		return -EINVAL;
+	if (flow->mediation)
+		return tl_mediated_recv(flow, msg, len, flags);
+	if (low > 1 && !(flags & (MSG_DONTWAIT | MSG_PEEK | MSG_WAITALL))) {
+		flags |= MSG_WAITALL;
+		len = min_t(size_t, len, low);
+		iov_iter_truncate(&msg->msg_iter, len);
+	}
+	n = tl_flow_read(flow, msg, len, flags);
+	if (n == -EPROTO) {
+		tl_flow_cut(flow, TL_R_PROTOCOL);
+		return -ECONNRESET;
+	}
+	return n;
+}
+
 /* Takes off what is for us: 1 if there is data to read then, 0 at the end, or an error. */
 static int skip_control(struct tl_flow *flow)
 {
@@ -166,6 +178,8 @@ ssize_t tl_flow_splice_read(struct socket *sock, loff_t *pos, struct pipe_inode_
 		return err;
 	if (tl_flow_closed(flow))
 		return sock_error(sock->sk);
+	if (tl_phase_of(flow) == TL_FLOW_OPEN && flow->mediation)
+		return tl_mediated_splice_read(flow, pipe, len, nonblock);
 	if (READ_ONCE(flow->eof))
 		return 0;
 	n = flow->inner->splice_read(sock, pos, pipe, len, flags);
@@ -199,6 +213,8 @@ int tl_flow_unread(struct tl_flow *flow)
 	u8 type;
 	int n;
 
+	if (tl_phase_of(flow) == TL_FLOW_OPEN && flow->mediation)
+		return tl_mediated_unread(flow);
 	if (READ_ONCE(flow->eof) || READ_ONCE(flow->sk->sk_err) || tl_phase_of(flow) != TL_FLOW_OPEN)
 		return 0;
 	if (skip_control(flow) <= 0)

@@ -9,7 +9,7 @@
 #include <net/tcp.h>
 #include <uapi/linux/tls.h>
 
-#include "tidelock.h"
+#include "mediated.h"
 
 /* What a stage says: it may wait for an event, go on at once, or has settled the flow. */
 enum outcome { WAIT, ON, SETTLED };
@@ -47,6 +47,8 @@ static enum outcome refuse(struct tl_flow *flow, u32 reason, int err, const u8 *
 	if (err <= 0)
 		err = EACCES;
 	report_denial(flow, reason, detail, detail_len);
+	if (reason == TL_R_NO_PERMIT)
+		tl_flow_observe(flow, TL_R_WOULD_PERMIT);
 	flow->reason = reason;
 	flow->err = err;
 	tl_handshake_drop(flow);
@@ -103,14 +105,29 @@ static void resume_tuning(struct tl_flow *flow)
 		tcp_sock_set_cork(flow->sk, true);
 }
 
+/* What came since it was decided refuses the flow: a configuration, none, or what its process was measured to be. */
+static bool overtaken(struct tl_flow *flow, struct tl_decision *d)
+{
+	struct tl_arena *cfg = tl_config_get();
+	bool refused = !(cfg && tl_flow_decide_proven(flow, cfg->mem, d));
+
+	tl_arena_put(cfg);
+	return refused;
+}
+
 static enum outcome open_flow(struct tl_flow *flow)
 {
+	struct tl_decision d = { .reason = TL_R_NO_POLICY };
 	struct sock *sk = flow->sk;
 
+	tl_flow_observe(flow, TL_R_WOULD_DENY);
 	resume_tuning(flow);
 	flow->suite = flow->step->suite;
 	tl_handshake_drop(flow);
 	tl_flow_announce(flow);
+	/* Only from here on whoever decides anew finds it among the live flows. */
+	if (!tl_sabotaged('b') && overtaken(flow, &d))
+		return refuse(flow, d.reason, tl_rs_errno(d.reason), d.detail, d.detail_len);
 	smp_store_release(&flow->phase, TL_FLOW_OPEN);
 	/* What came in behind the handshake is kTLS's to see; owned by us, it looks from its own worker. */
 	lock_sock(sk);
@@ -142,6 +159,11 @@ static int pin(struct tl_flow *flow, u32 identity, u32 *reason)
 	if (!flow->cfg) {
 		*reason = TL_R_NO_POLICY;
 		return -ENOENT;
+	}
+	/* As one that has expired: a newer one may come in time. */
+	if (tl_rs_revoked(flow->cfg->mem, (struct tl_str){ flow->own.serial, flow->own.serial_len })) {
+		*reason = TL_R_SVID_REVOKED;
+		return -ENOKEY;
 	}
 	kfree(flow->local_id);
 	flow->local_id = tl_strdup(tl_rs_identity_id(flow->svid->mem), GFP_KERNEL);
@@ -283,6 +305,8 @@ static void start_engine(struct tl_flow *flow, struct tl_lane *lane)
 			.role = flow->role,
 			.addr = flow->role == TL_CLIENT ? flow->remote : flow->local,
 			.now = ktime_get_real_seconds(),
+			.process = flow->subject ? &flow->subject->ev : NULL,
+			.exe_sha256 = tl_subject_sha256(flow->subject),
 		},
 		.step = flow->step,
 	};
@@ -354,23 +378,23 @@ static enum outcome begin_handshake(struct tl_flow *flow, struct tl_lane *lane)
 
 static enum outcome finish_handshake(struct tl_flow *flow, struct tl_lane *lane)
 {
-	struct tl_str own = tl_str(flow->local_id), peer = tl_str(flow->peer_id);
 	struct tl_arena *cfg = tl_config_get();
 	struct tl_decision d;
-	bool allow = false;
+	enum outcome next;
 
 	/* Policy may have moved while hands were shaken: the one in force now decides. */
-	if (cfg)
-		allow = flow->role == TL_CLIENT ? tl_flow_decide(flow, cfg->mem, own, peer, &d) :
-						  tl_flow_decide(flow, cfg->mem, peer, own, &d);
-	tl_arena_put(cfg);
 	if (!cfg)
 		return refuse_for(flow, TL_R_NO_POLICY);
-	if (!allow)
-		return refuse(flow, d.reason, tl_rs_errno(d.reason), d.detail, d.detail_len);
-	if (tl_ktls_start(flow, lane))
-		return refuse_saying(flow, TL_R_INTERNAL, "the kernel's tls module does not take the keys");
-	return open_flow(flow);
+	if (!tl_flow_decide_proven(flow, cfg->mem, &d))
+		next = refuse(flow, d.reason, tl_rs_errno(d.reason), d.detail, d.detail_len);
+	else if (tl_mediate(flow, cfg->mem))
+		next = refuse_for(flow, TL_R_RESOURCE_LIMIT);
+	else if (tl_ktls_start(flow, lane))
+		next = refuse_saying(flow, TL_R_INTERNAL, "the kernel's tls module does not take the keys");
+	else
+		next = open_flow(flow);
+	tl_arena_put(cfg);
+	return next;
 }
 
 /* A peer that has said nothing yet, and may never. */
@@ -448,11 +472,16 @@ void tl_flow_run(struct tl_lane *lane, struct tl_job *job)
 {
 	struct tl_flow *flow = container_of(job, struct tl_flow, job);
 	enum outcome next = WAIT;
+	bool goes_on = true;
 
 	mutex_lock(&flow->lock);
 	if (flow->phase == TL_FLOW_PENDING && flow->sock)
 		next = step(flow, lane);
+	else if (flow->phase == TL_FLOW_OPEN && flow->sock && flow->mediation)
+		goes_on = tl_mediated_run(flow);
 	mutex_unlock(&flow->lock);
+	if (!goes_on)
+		tl_mediated_refuse(flow);
 	/* One step at a time, so that a busy peer does not keep others waiting. */
 	if (next == ON)
 		tl_job_queue(job);

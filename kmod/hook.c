@@ -161,15 +161,15 @@ static struct hook hooks[] = {
 	{ .name = "__sock_create", .redirect = tl_governed_socket, .wanted = socket_wanted },
 };
 
+/* Its arguments are all that is read, and saved: every call of every program comes by here. */
 static void notrace callback(unsigned long ip, unsigned long parent_ip, struct ftrace_ops *ops,
 			     struct ftrace_regs *fregs)
 {
 	struct hook *hook = container_of(ops, struct hook, ops);
-	struct pt_regs *regs = ftrace_get_regs(fregs);
 
-	if (!regs || within_module(parent_ip, THIS_MODULE) || !hook->wanted(regs))
-		return;
-	instruction_pointer_set(regs, (unsigned long)hook->redirect);
+	/* Our own call of the function is seldom, and dear to recognise. */
+	if (hook->wanted(tl_ftrace_args(fregs)) && !within_module(parent_ip, THIS_MODULE))
+		tl_ftrace_redirect(fregs, (unsigned long)hook->redirect);
 }
 
 static int hook_one(struct hook *hook)
@@ -177,9 +177,11 @@ static int hook_one(struct hook *hook)
 	int err;
 
 	hook->ops.func = callback;
-	/* PERMANENT: nobody switches us off through kernel.ftrace_enabled. IPMODIFY is exclusive: -EBUSY if taken. */
-	hook->ops.flags = FTRACE_OPS_FL_SAVE_REGS | FTRACE_OPS_FL_IPMODIFY | FTRACE_OPS_FL_RECURSION |
-			  FTRACE_OPS_FL_PERMANENT;
+	/*
+	 * PERMANENT: nobody switches us off through kernel.ftrace_enabled. IPMODIFY is exclusive: -EBUSY if taken.
+	 * Not RECURSION, which asks ftrace to guard us against ourselves: a callback calls nothing that is hooked.
+	 */
+	hook->ops.flags = FTRACE_OPS_FL_IPMODIFY | FTRACE_OPS_FL_PERMANENT;
 	err = ftrace_set_filter(&hook->ops, (unsigned char *)hook->name, strlen(hook->name), 1);
 	if (!err)
 		err = register_ftrace_function(&hook->ops);

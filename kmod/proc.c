@@ -26,23 +26,16 @@ static int show_flows(struct seq_file *m, void *v)
 	return 0;
 }
 
-static void count(struct tl_flow *flow, void *arg)
-{
-	++*(u64 *)arg;
-}
-
 static int show_status(struct seq_file *m, void *v)
 {
 	struct tl_limits limits = tl_config_limits();
-	u64 flows = 0;
 
-	tl_flows_each(count, &flows);
 	seq_printf(m, "version %s\n", THIS_MODULE->version ? THIS_MODULE->version : "");
 	seq_printf(m, "generation %llu\n", tl_config_generation());
 	seq_printf(m, "services %u\n", limits.n_services);
 	seq_printf(m, "prefilter %u\n", limits.n_prefilter);
 	seq_printf(m, "subjects %u\n", tl_subjects_count());
-	seq_printf(m, "flows %llu\n", flows);
+	seq_printf(m, "flows %llu\n", tl_flows_live());
 	seq_printf(m, "handshakes %u\n", tl_flows_pending());
 	seq_printf(m, "arenas %d\n", tl_arenas_live());
 	seq_printf(m, "stack_high_water %llu\n", tl_lane_stack_high_water());

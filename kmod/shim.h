@@ -59,6 +59,7 @@ struct tl_evidence {
 #define TL_EV_CREDS_CHANGED	(1u << 4)	/* re-appraised after setuid and the like */
 #define TL_EV_FORKED		(1u << 5)	/* replayed to a new agent session */
 #define TL_ARGV_MAX 1024
+#define TL_SHA256 32
 #define TL_PATH_MAX 1024
 
 enum tl_role { TL_CLIENT = 0, TL_SERVER = 1 };
@@ -98,6 +99,7 @@ struct tl_cmd {
 	u32 pad;
 	struct tl_str spiffe_id;	/* IDENTITY */
 	struct tl_str body;	/* CONFIG, SVID: what tl_rs_config_build / tl_rs_svid_install read */
+	struct tl_str exe_sha256;	/* GRANT: TL_SHA256 bytes of what the subject executes, or empty: not measured */
 };
 
 #define TL_SESSION_BYTES 64
@@ -168,6 +170,10 @@ struct tl_question {
 	struct tl_str client_id;	/* empty: not known yet */
 	struct tl_str server_id;	/* empty: not known yet */
 	struct tl_addr addr;	/* the server's end */
+	const struct tl_evidence *process;	/* whose end asks; or NULL: nothing is told of it */
+	const u8 *exe_sha256;	/* TL_SHA256 bytes of what it executes, that stay; or NULL: not measured */
+	struct tl_str own_serial;	/* of who asks; empty: not looked at */
+	struct tl_str peer_serial;	/* empty: not known yet */
 };
 struct tl_decision {
 	u32 allow;		/* 1 or 0 */
@@ -176,6 +182,13 @@ struct tl_decision {
 	u8  detail[256];	/* determining policies, or `no permit matched` */
 };
 void tl_rs_decide(const struct tl_question *q, struct tl_decision *out);
+/* The reason that a live flow is cut for, when a new configuration refuses it for this one. [any] */
+u32  tl_rs_cut_for(u32 reason);
+/* Is the SVID of this serial number one of those that the configuration revokes? [any] */
+bool tl_rs_revoked(const void *cfg, struct tl_str serial);
+/* What policies in mode observe would have said of it: false if the same, or if there are none. Else out->reason is
+ * TL_R_WOULD_DENY or TL_R_WOULD_PERMIT. Finds the Service by q->addr. To be told, never to be acted on. [any] */
+bool tl_rs_observe(const struct tl_question *q, struct tl_decision *out);
 
 /* ---- identities: keys are born here and never leave ------------------------- */
 
@@ -200,6 +213,8 @@ struct tl_flow_new {
 	u32 role;
 	struct tl_addr addr;	/* the server's end */
 	s64 now;		/* unix seconds */
+	const struct tl_evidence *process;	/* as in tl_question; stays as cfg does */
+	const u8 *exe_sha256;	/* the same */
 };
 enum tl_verdict { TL_WANT_RECORD = 1, TL_ESTABLISHED = 2, TL_FAILED = 3 };
 struct tl_step {
@@ -215,6 +230,7 @@ struct tl_step {
 	/* TL_ESTABLISHED: struct tls12_crypto_info_* ready for setsockopt(SOL_TLS). Wiped by C after use. */
 	u8  tx_info[64]; u32 tx_info_len;
 	u8  rx_info[64]; u32 rx_info_len;
+	u8  peer_hash[32];	/* SHA-256 of the peer's certificate, when known */
 };
 /* Starts the engine in the current arena and does its first step (a client has bytes to send). [lane] */
 void tl_rs_flow_start(const struct tl_flow_new *p, struct tl_step *out);
@@ -239,6 +255,29 @@ u32  tl_rs_control_record(u64 *state, u8 type, const u8 *piece, u64 len);
 /* The two bytes of a close_notify alert. [any] */
 void tl_rs_close_notify(u8 out[2]);
 
+/* ---- mediated flows ------------------------------------------------------------ */
+
+#define TL_TRANSFORM_WORDS 2
+/* Most bytes that a transform adds before any were taken: so much is kept free. */
+#define TL_ADDED_MAX (5 * 1024)
+/* What a flow of this Service goes through, at this end: true, and the states of both directions at their
+ * start, or false for a direct flow. [any] */
+bool tl_rs_transforms(const void *cfg, s32 service, u32 role, u64 *wire_to_program, u64 *program_to_wire);
+
+enum tl_progress { TL_NEEDS_BYTES = 0, TL_NEEDS_ROOM, TL_TRANSFORM_REFUSED };
+/* buf[0, ready) may be taken, buf[ready, end) is to be looked at, buf[end, cap) is free. */
+struct tl_edit {
+	u64 *state;		/* TL_TRANSFORM_WORDS */
+	u8  *buf;
+	u64 cap;
+	u64 ready, end;		/* in, out */
+	struct tl_str own_id, peer_id;
+	const u8 *peer_hash;	/* 32 bytes */
+	struct tl_str why;	/* out: TL_TRANSFORM_REFUSED, for people; for good */
+};
+/* Edits in place and moves `ready` as far as it can. [any] */
+u32  tl_rs_transform(struct tl_edit *edit);
+
 /* ---- what a program may ask of a governed socket ------------------------------ */
 
 enum tl_phase { TL_PHASE_PENDING = 0, TL_PHASE_ESTABLISHED = 1, TL_PHASE_LISTENER = 2 };
@@ -253,6 +292,7 @@ enum tl_reason {
 	TL_R_RESOURCE_LIMIT, TL_R_UNSUPPORTED_SOCKET, TL_R_CREDENTIALS_CHANGED, TL_R_SVID_EXPIRED, TL_R_NO_POLICY,
 	TL_R_DRAINED, TL_R_GRANT_WITHDRAWN, TL_R_POLICY_CHANGED, TL_R_EXITED, TL_R_PEER_CLOSED, TL_R_LOCAL_CLOSED,
 	TL_R_TRUNCATED, TL_R_INTERNAL, TL_R_AGENT_GONE, TL_R_SOCKET_OPTION,
+	TL_R_WOULD_DENY, TL_R_WOULD_PERMIT, TL_R_PEER_REVOKED, TL_R_SVID_REVOKED,
 };
 /* The errno (positive) a program sees for a reason. [any] */
 s32  tl_rs_errno(u32 reason);

@@ -237,7 +237,7 @@ int tl_subject_install(struct task_struct *task, struct tl_subject *s, u64 exec_
 		} else {
 			announce(s);
 			/* It may have died meanwhile, before it was in the table. */
-			if (!pid_task(tgid, PIDTYPE_TGID))
+			if (!pid_has_task(tgid, PIDTYPE_TGID))
 				tl_subject_untrack(tgid, TL_R_EXITED);
 		}
 		tl_subject_put(s);
@@ -295,10 +295,23 @@ static void kick_flows(struct tl_subject *s)
 	spin_unlock_bh(&s->lock);
 }
 
-static int settle(u64 id, u64 generation, enum tl_grant grant, u32 identity, u32 reason)
+/* Notes what the file was measured to be, with the lock held: 1 if that is news, -EINVAL if it was something else before. */
+static int measure(struct tl_subject *s, struct tl_str digest)
+{
+	if (digest.len != TL_SHA256)
+		return 0;
+	if (s->measured)
+		return memcmp(s->exe_sha256, digest.ptr, TL_SHA256) ? -EINVAL : 0;
+	memcpy(s->exe_sha256, digest.ptr, TL_SHA256);
+	smp_store_release(&s->measured, true);
+	return 1;
+}
+
+static int settle(u64 id, u64 generation, enum tl_grant grant, u32 identity, u32 reason, struct tl_str digest)
 {
 	struct tl_subject *s;
-	bool lost;
+	bool lost = false;
+	int news;
 
 	if (generation != tl_config_generation())
 		return -ESTALE;
@@ -306,8 +319,10 @@ static int settle(u64 id, u64 generation, enum tl_grant grant, u32 identity, u32
 	if (!s)
 		return -ENOENT;
 	spin_lock_bh(&s->lock);
-	lost = s->grant == TL_GRANTED && (grant != TL_GRANTED || s->identity != identity);
-	if (s->grant != TL_ENDED) {
+	news = measure(s, digest);
+	if (news >= 0)
+		lost = s->grant == TL_GRANTED && (grant != TL_GRANTED || s->identity != identity);
+	if (news >= 0 && s->grant != TL_ENDED) {
 		s->grant = grant;
 		s->identity = identity;
 		s->reason = reason;
@@ -316,9 +331,12 @@ static int settle(u64 id, u64 generation, enum tl_grant grant, u32 identity, u32
 	spin_unlock_bh(&s->lock);
 	if (lost)
 		cut_flows(s, TL_R_GRANT_WITHDRAWN);
+	/* What it has open was decided without. */
+	if (news > 0)
+		tl_flows_redecide(s);
 	kick_flows(s);
 	tl_subject_put(s);
-	return 0;
+	return min(news, 0);
 }
 
 /* With a reference, or NULL. Ids grow along the list, so that a walk can let go of the lock. */
@@ -386,18 +404,18 @@ static inline u32 granted_to_path(u64 id)
 }
 #endif
 
-int tl_subject_grant(u64 id, u64 generation, u32 identity)
+int tl_subject_grant(const struct tl_cmd *cmd)
 {
 	if (tl_sabotaged('a'))
 		return 0;
-	return settle(id, generation, TL_GRANTED, identity, 0);
+	return settle(cmd->subject, cmd->generation, TL_GRANTED, cmd->identity, 0, cmd->exe_sha256);
 }
 
 int tl_subject_refuse(u64 id, u64 generation, u32 reason)
 {
 	if (tl_sabotaged('f'))
-		return settle(id, generation, TL_GRANTED, granted_to_path(id), 0);
-	return settle(id, generation, TL_REFUSED, 0, reason);
+		return settle(id, generation, TL_GRANTED, granted_to_path(id), 0, (struct tl_str){});
+	return settle(id, generation, TL_REFUSED, 0, reason, (struct tl_str){});
 }
 
 static void count(struct tl_subject *s, void *arg)

@@ -9,6 +9,7 @@
 #include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/net.h>
+#include <linux/rbtree.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
@@ -94,6 +95,8 @@ struct tl_subject {
 	u32 identity;
 	u32 reason;
 	u64 generation;
+	bool measured;			/* set once, after exe_sha256, which then stays */
+	u8 exe_sha256[TL_SHA256];
 	struct list_head flows;
 	struct tl_evidence ev;		/* strings follow in `text` */
 	char text[];
@@ -109,7 +112,13 @@ static inline struct tl_subject *tl_subject_get(struct tl_subject *s)
 	return s;
 }
 void tl_subject_put(struct tl_subject *s);
-int tl_subject_grant(u64 id, u64 generation, u32 identity);
+/* What its file was measured to be; NULL if it was not, yet. Stays as long as the subject. */
+static inline const u8 *tl_subject_sha256(const struct tl_subject *s)
+{
+	/* Pairs with measure(): who sees that it is there sees all of it. */
+	return s && smp_load_acquire(&s->measured) ? s->exe_sha256 : NULL;
+}
+int tl_subject_grant(const struct tl_cmd *cmd);
 int tl_subject_refuse(u64 id, u64 generation, u32 reason);
 /* Something that waiting flows of subjects with this identity may need has arrived. */
 void tl_subjects_kick(u32 identity);
@@ -155,12 +164,12 @@ enum tl_flow_phase { TL_FLOW_PENDING, TL_FLOW_OPEN, TL_FLOW_FAILED };
 enum tl_flow_stage { TL_STAGE_GRANT, TL_STAGE_CONNECT, TL_STAGE_CONNECTING, TL_STAGE_HANDSHAKE };
 
 struct tl_listener;
+struct tl_mediation;
 
 /*
  * One governed connection. Hangs on its socket by the ops table it embeds, so
  * that it can be found without sk_user_data, and lives as long as the socket.
- * Today bytes move by kTLS (direct); a mediated flow will bring its own
- * sendmsg, recvmsg and poll beside flow_ops.c.
+ * Its bytes move by kTLS: directly, or through the queues of mediated.c.
  */
 struct tl_flow {
 	struct proto_ops ops;			/* what sock->ops points to */
@@ -184,7 +193,7 @@ struct tl_flow {
 	struct list_head of_subject;		/* subject->flows */
 	struct list_head of_listener;		/* its pending or ready list */
 	struct list_head of_admission;		/* who waits for a handshake, or serves one */
-	struct list_head live;			/* tl_flows_live */
+	struct rb_node live;			/* once announced */
 	struct tl_listener *listener;
 	u32 pid, uid;
 	int err;				/* TL_FLOW_FAILED: positive errno */
@@ -211,6 +220,7 @@ struct tl_flow {
 	bool eof, wr_shutdown, rd_shutdown, announced;
 	bool truncated, told;			/* it ended without close_notify; the program was told */
 	u64 control;				/* Rust's state of half-read control records */
+	struct tl_mediation *mediation;		/* NULL: the flow is direct; settled before it opens */
 
 	/* The socket's own callbacks, to be put back. */
 	void (*state_change)(struct sock *sk);
@@ -225,14 +235,16 @@ void tl_flow_put(struct tl_flow *flow);
 void tl_flow_begin(struct tl_flow *flow);		/* arms the deadline, queues the first step */
 void tl_flow_cut(struct tl_flow *flow, u32 reason);
 void tl_flow_announce(struct tl_flow *flow);
-void tl_flow_detach(struct tl_flow *flow);		/* after release: nothing refers to the socket any more */
+void tl_flow_detach(struct tl_flow *flow, u32 reason);	/* after release: nothing refers to the socket any more */
 void tl_flow_describe(struct tl_flow *flow, struct tl_rec *rec);
 void tl_flow_hook_sk(struct tl_flow *flow);
 void tl_flow_unhook_sk(struct tl_flow *flow, struct sock *sk);
 void tl_flow_wake(struct tl_flow *flow);
-/* Decides all live flows anew; the number cut. */
-u64 tl_flows_redecide(void);
+/* Decides all live flows anew, or those of one subject; the number cut. */
+u64 tl_flows_redecide(const struct tl_subject *of);
 void tl_flows_cut_all(u32 reason);
+/* How many live. */
+u64 tl_flows_live(void);
 /* Calls fn on every live flow; process context. */
 void tl_flows_each(void (*fn)(struct tl_flow *flow, void *arg), void *arg);
 /* Tells the agent of the live flow with the next greater id; that id, or 0 if there is none. */
@@ -249,6 +261,8 @@ int tl_ktls_attach(struct tl_flow *flow);
 int tl_ktls_start(struct tl_flow *flow, struct tl_lane *lane);
 int tl_flow_connect(struct socket *sock, tl_sockaddr *addr, int len, int flags);
 int tl_refuse_fastopen(struct socket *sock, tl_sockaddr *addr, int len, int flags, int is_sendmsg);
+void tl_flow_observe(struct tl_flow *flow, u32 would);
+bool tl_flow_decide_proven(struct tl_flow *flow, const void *cfg, struct tl_decision *d);
 bool tl_flow_decide(struct tl_flow *flow, const void *cfg, struct tl_str client, struct tl_str server,
 		    struct tl_decision *d);
 

@@ -2,11 +2,13 @@
 
 use tidelock_kabi::{DenyReason, Role, Service};
 use tidelock_policy::bounds::MAX_ANCESTORS;
-use tidelock_policy::{Attribute, Context, Entity, EntityRef, Outcome, Request};
+use tidelock_policy::{Attribute, Context, Entity, EntityRef, Image, Outcome, Request};
 use tidelock_spiffe_core::SpiffeId;
 
 use crate::config::{self, Configuration};
+use crate::facts::Facts;
 use crate::ffi::{DETAIL_BYTES, Decision, Question};
+use crate::line::hex;
 use crate::text::Text;
 
 /// The action that both ends ask about.
@@ -32,6 +34,12 @@ pub struct Asked<'a> {
     pub server: Option<&'a str>,
     /// The server's port.
     pub port: u16,
+    /// Serial number of the asking end's SVID; empty: not to be looked at.
+    pub own_serial: &'a [u8],
+    /// Serial number of the peer's SVID; empty: not known yet.
+    pub peer_serial: &'a [u8],
+    /// The process whose end asks, if policies ask for it.
+    pub process: Option<Facts<'a>>,
 }
 
 /// The answer.
@@ -65,6 +73,9 @@ impl Answer {
 /// known yet is asked about again once it has proved its name.
 #[must_use]
 pub fn decide(cfg: &Configuration, asked: &Asked<'_>) -> Answer {
+    if let Some(revoked) = revoked(cfg, asked) {
+        return revoked;
+    }
     let own = match asked.role {
         Role::Client => asked.client,
         Role::Server => asked.server,
@@ -88,39 +99,50 @@ pub fn decide(cfg: &Configuration, asked: &Asked<'_>) -> Answer {
         };
     }
     match asked.client {
-        Some(client) => permit(cfg, client, service.name, asked.port),
+        Some(client) => permit(cfg, client, service.name, asked),
         None => Answer::allow(Detail::new()),
     }
 }
 
-/// Asks the policy image.
-fn permit(cfg: &Configuration, client: &str, service: &str, port: u16) -> Answer {
-    let Ok(id) = SpiffeId::parse(client) else {
-        return Answer::deny(DenyReason::NoPermit, "the client's spiffe id is malformed");
+/// Says no if either end's SVID is revoked: then no policy matters.
+fn revoked(cfg: &Configuration, asked: &Asked<'_>) -> Option<Answer> {
+    let (reason, serial) = if cfg.is_revoked(asked.peer_serial) {
+        (DenyReason::PeerRevoked, asked.peer_serial)
+    } else if cfg.is_revoked(asked.own_serial) {
+        (DenyReason::SvidRevoked, asked.own_serial)
+    } else {
+        return None;
     };
+    let mut detail = Detail::of("serial ");
+    for byte in serial {
+        detail.push(core::str::from_utf8(&hex(*byte)).unwrap_or(""));
+    }
+    Some(Answer {
+        denied: Some(reason),
+        detail,
+    })
+}
+
+/// What a live flow is cut for, that a new configuration refuses for this reason: who reads it has to be able to tell a change
+/// of policy from a revoked SVID.
+#[must_use]
+pub fn cut_for(refused: DenyReason) -> DenyReason {
+    match refused {
+        DenyReason::PeerRevoked | DenyReason::SvidRevoked => refused,
+        _ => DenyReason::PolicyChanged,
+    }
+}
+
+/// Asks the policy image.
+fn permit(cfg: &Configuration, client: &str, service: &str, asked: &Asked<'_>) -> Answer {
     let Some(image) = cfg.image() else {
         return Answer::deny(DenyReason::NoPermit, "no permit matched");
     };
-    let mut ancestors = [EntityRef::new(WORKLOAD, ""); MAX_ANCESTORS];
-    let Some(ancestors) = fill(&mut ancestors, id) else {
-        return Answer::deny(
-            DenyReason::NoPermit,
-            "the client's spiffe id has too many segments",
-        );
+    let (outcome, detail) = match ask(image, client, service, asked) {
+        Ok(told) => told,
+        Err(why) => return Answer::deny(DenyReason::NoPermit, why),
     };
-    let context = [Attribute::port(port)];
-    let decision = image.decide(&Request {
-        principal: Entity::new(WORKLOAD, id.as_str(), ancestors),
-        action: ACTION,
-        resource: Entity::new(SERVICE, service, &[]),
-        context: Context::new(&context),
-    });
-    let mut detail = Detail::new();
-    for (at, policy) in decision.policies().enumerate() {
-        detail.push(if at == 0 { "" } else { ", " });
-        detail.push(policy);
-    }
-    match decision.outcome() {
+    match outcome {
         Outcome::Permitted => Answer::allow(detail),
         Outcome::Forbidden => Answer {
             denied: Some(DenyReason::Forbidden),
@@ -132,6 +154,61 @@ fn permit(cfg: &Configuration, client: &str, service: &str, port: u16) -> Answer
             "policy cannot decide: a bound was passed",
         ),
     }
+}
+
+/// What an image says, and the names of the policies that determine it; or why it cannot be asked.
+fn ask(
+    image: &Image<'_>,
+    client: &str,
+    service: &str,
+    asked: &Asked<'_>,
+) -> Result<(Outcome, Detail), &'static str> {
+    let id = SpiffeId::parse(client).map_err(|_| "the client's spiffe id is malformed")?;
+    let mut ancestors = [EntityRef::new(WORKLOAD, ""); MAX_ANCESTORS];
+    let ancestors =
+        fill(&mut ancestors, id).ok_or("the client's spiffe id has too many segments")?;
+    let principal = Entity::new(WORKLOAD, id.as_str(), ancestors);
+    let decide = |context: &[Attribute<'_>]| {
+        image.decide(&Request {
+            principal,
+            action: ACTION,
+            resource: Entity::new(SERVICE, service, &[]),
+            context: Context::new(context),
+        })
+    };
+    let port = Attribute::port(asked.port);
+    let decision = match asked.process {
+        None => decide(&[port]),
+        Some(facts) => facts.told(asked.role, |facts| decide(&[port, facts])),
+    };
+    let mut detail = Detail::new();
+    for (at, policy) in decision.policies().enumerate() {
+        detail.push(if at == 0 { "" } else { ", " });
+        detail.push(policy);
+    }
+    Ok((decision.outcome(), detail))
+}
+
+/// What the policies that are only observed would have changed, and which of them: `None` if nothing. It never changes an
+/// answer; without such policies it is one look at the configuration.
+///
+/// They matter where nothing else does: an observed `forbid` where policy permits, an observed `permit` where no policy
+/// matches. A flow that is refused for any other reason would be with them too.
+#[must_use]
+pub fn observe(cfg: &Configuration, asked: &Asked<'_>) -> Option<(DenyReason, Detail)> {
+    let observed = cfg.observed()?;
+    let (service, client) = (asked.service?, asked.client?);
+    let would = match decide(cfg, asked).denied {
+        None => DenyReason::WouldDeny,
+        Some(DenyReason::NoPermit) => DenyReason::WouldPermit,
+        Some(_) => return None,
+    };
+    let (outcome, detail) = ask(observed, client, service.name, asked).ok()?;
+    let differs = match would {
+        DenyReason::WouldDeny => outcome == Outcome::Forbidden,
+        _ => outcome == Outcome::Permitted,
+    };
+    differs.then_some((would, detail))
 }
 
 /// The trust domain and every shorter ID; `None` if they are too many.
@@ -155,7 +232,8 @@ fn fill<'s, 'a>(
 /// May this flow be? Both ends ask the same question. Context: any.
 ///
 /// # Safety
-/// `q` points to a question whose configuration and names stay during the call; `out` is writable.
+/// `q` points to a question whose configuration, names, serial numbers, process and digest stay during the call; `out` is
+/// writable.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tl_rs_decide(q: *const Question, out: *mut Decision) {
     // SAFETY: the caller's contract.
@@ -178,31 +256,95 @@ pub unsafe extern "C" fn tl_rs_decide(q: *const Question, out: *mut Decision) {
     };
 }
 
+/// What would policies that are only observed have said? `false`: the same, or there are none. Else `out` says which of
+/// `TL_R_WOULD_DENY` and `TL_R_WOULD_PERMIT`, and the policies. The Service is found by the address. Context: any.
+///
 /// # Safety
-/// The configuration and the names of `question` stay during the call.
+/// As for [`tl_rs_decide`].
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tl_rs_observe(q: *const Question, out: *mut Decision) -> bool {
+    // SAFETY: the caller's contract.
+    let told = unsafe { q.as_ref() }.and_then(|question| {
+        // SAFETY: the caller's contract.
+        let cfg = unsafe { config::at(question.cfg) }?;
+        cfg.observed()?;
+        let service = cfg.service_at(&question.addr)?;
+        // SAFETY: the caller's contract.
+        let asked = unsafe { asked(cfg, question, service) }?;
+        observe(cfg, &asked)
+    });
+    let Some((would, detail)) = told else {
+        return false;
+    };
+    let (detail, detail_len) = detail.into_parts();
+    // SAFETY: the caller's contract.
+    unsafe {
+        out.write(Decision {
+            allow: u32::from(would == DenyReason::WouldDeny),
+            reason: would.number(),
+            detail_len,
+            detail,
+        })
+    };
+    true
+}
+
+/// What a live flow is cut for, that a new configuration refuses for this reason. Context: any.
+#[unsafe(no_mangle)]
+pub extern "C" fn tl_rs_cut_for(reason: u32) -> u32 {
+    DenyReason::from_number(reason)
+        .map_or(DenyReason::PolicyChanged, cut_for)
+        .number()
+}
+
+/// # Safety
+/// The configuration, the names, the serial numbers and the process of `question` stay during the call.
 unsafe fn answer(question: &Question) -> Answer {
     // SAFETY: the caller's contract.
     let Some(cfg) = (unsafe { config::at(question.cfg) }) else {
         return Answer::deny(DenyReason::NoPolicy, "");
     };
     // SAFETY: the caller's contract.
-    let client = unsafe { question.client_id.text() };
+    match unsafe { asked(cfg, question, question.service) } {
+        Some(asked) => decide(cfg, &asked),
+        None => Answer::deny(DenyReason::Internal, ""),
+    }
+}
+
+/// The question; `None` if it is none.
+///
+/// # Safety
+/// The names and serial numbers of `question`, and its process, stay for `'a`.
+unsafe fn asked<'a>(
+    cfg: &'a Configuration,
+    question: &'a Question,
+    service: i32,
+) -> Option<Asked<'a>> {
     // SAFETY: the caller's contract.
-    let server = unsafe { question.server_id.text() };
-    let role = Role::from_number(question.role);
-    let (Some(role), Some(client), Some(server)) = (role, client, server) else {
-        return Answer::deny(DenyReason::Internal, "");
+    let client = unsafe { question.client_id.text() }?;
+    // SAFETY: the caller's contract.
+    let server = unsafe { question.server_id.text() }?;
+    // SAFETY: the caller's contract.
+    let own_serial = unsafe { question.own_serial.bytes() };
+    // SAFETY: the caller's contract.
+    let peer_serial = unsafe { question.peer_serial.bytes() };
+    // What no policy asks for is not looked at.
+    let process = if cfg.asks_for_facts() {
+        // SAFETY: the caller's contract.
+        unsafe { Facts::of(question.process, question.exe_sha256) }
+    } else {
+        None
     };
-    decide(
-        cfg,
-        &Asked {
-            role,
-            service: cfg.service(question.service),
-            client: Some(client).filter(|id| !id.is_empty()),
-            server: Some(server).filter(|id| !id.is_empty()),
-            port: question.addr.port,
-        },
-    )
+    Some(Asked {
+        own_serial,
+        peer_serial,
+        process,
+        role: Role::from_number(question.role)?,
+        service: cfg.service(service),
+        client: Some(client).filter(|id| !id.is_empty()),
+        server: Some(server).filter(|id| !id.is_empty()),
+        port: question.addr.port,
+    })
 }
 
 #[cfg(test)]

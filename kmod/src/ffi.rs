@@ -9,8 +9,10 @@ mod flow;
 
 use core::{ptr, slice};
 
+use tidelock_kabi::bounds::SHA256_BYTES;
+
 pub use device::{Cmd, Rec, cmd, rec};
-pub use flow::{FlowNew, Step, verdict};
+pub use flow::{Edit, FlowNew, Step, progress, verdict};
 
 /// Bytes of the opaque session state that C keeps per open device.
 pub const SESSION_BYTES: usize = 64;
@@ -217,6 +219,14 @@ pub struct Question {
     pub server_id: Str,
     /// The server's end.
     pub addr: Addr,
+    /// The process whose end asks, or null.
+    pub process: *const Evidence,
+    /// SHA-256 of the file that it executes, or null: not measured.
+    pub exe_sha256: *const [u8; SHA256_BYTES],
+    /// Serial number of the asking end's SVID, or empty: it is not looked at.
+    pub own_serial: Str,
+    /// Serial number of the peer's SVID, or empty: not known yet.
+    pub peer_serial: Str,
 }
 
 /// The answer: `struct tl_decision`.
@@ -251,14 +261,15 @@ const _: () = {
     assert!(size_of::<Str>() == 16);
     assert!(size_of::<Addr>() == 24);
     assert!(size_of::<Evidence>() == 152);
-    assert!(size_of::<Cmd>() == 80);
+    assert!(size_of::<Cmd>() == 96);
     assert!(size_of::<Rec>() == 272);
     assert!(size_of::<Limits>() == 24);
-    assert!(size_of::<Question>() == 72);
+    assert!(size_of::<Question>() == 120);
     assert!(size_of::<Decision>() == 268);
     assert!(size_of::<Svid>() == 40);
-    assert!(size_of::<FlowNew>() == 56);
-    assert!(size_of::<Step>() == 472);
+    assert!(size_of::<FlowNew>() == 72);
+    assert!(size_of::<Step>() == 504);
+    assert!(size_of::<Edit>() == 96);
 };
 
 unsafe extern "C" {

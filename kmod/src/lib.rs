@@ -37,6 +37,7 @@ pub mod control;
 pub mod decide;
 pub mod entropy;
 pub mod errno;
+pub mod facts;
 #[cfg(test)]
 mod fake;
 pub mod ffi;
@@ -44,6 +45,7 @@ pub mod flow;
 pub mod heap;
 pub mod identity;
 pub mod line;
+pub mod mediation;
 #[cfg(target_os = "none")]
 mod panic;
 pub mod records;

@@ -92,6 +92,7 @@ const fn blank(kind: u32, seq: u64) -> Cmd {
         pad: 0,
         spiffe_id: Str::EMPTY,
         body: Str::EMPTY,
+        exe_sha256: Str::EMPTY,
     }
 }
 
@@ -127,10 +128,12 @@ fn as_cmd(command: &Command<'_>, record: &[u8]) -> Cmd {
             subject,
             generation,
             identity,
+            exe_sha256,
         } => Cmd {
             subject,
             generation,
             identity,
+            exe_sha256: exe_sha256.map_or(Str::EMPTY, |digest| Str::of(digest)),
             ..blank(cmd::GRANT)
         },
         ToKernel::Refuse {

@@ -15,6 +15,7 @@ use tidelock_spiffe_core::TrustDomain;
 
 use crate::arena::{Arena, Kind};
 use crate::errno::{self, EINVAL};
+use crate::facts::Facts;
 use crate::ffi::{self, Addr, Evidence, Limits, Str};
 use crate::records::endpoint;
 use prefilter::Prefilter;
@@ -25,6 +26,8 @@ use services::Services;
 pub struct Configuration {
     view: Config<'static>,
     image: Option<Image<'static>>,
+    observed: Option<Image<'static>>,
+    facts: bool,
     trust: Arc<TrustStore>,
     prefilter: Prefilter,
     services: Services,
@@ -42,17 +45,15 @@ impl Configuration {
     pub fn build(body: &[u8], init_net: u32) -> Result<Self, Fault> {
         let body: &'static [u8] = leak(body)?;
         let view = Config::parse(body)?;
-        let image = match view.policy {
-            [] => None,
-            policy => Some(
-                Image::check(policy).map_err(|_| fault(RefusedReason::BadPolicy, body, policy))?,
-            ),
-        };
+        let (image, observed) = (image(view.policy, body)?, image(view.observed, body)?);
+        let facts = image.iter().chain(&observed).any(Facts::are_read);
         let trust = trust(&view, body)?;
         let (prefilter, services) = (Prefilter::new(&view)?, Services::new(&view)?);
         Ok(Self {
             view,
             image,
+            observed,
+            facts,
             trust: Arc::new(trust),
             prefilter,
             services,
@@ -64,6 +65,24 @@ impl Configuration {
     #[must_use]
     pub fn image(&self) -> Option<&Image<'static>> {
         self.image.as_ref()
+    }
+
+    /// The policies that are only observed; `None` if there are none.
+    #[must_use]
+    pub fn observed(&self) -> Option<&Image<'static>> {
+        self.observed.as_ref()
+    }
+
+    /// Whether a policy asks for facts of processes: if none does, none are told.
+    #[must_use]
+    pub fn asks_for_facts(&self) -> bool {
+        self.facts
+    }
+
+    /// Is the SVID of this serial number revoked? In steps of the order of the logarithm of how many are.
+    #[must_use]
+    pub fn is_revoked(&self, serial: &[u8]) -> bool {
+        self.view.is_revoked(serial)
     }
 
     /// Whom to believe.
@@ -106,6 +125,17 @@ impl Configuration {
             n_services: count(self.view.services.len()),
         }
     }
+}
+
+/// A policy image of the record, checked; `None` if it is empty.
+fn image(bytes: &'static [u8], body: &[u8]) -> Result<Option<Image<'static>>, Fault> {
+    if bytes.is_empty() {
+        return Ok(None);
+    }
+    let checked = Image::check(bytes);
+    checked
+        .map(Some)
+        .map_err(|_| fault(RefusedReason::BadPolicy, body, bytes))
 }
 
 /// The authorities of every bundle.
@@ -269,6 +299,18 @@ pub unsafe extern "C" fn tl_rs_service(cfg: *const u8, addr: *const Addr) -> i32
         return -1;
     };
     cfg.service_at(addr).unwrap_or(-1)
+}
+
+/// Is the SVID of this serial number one of those that are revoked? Without a configuration none is: nothing is permitted
+/// then. Context: any.
+///
+/// # Safety
+/// `cfg` is null or points to an arena, `serial` is a serial number or empty; both stay during the call.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tl_rs_revoked(cfg: *const u8, serial: Str) -> bool {
+    // SAFETY: the caller's contract.
+    let (cfg, serial) = (unsafe { at(cfg) }, unsafe { serial.bytes() });
+    cfg.is_some_and(|cfg| cfg.is_revoked(serial))
 }
 
 /// The name of a Service, which lives as long as the configuration; empty if it has no such

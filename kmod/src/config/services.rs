@@ -36,11 +36,23 @@ impl Services {
         })
     }
 
+    /// The Services of a port: most ports have none, and whoever asks is done.
+    fn of_port(&self, port: u16) -> &[Row] {
+        let first = self.by_port.partition_point(|&(other, _)| other < port);
+        let rest = self.by_port.get(first..).unwrap_or_default();
+        let len = rest.partition_point(|&(other, _)| other == port);
+        rest.get(..len).unwrap_or_default()
+    }
+
     /// The Service with the longest prefix that covers the address; of equals, the first. For a
     /// wildcard address, which every Service of its port covers, the first of those.
     ///
     /// The initial namespace has two names: none, which C uses, and its inode number.
     pub(super) fn find(&self, view: &Config<'_>, at: &Endpoint, init_net: u32) -> Option<u32> {
+        let same = self.of_port(at.port);
+        if same.is_empty() {
+            return None;
+        }
         let named = if at.netns == 0 {
             Endpoint {
                 netns: init_net,
@@ -49,13 +61,9 @@ impl Services {
         } else {
             *at
         };
-        let first = self.by_port.partition_point(|&(port, _)| port < at.port);
-        let same = self
-            .by_port
+        let same = same
             .iter()
-            .skip(first)
-            .take_while(|&&(port, _)| port == at.port);
-        let same = same.filter_map(|&(_, number)| Some((number, service(view, number)?)));
+            .filter_map(|&(_, number)| Some((number, service(view, number)?)));
         let mut covering = same.filter(|(_, s)| s.covers(at) || s.covers(&named));
         if at.is_wildcard() {
             return covering.next().map(|(number, _)| number);

@@ -4,7 +4,7 @@ use std::format;
 use std::string::String;
 use std::vec::Vec;
 
-use tidelock_kabi::{Bundle, Cidr, List, PrefilterEntry, Service, ToKernel};
+use tidelock_kabi::{Bundle, Cidr, List, PrefilterEntry, Serial, Service, ToKernel};
 use tidelock_testkit::TestCa;
 
 use super::*;
@@ -222,6 +222,12 @@ fn a_malformed_policy_refuses_the_whole() {
     let (why, at) = refused(world::config(&[], &[web()], &[], b"not an image"));
     assert_eq!(why, RefusedReason::BadPolicy);
     assert_eq!(at, b"not an image");
+    let usual = world::policy();
+    let (why, at) = refused(Config {
+        observed: b"nor this",
+        ..world::config(&[], &[web()], &[], &usual)
+    });
+    assert_eq!((why, &at[..]), (RefusedReason::BadPolicy, &b"nor this"[..]));
 }
 
 #[test]
@@ -287,6 +293,28 @@ fn the_arena_asked_for_is_enough_for_many_authorities() {
     assert!(
         used < tl_rs_config_bytes(body as u64),
         "{used} bytes for about {body}"
+    );
+}
+
+#[test]
+fn a_serial_is_looked_up_among_the_most_that_there_can_be() {
+    let serials: Vec<Serial> = (0..tidelock_kabi::bounds::MAX_REVOKED)
+        .map(|n| world::serial(&u32::try_from(2 * n).unwrap().to_be_bytes()))
+        .collect();
+    let cfg = world::build(Config {
+        revoked: List::of(&serials),
+        ..world::config(&[], &[], &[], &[])
+    })
+    .unwrap();
+    // SAFETY: the arena and the bytes are alive.
+    let revoked = |cfg, bytes: &[u8]| unsafe { tl_rs_revoked(cfg, Str::of(bytes)) };
+    for n in 0..2 * u32::try_from(serials.len()).unwrap() {
+        assert_eq!(revoked(cfg, &n.to_be_bytes()), n % 2 == 0, "{n}");
+    }
+    assert!(!revoked(cfg, &[]) && !revoked(cfg, &[0; 21]));
+    assert!(
+        !revoked(ptr::null(), &[0; 4]),
+        "nothing is permitted without a configuration anyway"
     );
 }
 

@@ -22,7 +22,15 @@ fn ask(
         client_id: Str::of(client.as_bytes()),
         server_id: Str::of(server.as_bytes()),
         addr: addr([10, 0, 0, 2], PORT),
+        process: core::ptr::null(),
+        exe_sha256: core::ptr::null(),
+        own_serial: Str::EMPTY,
+        peer_serial: Str::EMPTY,
     };
+    answered(&question)
+}
+
+fn answered(question: &Question) -> (u32, u32, std::string::String) {
     let mut out = Decision {
         allow: 9,
         reason: 9,
@@ -30,13 +38,88 @@ fn ask(
         detail: [9; DETAIL_BYTES],
     };
     // SAFETY: both are live.
-    unsafe { tl_rs_decide(&raw const question, &raw mut out) };
+    unsafe { tl_rs_decide(question, &raw mut out) };
     let detail = &out.detail[..usize::try_from(out.detail_len).unwrap()];
     (
         out.allow,
         out.reason,
         std::str::from_utf8(detail).unwrap().into(),
     )
+}
+
+/// C's view of the answer about a live flow, or one about to open: both SVIDs are known.
+fn ask_of(
+    cfg: *const u8,
+    role: u32,
+    own_serial: &[u8],
+    peer_serial: &[u8],
+) -> (u32, u32, std::string::String) {
+    let question = Question {
+        cfg,
+        service: 0,
+        role,
+        client_id: Str::of(CLIENT.as_bytes()),
+        server_id: Str::of(SERVER.as_bytes()),
+        addr: addr([10, 0, 0, 2], PORT),
+        process: core::ptr::null(),
+        exe_sha256: core::ptr::null(),
+        own_serial: Str::of(own_serial),
+        peer_serial: Str::of(peer_serial),
+    };
+    answered(&question)
+}
+
+/// What C is told to tell.
+fn look(
+    cfg: *const u8,
+    role: u32,
+    client: &str,
+    server: &str,
+) -> Option<(u32, u32, std::string::String)> {
+    let question = Question {
+        cfg,
+        // The Service is found by the address.
+        service: -1,
+        role,
+        client_id: Str::of(client.as_bytes()),
+        server_id: Str::of(server.as_bytes()),
+        addr: addr([10, 0, 0, 2], PORT),
+        process: core::ptr::null(),
+        exe_sha256: core::ptr::null(),
+        own_serial: Str::EMPTY,
+        peer_serial: Str::EMPTY,
+    };
+    let mut out = Decision {
+        allow: 9,
+        reason: 9,
+        detail_len: 0,
+        detail: [0; DETAIL_BYTES],
+    };
+    // SAFETY: both are live.
+    let told = unsafe { tl_rs_observe(&raw const question, &raw mut out) };
+    assert!(
+        told || out.reason == 9,
+        "nothing is written that is not told"
+    );
+    let detail = &out.detail[..usize::try_from(out.detail_len).unwrap()];
+    told.then(|| {
+        (
+            out.allow,
+            out.reason,
+            std::str::from_utf8(detail).unwrap().into(),
+        )
+    })
+}
+
+fn image(rules: &[Rule<'_>]) -> std::vec::Vec<u8> {
+    let mut image = ImageBuilder::new();
+    rules.iter().for_each(|rule| image.push(rule).unwrap());
+    image.build().unwrap()
+}
+
+fn observing(enforced: &[Rule<'_>], observed: &[Rule<'_>]) -> *mut u8 {
+    let (enforced, observed) = (image(enforced), image(observed));
+    world::build_observing(&TestCa::new(TD), &enforced, &observed)
 }
 
 fn usual() -> *mut u8 {
@@ -211,4 +294,141 @@ fn what_c_cannot_mean_is_refused() {
     let cfg = usual();
     let (allow, reason, _) = ask(cfg, 2, 0, CLIENT, SERVER);
     assert_eq!((allow, reason), denied(DenyReason::Internal));
+}
+
+#[test]
+fn what_is_observed_changes_no_answer_and_is_told_where_it_would_have() {
+    let permit = Rule::permit("enforced permit");
+    let forbid = Rule::forbid("enforced forbid");
+    let (may, may_not) = (Rule::permit("would permit"), Rule::forbid("would forbid"));
+    let no_permit = "no permit matched";
+    let deny = Some((1, DenyReason::WouldDeny.number(), "would forbid".into()));
+    let allow = Some((0, DenyReason::WouldPermit.number(), "would permit".into()));
+    for (enforced, observed, answer, told) in [
+        (&[][..], &[][..], (0, 5, no_permit), None),
+        (&[], &[may], (0, 5, no_permit), allow),
+        (&[], &[may_not], (0, 5, no_permit), None),
+        (&[], &[may, may_not], (0, 5, no_permit), None),
+        (&[permit], &[], (1, 0, "enforced permit"), None),
+        (&[permit], &[may], (1, 0, "enforced permit"), None),
+        (
+            &[permit],
+            &[may_not],
+            (1, 0, "enforced permit"),
+            deny.clone(),
+        ),
+        (&[permit], &[may, may_not], (1, 0, "enforced permit"), deny),
+        (&[permit, forbid], &[may], (0, 6, "enforced forbid"), None),
+        (&[forbid], &[may, may_not], (0, 6, "enforced forbid"), None),
+    ] {
+        let cfg = observing(enforced, observed);
+        for role in [role::CLIENT, role::SERVER] {
+            let (allow, reason, detail) = ask(cfg, role, 0, CLIENT, SERVER);
+            assert_eq!((allow, reason, detail.as_str()), answer);
+            assert_eq!(
+                look(cfg, role, CLIENT, SERVER),
+                told,
+                "{enforced:?} {observed:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn an_observed_forbid_that_cannot_be_evaluated_would_deny() {
+    let condition = Expr::attribute("uid").equals(0_i64);
+    let forbid = Rule::forbid("no root").when(&condition);
+    let cfg = observing(&[Rule::permit("all")], &[forbid]);
+    assert_eq!(ask(cfg, role::CLIENT, 0, CLIENT, SERVER).0, 1);
+    let told = (1, DenyReason::WouldDeny.number(), "no root".into());
+    assert_eq!(look(cfg, role::CLIENT, CLIENT, SERVER), Some(told));
+}
+
+#[test]
+fn what_policy_does_not_decide_is_not_observed() {
+    let cfg = observing(&[], &[Rule::permit("all")]);
+    assert!(look(cfg, role::CLIENT, CLIENT, "").is_some());
+    // Nobody known to ask about, a server that is none, and no name of its own.
+    for (role, client, server) in [
+        (role::SERVER, "", SERVER),
+        (role::CLIENT, CLIENT, CLIENT),
+        (role::SERVER, CLIENT, ""),
+        (2, CLIENT, SERVER),
+    ] {
+        assert_eq!(look(cfg, role, client, server), None);
+    }
+    assert_eq!(look(core::ptr::null(), role::CLIENT, CLIENT, SERVER), None);
+    assert_eq!(look(usual(), role::CLIENT, CLIENT, SERVER), None);
+}
+
+/// A serial number of as many bytes as ours have.
+fn serial(n: u8) -> [u8; 16] {
+    [n; 16]
+}
+
+#[test]
+fn a_flow_whose_peers_svid_is_revoked_may_not_be_at_either_end() {
+    let cfg = world::build_revoking(&TestCa::new(TD), &[&serial(3), &serial(5), &[5]]);
+    for role in [role::CLIENT, role::SERVER] {
+        let fine = (1, 0, "allow web".into());
+        assert_eq!(ask_of(cfg, role, &serial(2), &serial(4)), fine);
+        for (peer, hex) in [(&serial(5)[..], "05".repeat(16)), (&[5], "05".into())] {
+            let (allow, reason, detail) = ask_of(cfg, role, &serial(2), peer);
+            assert_eq!((allow, reason), denied(DenyReason::PeerRevoked));
+            assert_eq!(detail, format!("serial {hex}"));
+        }
+        // A part of one that is revoked, or more than one, is another.
+        for other in [&[5, 5][..], &[5; 17], &[5; 20], &[5; 21], &[]] {
+            assert_eq!(ask_of(cfg, role, &serial(2), other).0, 1, "{other:?}");
+        }
+    }
+}
+
+#[test]
+fn a_flow_of_ones_own_revoked_svid_may_not_be_either() {
+    let cfg = world::build_revoking(&TestCa::new(TD), &[&serial(3), &serial(5)]);
+    for role in [role::CLIENT, role::SERVER] {
+        let (allow, reason, detail) = ask_of(cfg, role, &serial(3), &serial(4));
+        assert_eq!((allow, reason), denied(DenyReason::SvidRevoked));
+        assert_eq!(detail, format!("serial {}", "03".repeat(16)));
+        // Of both, the peer's is told: it is not this node's to mend.
+        let (_, reason, _) = ask_of(cfg, role, &serial(3), &serial(5));
+        assert_eq!(reason, DenyReason::PeerRevoked.number());
+    }
+}
+
+#[test]
+fn revoking_counts_whatever_policy_says() {
+    let ca = TestCa::new(TD);
+    let revoked = [world::serial(&serial(5))];
+    let cfg = world::build(tidelock_kabi::Config {
+        revoked: tidelock_kabi::List::of(&revoked),
+        ..world::config(&[], &[], &[], &[])
+    })
+    .unwrap();
+    let (_, reason, _) = ask_of(cfg, role::CLIENT, &serial(1), &serial(5));
+    assert_eq!(reason, DenyReason::PeerRevoked.number());
+    let (_, reason, _) = ask_of(cfg, role::CLIENT, &serial(1), &serial(6));
+    assert_eq!(reason, DenyReason::NoPermit.number());
+    // Nor is anything observed of it.
+    let cfg = world::build_revoking(&ca, &[&serial(5)]);
+    assert_eq!(look(cfg, role::CLIENT, CLIENT, SERVER), None);
+}
+
+#[test]
+fn a_cut_flow_tells_a_revoked_svid_from_a_change_of_policy() {
+    use DenyReason as R;
+    for (refused, cut) in [
+        (R::PeerRevoked, R::PeerRevoked),
+        (R::SvidRevoked, R::SvidRevoked),
+        (R::NoPermit, R::PolicyChanged),
+        (R::Forbidden, R::PolicyChanged),
+        (R::NotAServer, R::PolicyChanged),
+        (R::NoPolicy, R::PolicyChanged),
+    ] {
+        assert_eq!(tl_rs_cut_for(refused.number()), cut.number(), "{refused}");
+    }
+    for none in [0, u32::MAX] {
+        assert_eq!(tl_rs_cut_for(none), R::PolicyChanged.number());
+    }
 }

@@ -6,7 +6,8 @@ use std::vec;
 use std::vec::Vec;
 
 use tidelock_kabi::{
-    Bundle, Cidr, Config, HEADER_BYTES, Limits, List, PrefilterEntry, Service, Svid, ToKernel,
+    Bundle, Cidr, Config, HEADER_BYTES, Limits, List, PrefilterEntry, Serial, Service, Svid,
+    ToKernel,
 };
 use tidelock_policy::{EntityRef, ImageBuilder, Rule, Scope};
 use tidelock_testkit::{Leaf, TestCa};
@@ -63,6 +64,7 @@ pub(crate) fn web() -> Service<'static> {
         cidr: v4([10, 0, 0, 2], 32),
         port: PORT,
         netns: None,
+        transform: None,
         servers: List::of(&[SERVER]),
     }
 }
@@ -81,6 +83,8 @@ pub(crate) fn config<'a>(
         services: List::of(services),
         bundles: List::of(bundles),
         policy,
+        observed: &[],
+        revoked: List::default(),
     }
 }
 
@@ -108,12 +112,39 @@ pub(crate) fn build(config: Config<'_>) -> Result<*mut u8, Refusal> {
 
 /// The usual configuration, with this policy image.
 pub(crate) fn build_usual(ca: &TestCa, policy: &[u8]) -> *mut u8 {
+    build_observing(ca, policy, &[])
+}
+
+/// The usual configuration, with these images of enforced and of observed policies.
+pub(crate) fn build_observing(ca: &TestCa, policy: &[u8], observed: &[u8]) -> *mut u8 {
     let authorities = [ca.authority()];
     let bundles = [Bundle {
         trust_domain: TD,
         authorities: List::of(&authorities),
     }];
-    build(config(&[], &[web()], &bundles, policy)).unwrap()
+    let services = [web()];
+    let config = config(&[], &services, &bundles, policy);
+    build(Config { observed, ..config }).unwrap()
+}
+
+/// A serial number.
+pub(crate) fn serial(bytes: &[u8]) -> Serial {
+    Serial::new(bytes).unwrap()
+}
+
+/// The usual configuration and policy, with these SVIDs revoked.
+pub(crate) fn build_revoking(ca: &TestCa, revoked: &[&[u8]]) -> *mut u8 {
+    let mut revoked: Vec<Serial> = revoked.iter().map(|bytes| serial(bytes)).collect();
+    revoked.sort();
+    let authorities = [ca.authority()];
+    let bundles = [Bundle {
+        trust_domain: TD,
+        authorities: List::of(&authorities),
+    }];
+    let (services, policy) = ([web()], policy());
+    let config = config(&[], &services, &bundles, &policy);
+    let revoked = List::of(&revoked);
+    build(Config { revoked, ..config }).unwrap()
 }
 
 /// Makes a key; its arena and its certificate request.

@@ -26,6 +26,8 @@ pub struct Cmd {
     pub spiffe_id: Str,
     /// The bytes that `tl_rs_config_build` or `tl_rs_svid_install` read.
     pub body: Str,
+    /// SHA-256 of the file that the subject executes, where the kind has one and it was measured.
+    pub exe_sha256: Str,
 }
 
 /// The kinds of [`Cmd`]: `enum tl_cmd_kind`.

@@ -1,6 +1,10 @@
-//! What crosses for a handshake.
+//! What crosses for a handshake, and for a mediated flow after it.
 
-use super::{Addr, CRYPTO_INFO_BYTES, DETAIL_BYTES, SERIAL_BYTES, Str};
+use tidelock_datapath::transform::TRANSFORM_WORDS;
+
+use tidelock_kabi::bounds::SHA256_BYTES;
+
+use super::{Addr, CRYPTO_INFO_BYTES, DETAIL_BYTES, Evidence, SERIAL_BYTES, Str};
 
 /// What a handshake starts from: `struct tl_flow_new`.
 #[derive(Clone, Copy, Debug)]
@@ -18,6 +22,10 @@ pub struct FlowNew {
     pub addr: Addr,
     /// Unix seconds.
     pub now: i64,
+    /// The process whose end this is, or null.
+    pub process: *const Evidence,
+    /// SHA-256 of the file that it executes, or null.
+    pub exe_sha256: *const [u8; SHA256_BYTES],
 }
 
 /// What a step of a handshake came to: `enum tl_verdict`.
@@ -64,4 +72,40 @@ pub struct Step {
     pub rx_info: [u8; CRYPTO_INFO_BYTES],
     /// Bytes used in `rx_info`.
     pub rx_info_len: u32,
+    /// SHA-256 of the peer's certificate, when known.
+    pub peer_hash: [u8; 32],
+}
+
+/// What a transform came to: `enum tl_progress`.
+pub mod progress {
+    /// Everything given was looked at.
+    pub const NEEDS_BYTES: u32 = 0;
+    /// Nothing more goes in until something was taken.
+    pub const NEEDS_ROOM: u32 = 1;
+    /// The flow must end.
+    pub const REFUSED: u32 = 2;
+}
+
+/// One direction of a mediated flow, to be edited: `struct tl_edit`.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct Edit {
+    /// The transform's state.
+    pub state: *mut [u64; TRANSFORM_WORDS],
+    /// The buffer.
+    pub buf: *mut u8,
+    /// Its length.
+    pub cap: u64,
+    /// So many bytes may be taken.
+    pub ready: u64,
+    /// What is still to be looked at ends here.
+    pub end: u64,
+    /// Our SPIFFE ID.
+    pub own_id: Str,
+    /// The peer's SPIFFE ID.
+    pub peer_id: Str,
+    /// SHA-256 of the peer's certificate.
+    pub peer_hash: *const [u8; 32],
+    /// Why it was refused.
+    pub why: Str,
 }

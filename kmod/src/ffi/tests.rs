@@ -38,18 +38,22 @@ fn all() -> Probe {
         Addr = tl_addr { ip, port, pad, netns }
         Evidence = tl_evidence { subject, start_ns, pid, uid, gid, flags, mnt_ns, net_ns, exe_dev,
             exe_ino, exe_size, exe_ctime_ns, script_dev, script_ino, exe, script, cwd, argv }
-        Cmd = tl_cmd { kind, identity, seq, generation, subject, key, reason, pad, spiffe_id, body }
+        Cmd = tl_cmd { kind, identity, seq, generation, subject, key, reason, pad, spiffe_id, body,
+            exe_sha256 }
         Rec = tl_rec { kind, reason, time_ns, subject, flow, generation, key, seq, count, at,
             identity, pid, uid, role, suite, local, remote, service, local_id, peer_id, detail,
             body, serial, serial_len, peer_serial, peer_serial_len, evidence }
         Limits = tl_limits { grant_wait_ms, handshake_ms, max_handshakes,
             max_handshakes_per_listener, n_prefilter, n_services }
-        Question = tl_question { cfg, service, role, client_id, server_id, addr }
+        Question = tl_question { cfg, service, role, client_id, server_id, addr, process,
+            exe_sha256, own_serial, peer_serial }
         Decision = tl_decision { allow, reason, detail_len, detail }
         Svid = tl_svid { not_before, not_after, serial, serial_len }
-        FlowNew = tl_flow_new { cfg, identity, service, role, addr, now }
+        FlowNew = tl_flow_new { cfg, identity, service, role, addr, now, process, exe_sha256 }
         Step = tl_step { verdict, reason, err, suite, tx, tx_len, peer_id, peer_serial,
-            peer_serial_len, detail_len, detail, tx_info, tx_info_len, rx_info, rx_info_len }
+            peer_serial_len, detail_len, detail, tx_info, tx_info_len, rx_info, rx_info_len,
+            peer_hash }
+        Edit = tl_edit { state, buf, cap, ready, end, own_id, peer_id, peer_hash, why }
     }
 }
 
@@ -60,6 +64,7 @@ fn numbers() -> Vec<(&'static str, usize)> {
         ("TL_SESSION_BYTES", SESSION_BYTES),
         ("TL_IDENTITY_ARENA", IDENTITY_ARENA),
         ("TL_FLOW_ARENA", FLOW_ARENA),
+        ("TL_SHA256", SHA256_BYTES),
         ("TL_EV_HOST_MNT", n(EV_HOST_MNT)),
         ("TL_FLOW_LINE_MAX", crate::line::MAX_LINE_BYTES),
         ("TL_RECORD_MAX", tidelock_datapath::MAX_RECORD_BYTES),
@@ -84,6 +89,17 @@ fn numbers() -> Vec<(&'static str, usize)> {
         ("TL_REC_DENIED", n(rec::DENIED)),
         ("TL_REC_REFUSED", n(rec::REFUSED)),
         ("TL_REC_LOST", n(rec::LOST)),
+        (
+            "TL_TRANSFORM_WORDS",
+            tidelock_datapath::transform::TRANSFORM_WORDS,
+        ),
+        (
+            "TL_ADDED_MAX",
+            tidelock_datapath::transform::MAX_ADDED_BYTES,
+        ),
+        ("TL_NEEDS_BYTES", n(progress::NEEDS_BYTES)),
+        ("TL_NEEDS_ROOM", n(progress::NEEDS_ROOM)),
+        ("TL_TRANSFORM_REFUSED", n(progress::REFUSED)),
         ("TL_WANT_RECORD", n(verdict::WANT_RECORD)),
         ("TL_ESTABLISHED", n(verdict::ESTABLISHED)),
         ("TL_FAILED", n(verdict::FAILED)),
@@ -127,6 +143,10 @@ fn reasons() -> impl Iterator<Item = (&'static str, DenyReason)> {
         ("TL_R_INTERNAL", R::Internal),
         ("TL_R_AGENT_GONE", R::AgentGone),
         ("TL_R_SOCKET_OPTION", R::SocketOption),
+        ("TL_R_WOULD_DENY", R::WouldDeny),
+        ("TL_R_WOULD_PERMIT", R::WouldPermit),
+        ("TL_R_PEER_REVOKED", R::PeerRevoked),
+        ("TL_R_SVID_REVOKED", R::SvidRevoked),
     ]
     .into_iter()
 }

@@ -7,17 +7,17 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use tidelock_datapath::{
-    Answer, Authorize, Engine, Identity, Mono, Now, Output, Params, RECORD_HEADER_BYTES,
+    Answer, Authorize, Engine, Identity, Mono, Now, Output, Params, Peer, RECORD_HEADER_BYTES,
     record_body_len,
 };
 use tidelock_kabi::{DenyReason, Role};
-use tidelock_spiffe_core::SpiffeId;
 
 use crate::arena::{Arena, Kind};
 use crate::config::{self, Configuration};
 use crate::decide::{Asked, decide};
 use crate::entropy::Pool;
 use crate::errno::EPROTO;
+use crate::facts::Facts;
 use crate::ffi::{self, FlowNew, Step};
 use crate::identity;
 
@@ -36,11 +36,13 @@ struct Gate {
     role: Role,
     own: &'static Identity,
     port: u16,
+    process: Option<Facts<'static>>,
 }
 
 impl Authorize for Gate {
-    fn authorize(&self, _role: tidelock_datapath::Role, peer: SpiffeId<'_>) -> Answer {
-        let (own, peer) = (self.own.spiffe_id().as_str(), peer.as_str());
+    fn authorize(&self, _role: tidelock_datapath::Role, proved: &Peer) -> Answer {
+        let (own, peer) = (self.own.spiffe_id(), proved.id());
+        let (own, peer) = (own.as_str(), peer.as_str());
         let (client, server) = match self.role {
             Role::Client => (own, peer),
             Role::Server => (peer, own),
@@ -53,6 +55,10 @@ impl Authorize for Gate {
                 client: Some(client),
                 server: Some(server),
                 port: self.port,
+                // C looks at our own when it takes it up, and at both again when hands are shaken.
+                own_serial: &[],
+                peer_serial: proved.serial(),
+                process: self.process,
             },
         );
         let detail = core::str::from_utf8(answer.detail.bytes())
@@ -79,7 +85,7 @@ const fn at(unix: i64) -> Now {
 /// Makes the engine; `None` if configuration, identity or role are none.
 ///
 /// # Safety
-/// Configuration and identity of `p` stay until the current arena is freed.
+/// Configuration, identity and process of `p` stay until the current arena is freed.
 unsafe fn begin(p: &FlowNew) -> Option<Engine> {
     // SAFETY: the caller's contract; nothing that is built from it outlives the current arena.
     let cfg: &'static Configuration = unsafe { config::at(p.cfg) }?;
@@ -92,6 +98,12 @@ unsafe fn begin(p: &FlowNew) -> Option<Engine> {
         role,
         own,
         port: p.addr.port,
+        process: if cfg.asks_for_facts() {
+            // SAFETY: as above.
+            unsafe { Facts::of(p.process, p.exe_sha256) }
+        } else {
+            None
+        },
     };
     let params = Params {
         identity: own,
@@ -127,7 +139,7 @@ impl Flow {
 /// Starts the engine in the current arena and does its first step. Context: lane.
 ///
 /// # Safety
-/// `p` is readable; its configuration and identity stay until the current arena is freed, which
+/// `p` is readable; its configuration, identity and process stay until the current arena is freed, which
 /// nothing else uses. `out` is writable.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tl_rs_flow_start(p: *const FlowNew, out: *mut Step) {

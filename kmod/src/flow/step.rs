@@ -24,6 +24,7 @@ pub(super) fn of(last: Option<&Output>, peer: Option<&Peer>, tx: &[u8]) -> Step 
     if let Some(peer) = peer {
         step.peer_id = Str::of(peer.id().as_str().as_bytes());
         (step.peer_serial, step.peer_serial_len) = serial(peer.serial());
+        step.peer_hash = *peer.certificate_sha256();
     }
     step
 }
@@ -114,5 +115,6 @@ const fn blank(verdict: u32) -> Step {
         tx_info_len: 0,
         rx_info: [0; CRYPTO_INFO_BYTES],
         rx_info_len: 0,
+        peer_hash: [0; 32],
     }
 }

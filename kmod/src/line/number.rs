@@ -31,7 +31,7 @@ fn digit(n: u64) -> u8 {
 }
 
 /// A byte in two hexadecimal digits.
-pub(super) fn hex(byte: u8) -> [u8; 2] {
+pub(crate) fn hex(byte: u8) -> [u8; 2] {
     [digit(u64::from(byte >> 4)), digit(u64::from(byte & 0xf))]
 }
 

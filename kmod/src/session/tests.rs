@@ -94,32 +94,39 @@ fn every_command_arrives_with_its_fields() {
     let taken = session.take(&ToKernel::Svid(svid).to_vec(4).unwrap());
     assert_eq!((taken.kind, taken.identity, taken.key), (cmd::SVID, 4, 9));
 
-    let grant = ToKernel::Grant {
-        subject: 5,
-        generation: 1,
-        identity: 4,
-    };
-    let taken = session.take(&grant.to_vec(5).unwrap());
-    assert_eq!(
-        (taken.kind, taken.subject, taken.generation, taken.identity),
-        (cmd::GRANT, 5, 1, 4)
-    );
+    for (seq, exe_sha256) in [(5, None), (6, Some(&[0xa5; 32]))] {
+        let grant = ToKernel::Grant {
+            subject: 5,
+            generation: 1,
+            identity: 4,
+            exe_sha256,
+        };
+        let record = grant.to_vec(seq).unwrap();
+        let taken = session.take(&record);
+        assert_eq!(
+            (taken.kind, taken.subject, taken.generation, taken.identity),
+            (cmd::GRANT, 5, 1, 4)
+        );
+        // SAFETY: the record is alive.
+        let digest = unsafe { taken.exe_sha256.bytes() };
+        assert_eq!(digest, exe_sha256.map_or(&[][..], |digest| digest));
+    }
 
     let refuse = ToKernel::Refuse {
         subject: 5,
         generation: 1,
         reason: DenyReason::NotGranted,
     };
-    let taken = session.take(&refuse.to_vec(6).unwrap());
+    let taken = session.take(&refuse.to_vec(7).unwrap());
     assert_eq!(
         (taken.kind, taken.subject, taken.reason),
         (cmd::REFUSE, 5, 2)
     );
 
-    let taken = session.take(&ToKernel::Forget { identity: 4 }.to_vec(7).unwrap());
+    let taken = session.take(&ToKernel::Forget { identity: 4 }.to_vec(8).unwrap());
     assert_eq!((taken.kind, taken.identity), (cmd::FORGET, 4));
     assert_eq!(
-        session.take(&ToKernel::Drain.to_vec(8).unwrap()).kind,
+        session.take(&ToKernel::Drain.to_vec(9).unwrap()).kind,
         cmd::DRAIN
     );
 }
@@ -136,7 +143,7 @@ fn a_refused_record_changes_nothing_and_says_which_it_was() {
         (-EPROTO, RefusedReason::HelloFirst.number(), 1)
     );
     let mut other_abi = hello(1);
-    other_abi[4] = 2;
+    other_abi[4] = other_abi[4].wrapping_add(1);
     let (errno, why, ..) = session.parse(&other_abi).unwrap_err();
     assert_eq!((errno, why), (-EPROTO, RefusedReason::AbiVersion.number()));
     let (errno, why, ..) = session.parse(&hello(1)[..20]).unwrap_err();
@@ -169,6 +176,7 @@ fn the_generation_outlives_the_session() {
         subject: 5,
         generation: 7,
         identity: 4,
+        exe_sha256: None,
     };
     session.parse(&grant.to_vec(2).unwrap()).unwrap();
 }

@@ -1,3 +1,5 @@
+mod refusals;
+
 use core::mem::MaybeUninit;
 use std::collections::VecDeque;
 use std::format;
@@ -34,6 +36,8 @@ impl End {
             role,
             addr: world::addr([10, 0, 0, 2], PORT),
             now,
+            process: core::ptr::null(),
+            exe_sha256: core::ptr::null(),
         };
         let arena = arena(FLOW_ARENA);
         let mut out = MaybeUninit::uninit();
@@ -279,78 +283,6 @@ fn no_traffic_secret_stays_in_the_arena() {
             assert!(!holds(end.arena, FLOW_ARENA, key), "a key is left");
         }
     }
-}
-
-#[test]
-fn a_client_refuses_a_server_that_may_not_serve_before_it_shows_itself() {
-    let world = World::new();
-    let (mut client, mut server) = (
-        world.client(CLIENT),
-        world.server("spiffe://example.org/thief"),
-    );
-    run(&mut client, &mut server);
-    assert_eq!(
-        (client.last.verdict, client.reason()),
-        (verdict::FAILED, Some(DenyReason::NotAServer))
-    );
-    assert_eq!(client.last.err, EACCES);
-    assert_eq!(client.peer(), "spiffe://example.org/thief");
-    assert!(client.detail().contains("thief"), "{}", client.detail());
-    assert_eq!(server.reason(), Some(DenyReason::PeerRefused));
-    assert_eq!(server.peer(), "", "the client's name was never sent");
-}
-
-#[test]
-fn a_refusal_by_the_server_is_an_error_of_connect() {
-    let world = World::new();
-    let strict = world::build_usual(&world.ca, &[]);
-    let mut client = world.client(CLIENT);
-    let mut server = End::new(
-        strict,
-        world::identity(&world.ca, SERVER),
-        role::SERVER,
-        NOW,
-    );
-    run(&mut client, &mut server);
-    assert_eq!(
-        (server.last.verdict, server.reason()),
-        (verdict::FAILED, Some(DenyReason::NoPermit))
-    );
-    assert_eq!(
-        (server.peer(), server.detail()),
-        (CLIENT, "no permit matched")
-    );
-    assert_eq!(
-        (client.last.verdict, client.reason()),
-        (verdict::FAILED, Some(DenyReason::PeerRefused))
-    );
-    assert_eq!(client.last.err, ECONNREFUSED);
-}
-
-#[test]
-fn policy_is_asked_at_the_client_too() {
-    let world = World::new();
-    let mut client = world.client("spiffe://example.org/other");
-    let mut server = world.server(SERVER);
-    run(&mut client, &mut server);
-    assert_eq!(
-        (client.reason(), client.last.err),
-        (Some(DenyReason::NoPermit), EACCES)
-    );
-    assert_eq!(server.last.verdict, verdict::FAILED);
-}
-
-#[test]
-fn a_peer_of_another_authority_is_not_believed() {
-    let (world, other) = (World::new(), World::new());
-    let (mut client, mut server) = (world.client(CLIENT), other.server(SERVER));
-    run(&mut client, &mut server);
-    assert_eq!(
-        (client.reason(), client.last.err),
-        (Some(DenyReason::PeerUnauthenticated), EACCES)
-    );
-    assert_eq!(client.peer(), "", "what is claimed is not proved");
-    assert_eq!(server.last.verdict, verdict::FAILED);
 }
 
 #[test]

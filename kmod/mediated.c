@@ -1,0 +1,288 @@
+// SPDX-License-Identifier: MIT OR GPL-2.0
+/*
+ * Mediated flows. The program's calls meet queues; between these and the wire,
+ * which is kTLS on the same socket, stands a transform. Whoever is there moves
+ * the bytes: the program in its own calls, the worker when the wire has news.
+ */
+#include <linux/mm.h>
+#include <linux/uio.h>
+#include <net/tcp.h>
+
+#include "flow_ops.h"
+#include "mediated.h"
+
+/* ---- queues ------------------------------------------------------------------------------------- */
+
+bool tl_queue_make(struct tl_queue *q)
+{
+	if (!q->buf)
+		q->buf = kvmalloc(TL_QUEUE_BYTES, GFP_KERNEL_ACCOUNT);
+	return q->buf;
+}
+
+/* What may come in: a transform finds its room behind it. */
+static u32 queue_room(const struct tl_queue *q)
+{
+	u32 held = q->end - q->head;
+
+	return held < TL_QUEUE_BYTES - TL_ADDED_MAX ? TL_QUEUE_BYTES - TL_ADDED_MAX - held : 0;
+}
+
+/* As much of it as lies behind what is held, in one piece. */
+u32 tl_queue_behind(const struct tl_queue *q)
+{
+	return TL_QUEUE_BYTES - TL_ADDED_MAX - min_t(u32, q->end, TL_QUEUE_BYTES - TL_ADDED_MAX);
+}
+
+static void queue_refuse(struct tl_queue *q, struct tl_str why)
+{
+	q->why = why;
+	WRITE_ONCE(q->refused, true);
+}
+
+/* Makes the room one piece, behind what is held. */
+void tl_queue_compact(struct tl_queue *q)
+{
+	if (q->head && q->head != q->end)
+		memmove(q->buf, q->buf + q->head, q->end - q->head);
+	q->ready -= q->head;
+	q->end -= q->head;
+	q->head = 0;
+}
+
+static void queue_publish(struct tl_queue *q)
+{
+	WRITE_ONCE(q->available, q->ready - q->head);
+	WRITE_ONCE(q->room, queue_room(q));
+}
+
+static void queue_transform(struct tl_flow *flow, struct tl_queue *q)
+{
+	struct tl_edit edit;
+	u32 progress;
+
+	if (q->refused || q->ready == q->end)
+		return;
+	edit = (struct tl_edit){
+		.state = q->state,
+		.buf = q->buf + q->head,
+		.cap = TL_QUEUE_BYTES - q->head,
+		.ready = q->ready - q->head,
+		.end = q->end - q->head,
+		.own_id = tl_str(flow->local_id),
+		.peer_id = tl_str(flow->peer_id),
+		.peer_hash = flow->mediation->peer_hash,
+	};
+	progress = tl_rs_transform(&edit);
+	if (progress == TL_NEEDS_ROOM && q->head) {
+		tl_queue_compact(q);
+		edit.buf = q->buf;
+		edit.cap = TL_QUEUE_BYTES;
+		progress = tl_rs_transform(&edit);
+	}
+	q->ready = q->head + edit.ready;
+	q->end = q->head + edit.end;
+	if (progress == TL_TRANSFORM_REFUSED)
+		queue_refuse(q, edit.why);
+}
+
+/* Lets go of a queue; what its holder kept the worker from is the worker's to do now. */
+void tl_queue_unlock(struct tl_flow *flow, struct tl_queue *q)
+{
+	queue_publish(q);
+	mutex_unlock(&q->lock);
+	smp_mb();
+	if (READ_ONCE(flow->mediation->events) || READ_ONCE(q->refused))
+		tl_job_queue(&flow->job);
+}
+
+/* ---- the wire -------------------------------------------------------------------------------------- */
+
+/* An error of the connection is the program's to be told, by whatever it asks next. */
+static void give_back(struct sock *sk, int err)
+{
+	if (err != -EPIPE && !READ_ONCE(sk->sk_err))
+		WRITE_ONCE(sk->sk_err, -err);
+}
+
+/* Wire → queue, as much as there is room for. */
+void tl_rx_fill(struct tl_flow *flow)
+{
+	struct tl_queue *q = &flow->mediation->rx;
+
+	queue_transform(flow, q);
+	q->full = false;
+	while (!q->ended && !q->refused && !tl_flow_closed(flow)) {
+		struct msghdr msg = {};
+		struct kvec vec;
+		int n;
+
+		if (queue_room(q) < TL_QUEUE_LOW) {
+			q->full = true;
+			break;
+		}
+		if (tl_queue_behind(q) < TL_QUEUE_LOW)
+			tl_queue_compact(q);
+		n = -ENOMEM;
+		if (tl_queue_make(q)) {
+			vec = (struct kvec){ .iov_base = q->buf + q->end, .iov_len = tl_queue_behind(q) };
+			iov_iter_kvec(&msg.msg_iter, READ, &vec, 1, vec.iov_len);
+			n = tl_flow_read(flow, &msg, vec.iov_len, MSG_DONTWAIT);
+		}
+		if (n == -EAGAIN)
+			break;
+		if (n == -EPROTO) {
+			queue_refuse(q, tl_str("a TLS record that has no place here"));
+			break;
+		}
+		if (n <= 0) {
+			if (n < 0)
+				give_back(flow->sk, n);
+			WRITE_ONCE(q->ended, true);
+			break;
+		}
+		q->end += n;
+		queue_transform(flow, q);
+	}
+}
+
+/* Queue → wire, as much as TCP takes. */
+void tl_tx_drain(struct tl_flow *flow)
+{
+	struct tl_queue *q = &flow->mediation->tx;
+
+	for (;;) {
+		struct msghdr msg = { .msg_flags = MSG_DONTWAIT | MSG_NOSIGNAL };
+		struct kvec vec;
+		int n;
+
+		queue_transform(flow, q);
+		if (q->ready == q->head || tl_flow_closed(flow))
+			break;
+		vec = (struct kvec){ .iov_base = q->buf + q->head, .iov_len = q->ready - q->head };
+		iov_iter_kvec(&msg.msg_iter, WRITE, &vec, 1, vec.iov_len);
+		n = flow->inner->sendmsg(flow->sock, &msg, vec.iov_len);
+		if (n == -EAGAIN)
+			break;
+		if (n < 0) {
+			give_back(flow->sk, n);
+			q->head = q->ready = q->end = 0;
+			WRITE_ONCE(q->ended, true);
+			break;
+		}
+		q->head += n;
+	}
+	if (q->head == q->end)
+		q->head = q->ready = q->end = 0;
+}
+
+/* ---- the worker --------------------------------------------------------------------------------------- */
+
+void tl_mediated_event(struct tl_flow *flow, int event)
+{
+	set_bit(event, &flow->mediation->events);
+	tl_job_queue(&flow->job);
+}
+
+static bool try_queue(struct tl_mediation *m, struct tl_queue *q, int event)
+{
+	if (!test_bit(event, &m->events))
+		return false;
+	/* The bit is seen by whoever has the lock: see tl_queue_unlock(). */
+	smp_mb__after_atomic();
+	if (!mutex_trylock(&q->lock))
+		return false;
+	clear_bit(event, &m->events);
+	return true;
+}
+
+static void wake_writers(struct sock *sk)
+{
+	struct socket_wq *wq;
+
+	rcu_read_lock();
+	wq = rcu_dereference(sk->sk_wq);
+	if (skwq_has_sleeper(wq))
+		wake_up_interruptible_poll(&wq->wait, EPOLLOUT | EPOLLWRNORM | EPOLLWRBAND);
+	if (wq && wq->fasync_list)
+		sock_wake_async(wq, SOCK_WAKE_SPACE, POLL_OUT);
+	rcu_read_unlock();
+}
+
+bool tl_mediated_run(struct tl_flow *flow)
+{
+	struct tl_mediation *m = flow->mediation;
+
+	if (try_queue(m, &m->rx, TL_EVENT_RX)) {
+		tl_rx_fill(flow);
+		queue_publish(&m->rx);
+		mutex_unlock(&m->rx.lock);
+		/* As TCP does for whatever arrives, whether somebody has taken it already or not. */
+		if (READ_ONCE(m->rx.available) || READ_ONCE(m->rx.ended))
+			flow->data_ready(flow->sk);
+	}
+	if (try_queue(m, &m->tx, TL_EVENT_TX)) {
+		tl_tx_drain(flow);
+		queue_publish(&m->tx);
+		mutex_unlock(&m->tx.lock);
+		if (READ_ONCE(m->tx.room) >= TL_QUEUE_LOW || READ_ONCE(m->tx.ended))
+			wake_writers(flow->sk);
+	}
+	wake_up_all(&flow->wait);
+	return !READ_ONCE(m->rx.refused) && !READ_ONCE(m->tx.refused);
+}
+
+void tl_mediated_refuse(struct tl_flow *flow)
+{
+	struct tl_mediation *m = flow->mediation;
+	struct tl_str why = m->rx.refused ? m->rx.why : m->tx.why;
+	struct tl_rec rec = {};
+
+	tl_flow_describe(flow, &rec);
+	rec.time_ns = 0;
+	tl_device_denied(flow->subject, &rec, TL_R_PROTOCOL, why.ptr, why.len);
+	tl_flow_cut(flow, TL_R_PROTOCOL);
+}
+
+/* ---- birth and end ------------------------------------------------------------------------------------------- */
+
+static void queue_init(struct tl_queue *q)
+{
+	mutex_init(&q->lock);
+	queue_publish(q);
+}
+
+int tl_mediate(struct tl_flow *flow, const void *cfg)
+{
+	struct tl_mediation *m;
+	u64 rx[TL_TRANSFORM_WORDS], tx[TL_TRANSFORM_WORDS];
+
+	if (!tl_rs_transforms(cfg, flow->service, flow->role, rx, tx))
+		return 0;
+	m = kzalloc(sizeof(*m), GFP_KERNEL);
+	if (!m)
+		return -ENOMEM;
+	queue_init(&m->rx);
+	queue_init(&m->tx);
+	memcpy(m->rx.state, rx, sizeof(rx));
+	memcpy(m->tx.state, tx, sizeof(tx));
+	memcpy(m->peer_hash, flow->step->peer_hash, sizeof(m->peer_hash));
+	flow->mediation = m;
+	return 0;
+}
+
+static void queue_free(struct tl_queue *q)
+{
+	if (q->buf)
+		memzero_explicit(q->buf, TL_QUEUE_BYTES);
+	kvfree(q->buf);
+}
+
+void tl_mediation_free(struct tl_mediation *m)
+{
+	if (!m)
+		return;
+	queue_free(&m->rx);
+	queue_free(&m->tx);
+	kfree(m);
+}

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0 */
+/* Flows whose bytes pass through the engine on their way between program and wire. */
+#ifndef TIDELOCK_MEDIATED_H
+#define TIDELOCK_MEDIATED_H
+
+#include "tidelock.h"
+
+/* What a direction holds at most: a head or a few records, and what a transform adds. */
+#define TL_QUEUE_BYTES (64 * 1024)
+/* Room for so much before a writer that waited is woken, and before more is read from the wire. */
+#define TL_QUEUE_LOW (16 * 1024)
+
+/*
+ * One direction. A mark divides one buffer into two queues:
+ *
+ *	buf[head, ready)	for the other side to take
+ *	buf[ready, end)		for the transform to look at
+ *
+ * Program and worker fill and drain it under the lock. The program may hold it
+ * for as long as a page of its takes to come in, so the worker only tries, and
+ * whoever has it queues the worker when it is done.
+ */
+struct tl_queue {
+	struct mutex lock;
+	u8 *buf;			/* made when it is first needed */
+	u32 head, ready, end;
+	u32 available;			/* ready - head, and free room: as last published, read by anyone */
+	u32 room;
+	bool full;			/* more may wait outside than there was room for */
+	bool ended;			/* nothing more comes in */
+	bool refused;			/* the transform does not go on, nor does the flow */
+	struct tl_str why;
+	u64 state[TL_TRANSFORM_WORDS];	/* the transform's */
+};
+
+/* What a wake-up was about: bits of tl_mediation.events. */
+enum { TL_EVENT_RX, TL_EVENT_TX };
+
+struct tl_mediation {
+	unsigned long events;
+	struct tl_queue rx, tx;		/* wire to program; program to wire */
+	u8 peer_hash[32];		/* SHA-256 of the peer's certificate */
+};
+
+/* With the flow's lock held, before it opens: is it mediated, and how? 0 or -ENOMEM. */
+int tl_mediate(struct tl_flow *flow, const void *cfg);
+void tl_mediation_free(struct tl_mediation *m);
+/* From a socket callback: the worker shall look. */
+void tl_mediated_event(struct tl_flow *flow, int event);
+/* The worker's look, with the flow's lock held: false if a transform refused. */
+bool tl_mediated_run(struct tl_flow *flow);
+/* Ends a flow whose transform refused; without its lock. */
+void tl_mediated_refuse(struct tl_flow *flow);
+
+/* Of a queue, with its lock held. */
+bool tl_queue_make(struct tl_queue *q);
+u32 tl_queue_behind(const struct tl_queue *q);	/* free room behind what is held, in one piece */
+void tl_queue_compact(struct tl_queue *q);	/* makes all the room that piece */
+void tl_queue_unlock(struct tl_flow *flow, struct tl_queue *q);
+void tl_rx_fill(struct tl_flow *flow);		/* wire to queue, as much as there is room for */
+void tl_tx_drain(struct tl_flow *flow);		/* queue to wire, as much as TCP takes */
+
+/* What the slots of flow_ops.c do when the flow is mediated. */
+int tl_mediated_send(struct tl_flow *flow, struct msghdr *msg, size_t len);
+int tl_mediated_recv(struct tl_flow *flow, struct msghdr *msg, size_t len, int flags);
+ssize_t tl_mediated_splice_read(struct tl_flow *flow, struct pipe_inode_info *pipe, size_t len, bool nonblock);
+__poll_t tl_mediated_poll(struct file *file, struct socket *sock, struct poll_table_struct *wait);
+int tl_mediated_unread(struct tl_flow *flow);
+int tl_mediated_unsent(struct tl_flow *flow);
+/* Gives all that the program has sent to TCP, whatever its buffer's bound: false if some could not be. */
+bool tl_mediated_flush(struct tl_flow *flow);
+
+#endif

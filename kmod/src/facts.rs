@@ -1,0 +1,99 @@
+//! What policies are told of the process whose end asks.
+//!
+//! Each kernel knows its own processes and takes nobody's word for others. So the context has the process at the client's
+//! end as `client` where the client's kernel asks, and the process at the server's end as `server` where the server's asks:
+//! never both, and never the peer's.
+
+use tidelock_kabi::Role;
+use tidelock_kabi::bounds::SHA256_BYTES;
+use tidelock_policy::{Attribute, Image, Value};
+
+use crate::ffi::{EV_HOST_MNT, Evidence};
+
+/// The attribute of the context that has them, at the client's end and at the server's.
+const CLIENT: &str = "client";
+const SERVER: &str = "server";
+/// Bytes of a digest as policies read it.
+const HEX_BYTES: usize = 2 * SHA256_BYTES;
+
+/// Facts of one process: those of its evidence that policies can ask for, and what was measured.
+#[derive(Clone, Copy, Debug)]
+pub struct Facts<'a> {
+    uid: u32,
+    gid: u32,
+    /// `None` outside the host's mount namespace, where a path names another file, and where it is no text.
+    exe: Option<&'a str>,
+    /// `None` where nobody measured it, or it could not be.
+    exe_sha256: Option<&'a [u8; SHA256_BYTES]>,
+}
+
+impl<'a> Facts<'a> {
+    /// The facts that evidence holds, and the digest of what is executed if that is not null; `None` without evidence.
+    ///
+    /// # Safety
+    /// Each is null or points to what stays unwritten, strings too, for `'a`.
+    #[must_use]
+    pub unsafe fn of(
+        evidence: *const Evidence,
+        exe_sha256: *const [u8; SHA256_BYTES],
+    ) -> Option<Self> {
+        // SAFETY: the caller's contract.
+        let evidence = unsafe { evidence.as_ref() }?;
+        // SAFETY: the caller's contract.
+        let exe = unsafe { evidence.exe.text() };
+        let here = evidence.flags & EV_HOST_MNT != 0;
+        Some(Self {
+            uid: evidence.uid,
+            gid: evidence.gid,
+            exe: exe.filter(|path| here && !path.is_empty()),
+            // SAFETY: the caller's contract.
+            exe_sha256: unsafe { exe_sha256.as_ref() },
+        })
+    }
+
+    /// Whether a policy of this image asks for facts, of either end.
+    #[must_use]
+    pub fn are_read(image: &Image<'_>) -> bool {
+        image.reads(CLIENT) || image.reads(SERVER)
+    }
+
+    /// Calls `ask` with the attribute of the context that has them.
+    pub(crate) fn told<T>(&self, role: Role, ask: impl FnOnce(Attribute<'_>) -> T) -> T {
+        let mut hex = [0; HEX_BYTES];
+        let sha256 = self.exe_sha256.and_then(|digest| written(digest, &mut hex));
+        let uid = Attribute::new("uid", Value::Long(i64::from(self.uid)));
+        let gid = Attribute::new("gid", Value::Long(i64::from(self.gid)));
+        let mut all = [uid, gid, uid, uid];
+        let mut len = 2_usize;
+        let texts = [("exe", self.exe), ("sha256", sha256)];
+        let known = texts
+            .into_iter()
+            .filter_map(|(name, text)| Some((name, text?)));
+        for ((name, text), place) in known.zip(all.iter_mut().skip(len)) {
+            *place = Attribute::new(name, Value::Str(text));
+            len = len.saturating_add(1);
+        }
+        let facts = all.get(..len).unwrap_or(&[]);
+        let name = match role {
+            Role::Client => CLIENT,
+            Role::Server => SERVER,
+        };
+        ask(Attribute::new(name, Value::Record(facts)))
+    }
+}
+
+/// A digest in hexadecimal, lower case, as `sha256sum` and the selector `unix:sha256` write it.
+fn written<'h>(digest: &[u8; SHA256_BYTES], hex: &'h mut [u8; HEX_BYTES]) -> Option<&'h str> {
+    let digit = |nibble: u8| match nibble {
+        0..=9 => b'0'.wrapping_add(nibble),
+        _ => b'a'.wrapping_sub(10).wrapping_add(nibble),
+    };
+    let (places, _) = hex.as_chunks_mut::<2>();
+    for (place, byte) in places.iter_mut().zip(digest) {
+        *place = [digit(byte >> 4), digit(byte & 0xf)];
+    }
+    core::str::from_utf8(hex).ok()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,123 @@
+//! Mediated flows: which they are, and what their bytes go through.
+
+use tidelock_datapath::transform::{Ends, Progress, TRANSFORM_WORDS, Transform, Window};
+use tidelock_kabi::{Role, Transform as Configured};
+
+use crate::config;
+use crate::ffi::{self, Edit, Str, progress};
+
+/// What both directions of a flow go through at one of its ends.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Transforms {
+    /// What the peer sent, on its way to the program.
+    pub wire_to_program: Transform,
+    /// What the program sends.
+    pub program_to_wire: Transform,
+}
+
+impl Transforms {
+    /// What a Service's transform means at one end; `None`: there the flow is direct.
+    #[must_use]
+    pub fn at(configured: Configured, role: Role) -> Option<Self> {
+        let wire_to_program = match (configured, role) {
+            (Configured::Identity, _) => Transform::Identity,
+            (Configured::ForwardClientCert, Role::Server) => Transform::forward_client_cert(),
+            (Configured::ForwardClientCert, Role::Client) => return None,
+            // What this module does not know it cannot do; the record that says it is refused.
+            _ => return None,
+        };
+        Some(Self {
+            wire_to_program,
+            program_to_wire: Transform::Identity,
+        })
+    }
+}
+
+/// Is a flow of this Service mediated at this end? If so, writes the states that its directions begin with. Context: any.
+///
+/// # Safety
+/// `cfg` is null or points to an arena that stays during the call; the states are writable.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tl_rs_transforms(
+    cfg: *const u8,
+    service: i32,
+    role: u32,
+    wire_to_program: *mut [u64; TRANSFORM_WORDS],
+    program_to_wire: *mut [u64; TRANSFORM_WORDS],
+) -> bool {
+    // SAFETY: the caller's contract.
+    let cfg = unsafe { config::at(cfg) };
+    let service = cfg.and_then(|cfg| cfg.service(service));
+    let configured = service.and_then(|service| service.transform);
+    let (Some(configured), Some(role)) = (configured, Role::from_number(role)) else {
+        return false;
+    };
+    let Some(transforms) = Transforms::at(configured, role) else {
+        return false;
+    };
+    // SAFETY: the caller's contract.
+    unsafe { wire_to_program.write(transforms.wire_to_program.to_words()) };
+    // SAFETY: the caller's contract.
+    unsafe { program_to_wire.write(transforms.program_to_wire.to_words()) };
+    true
+}
+
+/// Edits one direction in place and moves its mark; one of [`progress`]. Context: any.
+///
+/// # Safety
+/// `edit` is null or points to an edit whose state is writable, whose buffer is writable for `cap` bytes of which the
+/// first `end` are initialised, and whose other parts are readable; nobody else touches them during the call.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tl_rs_transform(edit: *mut Edit) -> u32 {
+    // SAFETY: the caller's contract.
+    let Some(edit) = (unsafe { edit.as_mut() }) else {
+        return progress::REFUSED;
+    };
+    // SAFETY: the caller's contract.
+    match unsafe { run(edit) } {
+        Ok(progress) => progress,
+        Err(why) => {
+            edit.why = Str::of(why.as_bytes());
+            progress::REFUSED
+        }
+    }
+}
+
+/// # Safety
+/// As for [`tl_rs_transform`].
+unsafe fn run(edit: &mut Edit) -> Result<u32, &'static str> {
+    const BROKEN: &str = "the state of a transform is broken";
+    // SAFETY: the caller's contract.
+    let state = unsafe { edit.state.as_mut() }.ok_or(BROKEN)?;
+    // SAFETY: the caller's contract.
+    let buf = unsafe { ffi::bytes_mut(edit.buf, edit.cap) }.ok_or(BROKEN)?;
+    // SAFETY: the caller's contract.
+    let own = unsafe { edit.own_id.text() }.ok_or(BROKEN)?;
+    // SAFETY: the caller's contract.
+    let peer = unsafe { edit.peer_id.text() }.ok_or(BROKEN)?;
+    // SAFETY: the caller's contract.
+    let peer_certificate = unsafe { edit.peer_hash.as_ref() }.ok_or(BROKEN)?;
+    let ends = Ends {
+        own,
+        peer,
+        peer_certificate,
+    };
+    let place = |n: u64| usize::try_from(n).map_err(|_| BROKEN);
+    let mut window = Window::new(buf, place(edit.ready)?, place(edit.end)?).ok_or(BROKEN)?;
+    let mut transform = Transform::from_words(*state).ok_or(BROKEN)?;
+    let progress = transform.run(&mut window, &ends);
+    *state = transform.to_words();
+    (edit.ready, edit.end) = (place_u64(window.ready()), place_u64(window.end()));
+    match progress {
+        Progress::NeedsBytes => Ok(progress::NEEDS_BYTES),
+        Progress::NeedsRoom => Ok(progress::NEEDS_ROOM),
+        Progress::Refused(why) => Err(why.as_str()),
+    }
+}
+
+fn place_u64(n: usize) -> u64 {
+    u64::try_from(n).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests;
