@@ -2,7 +2,10 @@
 
 use std::error::Error;
 
-const FILES: [&str; 3] = [
+const FILES: [&str; 6] = [
+    "tidelock/v1/audit.proto",
+    "tidelock/v1/authority.proto",
+    "tidelock/v1/revocation.proto",
     "tidelock/v1/types.proto",
     "tidelock/v1/node.proto",
     "tidelock/v1/admin.proto",

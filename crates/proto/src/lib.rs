@@ -24,3 +24,20 @@ pub const RESERVED_PATH_PREFIX: &str = "/tidelock/";
 
 /// Longest message of either service, in bytes; both ends set it on their tonic clients and servers (tonic's default is 4 MiB).
 pub const MAX_MESSAGE_BYTES: usize = 16 * 1024 * 1024;
+
+/// The newest kind of entry that agents of this version serve (`Entry.version`). 0: a list of selectors. 1: an expression of them.
+/// 2: a template of SPIFFE IDs that differ from process to process.
+pub const ENTRY_VERSION: u32 = 2;
+
+/// Most SPIFFE IDs that processes of one node have by templates at one time. Each is a key in the kernel, of 64 KiB, and twice that
+/// while it is renewed.
+pub const MAX_FILLED_IDS_PER_NODE: usize = 1_024;
+
+/// Most of those that come of one entry: one template must not leave nothing for the others.
+pub const MAX_FILLED_IDS_PER_ENTRY: usize = 512;
+
+/// Most SVIDs that are revoked at one time: so many a node's kernel takes.
+pub const MAX_REVOKED_SVIDS: usize = 4_096;
+
+/// Longest reason for which SVIDs are revoked, in bytes.
+pub const MAX_REVOKE_REASON_BYTES: usize = 256;
