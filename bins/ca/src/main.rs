@@ -2,19 +2,22 @@
 #![forbid(unsafe_code)]
 
 use std::io::IsTerminal as _;
-use std::net::SocketAddr;
+use std::net::{AddrParseError, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
-use tidelock_control::{ControlPlane, Options};
+use tidelock_control::{ControlPlane, Options, Passphrase};
 use tidelock_spiffe_core::{TrustDomainBuf, TrustDomainError};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 /// What is logged unless `RUST_LOG` says otherwise.
 const DEFAULT_LOG: &str = "info";
+
+/// Name of the credential with the passphrase, in the directory that systemd names in `$CREDENTIALS_DIRECTORY`.
+const PASSPHRASE_CREDENTIAL: &str = "tidelock-ca.passphrase";
 
 /// The Tidelock control plane: certificate authority of one trust domain, and what its agents ask.
 #[derive(Debug, Parser)]
@@ -38,9 +41,17 @@ struct Serve {
     /// Where the database, the authority's key and `bundle.pem` are; created and set up the first time.
     #[arg(long, value_name = "DIR", default_value = "/var/lib/tidelock/ca")]
     data_dir: PathBuf,
+    /// A file, readable by its owner alone, whose first line encrypts the authorities' keys on disk (12 to 1024 bytes). By
+    /// default, the credential `tidelock-ca.passphrase` that systemd passes on, or else the file `passphrase` in the data
+    /// directory, which is made the first time. Keys that are there already are encrypted anew when this is first given.
+    #[arg(long, value_name = "FILE")]
+    passphrase_file: Option<PathBuf>,
     /// Where agents reach it; may be given more than once.
     #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:8443")]
     listen: Vec<SocketAddr>,
+    /// Where `/livez`, `/readyz` and `/metrics` are answered, over plain HTTP and to anyone who can connect; `none`: nowhere.
+    #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:8444", value_parser = http)]
+    http_listen: Http,
     /// Where `tidelock` reaches it.
     #[arg(long, value_name = "PATH", default_value = "/run/tidelock/ca.sock")]
     admin_socket: PathBuf,
@@ -48,6 +59,17 @@ struct Serve {
 
 fn trust_domain(text: &str) -> Result<TrustDomainBuf, TrustDomainError> {
     TrustDomainBuf::parse(text)
+}
+
+/// Where to answer those who watch, if anywhere.
+#[derive(Clone, Copy, Debug)]
+struct Http(Option<SocketAddr>);
+
+fn http(text: &str) -> Result<Http, AddrParseError> {
+    match text {
+        "none" => Ok(Http(None)),
+        address => address.parse().map(|address| Http(Some(address))),
+    }
 }
 
 fn main() -> ExitCode {
@@ -67,6 +89,16 @@ fn main() -> ExitCode {
     }
 }
 
+/// What was said on the command line goes before what systemd passes on.
+fn passphrase(file: Option<PathBuf>, credentials: Option<PathBuf>) -> Passphrase {
+    let credential = credentials.map(|dir| dir.join(PASSPHRASE_CREDENTIAL));
+    match (file, credential.filter(|path| path.exists())) {
+        (Some(file), _) => Passphrase::File(file),
+        (None, Some(credential)) => Passphrase::Credential(credential),
+        (None, None) => Passphrase::Own,
+    }
+}
+
 /// The error and its causes, less those that the message tells already.
 fn told(error: &anyhow::Error) -> String {
     let mut text = error.to_string();
@@ -83,18 +115,16 @@ async fn run(serve: Serve) -> anyhow::Result<ExitCode> {
     // Before anything is started, so that no signal is missed.
     let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?;
-    let Serve {
-        trust_domain,
-        data_dir,
-        listen,
-        admin_socket,
-    } = serve;
-    let options = Options {
-        trust_domain,
-        data_dir,
-        listen,
-        admin_socket,
-    };
+    let credentials = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
+    let passphrase = passphrase(serve.passphrase_file, credentials);
+    let mut options = Options::new(
+        serve.trust_domain,
+        serve.data_dir,
+        serve.listen,
+        serve.admin_socket,
+    );
+    options.passphrase = passphrase;
+    options.http_listen = serve.http_listen.0;
     let mut control_plane = ControlPlane::start(options).await?;
     let code = tokio::select! {
         _ = terminate.recv() => ExitCode::SUCCESS,

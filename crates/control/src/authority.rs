@@ -1,22 +1,36 @@
-//! The trust domain's own root: its key on disk, its certificate in the store, what it issues.
+//! The trust domain's own authorities: their keys on disk, their lives in the store, what the active one issues.
+
+mod draft;
+mod error;
+mod keys;
+mod ring;
+
+pub(crate) use draft::{Draft, Moved};
+pub use error::{AuthorityError, IssueError};
+pub use keys::{KeyError, PASSPHRASE_FILE, Passphrase};
+pub(crate) use ring::{Ring, state};
+
+use std::sync::{Arc, PoisonError, RwLock};
 
 use rcgen::KeyPair;
+use serde_json::json;
 use tidelock_ca::{
-    Authority as Signing, Csr, CsrError, Entry, EntryError, Serial, ServerName, Svid, Ttl, TtlError,
+    Authority as Signing, Command, Csr, Entry, MAX_SVID_TTL_SECS, Serial, ServerName, State, Svid,
+    Timing, TimingError, Ttl,
 };
-use tidelock_proto::{CONTROL_DNS_NAME, v1};
-use tidelock_spiffe_core::{TrustDomainBuf, pem};
+use tidelock_proto::{CONTROL_DNS_NAME, CONTROL_PATH, v1};
+use tidelock_spiffe_core::{SpiffeIdBuf, TrustDomainBuf, pem};
+use zeroize::Zeroizing;
 
+use crate::audit::{Actor, AuditEntry, hex};
 use crate::data_dir::{DataDir, DataDirError};
-use crate::document::WorkloadIdentity;
 use crate::name::Name;
-use crate::store::{AuthorityRecord, Store, StoreError};
+use crate::store::{Authorities, AuthorityRecord, Store};
+use keys::KeyFiles;
+use ring::Member;
 
 /// Name of the file in the data directory with the trust domain's authorities, for whoever wants to verify.
 pub const BUNDLE_FILE: &str = "bundle.pem";
-
-/// Life of the root: ten years.
-const ROOT_TTL_SECS: i64 = 10 * 365 * 86_400;
 
 /// Life of a node's SVID: a day. A node that is off for longer needs a new token.
 const NODE_TTL_SECS: u64 = 86_400;
@@ -24,16 +38,52 @@ const NODE_TTL_SECS: u64 = 86_400;
 /// Life of the certificate that the control plane shows.
 const SERVER_TTL_SECS: u64 = 86_400;
 
-/// How often an agent should ask for the bundle where nothing is pushed to it: SPIFFE's default.
+/// How often relying parties should ask for the bundle where nothing is pushed to them: SPIFFE's default.
 const REFRESH_HINT_SECS: u32 = 300;
 
-/// The first bundle of a trust domain. It grows with each change of the authorities.
-const BUNDLE_SEQUENCE: u64 = 1;
+/// The times of an authority's life, in seconds.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct AuthorityTiming {
+    /// How long an authority lasts: ten years.
+    pub life_secs: u32,
+    /// How long a bundle takes to reach every relying party, those that ask for it now and then included: as long as they
+    /// are told to wait in between.
+    pub propagation_secs: u32,
+    /// Longest life of what it signs: as long as documents may ask for.
+    pub svid_secs: u32,
+    /// How long before its end the next is prepared.
+    pub prepare_before_secs: u32,
+}
 
-/// The trust domain's root.
+impl Default for AuthorityTiming {
+    fn default() -> Self {
+        Self {
+            life_secs: 10 * 365 * 86_400,
+            propagation_secs: REFRESH_HINT_SECS,
+            svid_secs: MAX_SVID_TTL_SECS,
+            prepare_before_secs: 2 * MAX_SVID_TTL_SECS,
+        }
+    }
+}
+
+impl AuthorityTiming {
+    fn engine(self) -> Result<Timing, TimingError> {
+        Timing::new(
+            self.propagation_secs,
+            self.svid_secs,
+            self.prepare_before_secs,
+        )
+    }
+}
+
+/// The trust domain's authorities.
 #[derive(Debug)]
 pub(crate) struct Authority {
-    signing: Signing<KeyPair>,
+    dir: Arc<DataDir>,
+    trust_domain: TrustDomainBuf,
+    timing: AuthorityTiming,
+    keys: KeyFiles,
+    ring: RwLock<Arc<Ring>>,
 }
 
 /// An X509-SVID.
@@ -48,120 +98,78 @@ pub(crate) struct Issued {
 /// The control plane's own certificate and its key.
 pub(crate) struct ServerIdentity {
     pub(crate) chain: Vec<Vec<u8>>,
-    pub(crate) key_pkcs8: Vec<u8>,
+    pub(crate) key_pkcs8: Zeroizing<Vec<u8>>,
+    pub(crate) serial: Vec<u8>,
     pub(crate) not_after: i64,
 }
 
-/// Why the authority cannot be taken up.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum AuthorityError {
-    /// Its files.
-    #[error(transparent)]
-    DataDir(#[from] DataDirError),
-    /// The store.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// The system has no randomness.
-    #[error("no randomness: {0}")]
-    Random(#[from] getrandom::Error),
-    /// The key file holds no key.
-    #[error("the authority's key file `{file}` holds no private key: {source}")]
-    Key {
-        /// The file's name in the data directory.
-        file: String,
-        /// Why not.
-        source: rcgen::Error,
-    },
-    /// The data directory belongs to another trust domain.
-    #[error("the data directory belongs to the trust domain `{stored}`, not `{wanted}`")]
-    TrustDomain {
-        /// Whose it is.
-        stored: String,
-        /// Whose it was to be.
-        wanted: String,
-    },
-    /// Key and certificate do not belong together, or cannot be made.
-    #[error("the authority cannot be used: {0}")]
-    Signing(#[from] tidelock_ca::AuthorityError<rcgen::Error>),
-}
-
-/// Why nothing is issued.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum IssueError {
-    /// The request is refused.
-    #[error(transparent)]
-    Csr(#[from] CsrError),
-    /// The entry is no entry.
-    #[error(transparent)]
-    Entry(#[from] EntryError),
-    /// The entry's lifetime is out of bounds.
-    #[error(transparent)]
-    Ttl(#[from] TtlError),
-    /// The system has no randomness.
-    #[error("no randomness: {0}")]
-    Random(#[from] getrandom::Error),
-    /// The authority did not sign.
-    #[error(transparent)]
-    Signing(#[from] tidelock_ca::IssueError<rcgen::Error>),
-    /// No key could be made.
-    #[error("no key can be made: {0}")]
-    Key(rcgen::Error),
-    /// The request for the control plane's own certificate.
-    #[error("no request can be made: {0}")]
-    Request(#[from] tidelock_ca::SignError<rcgen::Error>),
-}
-
-impl IssueError {
-    /// Whether the request is to blame, and not the authority.
-    pub(crate) fn is_callers_fault(&self) -> bool {
-        matches!(
-            self,
-            Self::Csr(_) | Self::Signing(tidelock_ca::IssueError::AuthorityKey)
-        )
+impl ServerIdentity {
+    /// What the audit log says of it.
+    pub(crate) fn audit(&self) -> AuditEntry {
+        let detail = json!({"serial": hex(&self.serial), "not_after": self.not_after});
+        AuditEntry::now(&Actor::Control, "svid-issued", CONTROL_PATH, &detail)
     }
 }
 
 impl Authority {
-    /// Takes up the authority that the store names, or sets one up in an empty store.
+    /// Takes up the authorities that the store names, or sets up the first one in an empty store.
     ///
-    /// The key is on disk before the store names it, so a crash in between leaves a file that nobody asks for.
+    /// A key is on disk before the store names it, so a crash in between leaves a file that nobody asks for.
     pub(crate) fn open(
-        dir: &DataDir,
+        dir: &Arc<DataDir>,
+        (passphrase, timing): (&Passphrase, AuthorityTiming),
         store: &dyn Store,
         ours: &TrustDomainBuf,
         now: i64,
     ) -> Result<Self, AuthorityError> {
-        let signing = match store.authority()? {
-            Some(record) => reopen(dir, record, ours)?,
-            None => set_up(dir, store, ours, now)?,
+        let authority = Self {
+            dir: Arc::clone(dir),
+            trust_domain: ours.clone(),
+            timing,
+            keys: KeyFiles::open(Arc::clone(dir), passphrase)?,
+            ring: RwLock::new(Arc::new(Ring::new(timing.engine()?))),
         };
-        dir.write_public(
-            BUNDLE_FILE,
-            &pem::encode("CERTIFICATE", signing.certificate()),
-        )?;
-        Ok(Self { signing })
+        match store.authorities()? {
+            Some(stored) => authority.restore(stored)?,
+            None => authority.set_up(store, now)?,
+        }
+        authority.publish()?;
+        Ok(authority)
     }
 
-    /// The certificates that vouch for this trust domain.
-    pub(crate) fn certificates(&self) -> Vec<Vec<u8>> {
-        vec![self.signing.certificate().to_vec()]
+    /// The authorities as they are now.
+    pub(crate) fn ring(&self) -> Arc<Ring> {
+        Arc::clone(&self.ring.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// The bundle as nodes get it.
     pub(crate) fn bundle(&self) -> v1::Bundle {
-        v1::Bundle {
-            trust_domain: self.signing.trust_domain().as_str().to_owned(),
-            x509_authorities: self.certificates(),
-            sequence: BUNDLE_SEQUENCE,
-            refresh_hint_secs: REFRESH_HINT_SECS,
-        }
+        self.ring().bundle(self.trust_domain.as_str())
     }
 
-    /// When the root expires, in seconds since the Unix epoch.
+    /// As operators see them, oldest first.
+    pub(crate) fn views(&self) -> Vec<v1::X509Authority> {
+        self.ring().views(self.timing.propagation_secs)
+    }
+
+    /// When the active authority ends, in seconds since the Unix epoch; 0 if there is none.
     pub(crate) fn not_after(&self) -> i64 {
-        self.signing.not_after()
+        self.ring().signing().map_or(0, Signing::not_after)
+    }
+
+    /// When time brings the next change, in seconds since the Unix epoch.
+    pub(crate) fn next_change(&self) -> Option<i64> {
+        self.ring().engine.next_deadline()
+    }
+
+    /// Writes the bundle where relying parties of this machine find it.
+    pub(crate) fn publish(&self) -> Result<(), DataDirError> {
+        let certificates = self.ring().certificates();
+        let blocks = certificates
+            .iter()
+            .map(|der| pem::encode("CERTIFICATE", der));
+        let text: String = blocks.collect();
+        self.dir.write_public(BUNDLE_FILE, &text)
     }
 
     /// A node's SVID.
@@ -172,7 +180,7 @@ impl Authority {
         now: i64,
     ) -> Result<Issued, IssueError> {
         let ttl = Ttl::from_secs(NODE_TTL_SECS)?;
-        let entry = Entry::node(self.signing.trust_domain(), node.as_str(), ttl)?;
+        let entry = Entry::node(self.trust_domain.as_trust_domain(), node.as_str(), ttl)?;
         self.issue(&entry, csr, now).map(Issued::from)
     }
 
@@ -180,11 +188,12 @@ impl Authority {
     pub(crate) fn issue_workload(
         &self,
         csr: &[u8],
-        identity: &WorkloadIdentity,
+        spiffe_id: SpiffeIdBuf,
+        ttl_secs: u32,
         now: i64,
     ) -> Result<Issued, IssueError> {
-        let ttl = Ttl::from_secs(identity.svid_ttl_secs.into())?;
-        let entry = Entry::workload(identity.spiffe_id.clone(), ttl)?;
+        let ttl = Ttl::from_secs(ttl_secs.into())?;
+        let entry = Entry::workload(spiffe_id, ttl)?;
         self.issue(&entry, csr, now).map(Issued::from)
     }
 
@@ -193,22 +202,98 @@ impl Authority {
         let key = KeyPair::generate().map_err(IssueError::Key)?;
         let csr = tidelock_ca::request(&key)?;
         let names = ServerName::parse(CONTROL_DNS_NAME).into_iter().collect();
-        let entry = Entry::control(
-            self.signing.trust_domain(),
-            names,
-            Ttl::from_secs(SERVER_TTL_SECS)?,
-        )?;
-        let svid = self.issue(&entry, &csr, now)?;
+        let ttl = Ttl::from_secs(SERVER_TTL_SECS)?;
+        let entry = Entry::control(self.trust_domain.as_trust_domain(), names, ttl)?;
+        let issued = Issued::from(self.issue(&entry, &csr, now)?);
         Ok(ServerIdentity {
-            chain: svid.chain,
-            key_pkcs8: key.serialize_der(),
-            not_after: svid.not_after,
+            chain: issued.chain,
+            key_pkcs8: Zeroizing::new(key.serialize_der()),
+            serial: issued.serial,
+            not_after: issued.not_after,
         })
     }
 
     fn issue(&self, entry: &Entry, csr: &[u8], now: i64) -> Result<Svid, IssueError> {
         let csr = Csr::parse(csr)?;
-        Ok(self.signing.issue(entry, &csr, now, random_serial()?)?)
+        let ring = self.ring();
+        let signing = ring.signing().ok_or(IssueError::NoAuthority)?;
+        Ok(signing.issue(entry, &csr, now, random_serial()?)?)
+    }
+
+    fn put_in_force(&self, ring: Ring) {
+        *self.ring.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(ring);
+    }
+
+    fn set_up(&self, store: &dyn Store, now: i64) -> Result<(), AuthorityError> {
+        let mut draft = Draft::new(self, now, 0);
+        let id = draft.prepare()?;
+        draft.handle(Command::Activate { id: id.clone() })?;
+        store.set_up(&draft.stored(), &draft.audit(&Actor::Control))?;
+        draft.put_in_force();
+        tracing::info!(
+            trust_domain = self.trust_domain.as_str(),
+            id,
+            "a new root authority"
+        );
+        Ok(())
+    }
+
+    fn restore(&self, stored: Authorities) -> Result<(), AuthorityError> {
+        self.check_trust_domain(&stored.trust_domain)?;
+        let mut members = Vec::with_capacity(stored.x509.len());
+        let mut all_sealed = true;
+        for record in stored.x509 {
+            let (id, mut member) = Member::read(&record)?;
+            match record.state {
+                State::Prepared | State::Active => member.signing = Some(self.signing(&record)?),
+                State::Retired | State::Tainted => all_sealed &= self.reseal(&record),
+                State::Revoked => {}
+            }
+            members.push((id, member, record));
+        }
+        if all_sealed {
+            self.keys.forget_own()?;
+        }
+        let ring = Ring::restore(self.timing.engine()?, members, stored.sequence)?;
+        self.put_in_force(ring);
+        Ok(())
+    }
+
+    /// An authority's key, which has to be its certificate's. One that lies there plain, or encrypted with what is not used
+    /// any more, is encrypted anew.
+    fn signing(&self, record: &AuthorityRecord) -> Result<Signing<KeyPair>, AuthorityError> {
+        let file = &record.key_file;
+        let read = self.keys.read(file)?;
+        let der = read.stale.then(|| Zeroizing::new(read.key.serialize_der()));
+        let signing = Signing::open(read.key, record.certificate.clone())?;
+        self.check_trust_domain(signing.trust_domain().as_str())?;
+        if let Some(der) = der {
+            self.keys.write_der(file, &der)?;
+            tracing::info!(file, "the authority's key was encrypted anew");
+        }
+        Ok(signing)
+    }
+
+    /// Encrypts anew, if need be, the key of an authority that signs no more. Nothing depends on it.
+    fn reseal(&self, record: &AuthorityRecord) -> bool {
+        let file = &record.key_file;
+        let resealed = self.keys.read(file).and_then(|read| match read.stale {
+            true => self
+                .keys
+                .write_der(file, &Zeroizing::new(read.key.serialize_der())),
+            false => Ok(()),
+        });
+        resealed
+            .inspect_err(|error| tracing::warn!(%error, "the key of a retired authority"))
+            .is_ok()
+    }
+
+    fn check_trust_domain(&self, stored: &str) -> Result<(), AuthorityError> {
+        if stored == self.trust_domain.as_str() {
+            return Ok(());
+        }
+        let (stored, wanted) = (stored.to_owned(), self.trust_domain.as_str().to_owned());
+        Err(AuthorityError::TrustDomain { stored, wanted })
     }
 }
 
@@ -220,53 +305,6 @@ impl From<Svid> for Issued {
             not_after: svid.not_after,
         }
     }
-}
-
-fn reopen(
-    dir: &DataDir,
-    record: AuthorityRecord,
-    ours: &TrustDomainBuf,
-) -> Result<Signing<KeyPair>, AuthorityError> {
-    let refused = |stored: &str| {
-        let (stored, wanted) = (stored.to_owned(), ours.as_str().to_owned());
-        Err(AuthorityError::TrustDomain { stored, wanted })
-    };
-    if record.trust_domain != ours.as_str() {
-        return refused(&record.trust_domain);
-    }
-    let text = dir.read_secret(&record.key_file)?;
-    let key = KeyPair::from_pem(&text).map_err(|source| AuthorityError::Key {
-        file: record.key_file,
-        source,
-    })?;
-    let signing = Signing::open(key, record.certificate)?;
-    if signing.trust_domain() != ours.as_trust_domain() {
-        return refused(signing.trust_domain().as_str());
-    }
-    Ok(signing)
-}
-
-fn set_up(
-    dir: &DataDir,
-    store: &dyn Store,
-    ours: &TrustDomainBuf,
-    now: i64,
-) -> Result<Signing<KeyPair>, AuthorityError> {
-    let serial = random_serial()?;
-    let key_file = format!("authority-{serial}.key");
-    let key = KeyPair::generate().map_err(|source| AuthorityError::Key {
-        file: key_file.clone(),
-        source,
-    })?;
-    dir.write_secret(&key_file, &key.serialize_pem())?;
-    let signing = Signing::self_signed(key, ours, now, now.saturating_add(ROOT_TTL_SECS), serial)?;
-    store.set_up(&AuthorityRecord {
-        trust_domain: ours.as_str().to_owned(),
-        certificate: signing.certificate().to_vec(),
-        key_file,
-    })?;
-    tracing::info!(trust_domain = ours.as_str(), %serial, "a new root authority");
-    Ok(signing)
 }
 
 fn random_serial() -> Result<Serial, getrandom::Error> {

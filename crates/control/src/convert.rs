@@ -1,43 +1,104 @@
 //! From documents to messages.
 
-use std::sync::Arc;
-
+use tidelock_attest::Expression;
 use tidelock_proto::v1;
+use tidelock_proto::v1::selector_expression::Is;
 
-use crate::document::{Kind, Netns, Service, WorkloadIdentity};
+use crate::clock;
+use crate::document::{Kind, Netns, Policy, PolicyMode, Service, Transform, WorkloadIdentity};
 use crate::name::Name;
 use crate::world::{LIMITS, World};
 
 /// The full state of one node.
-pub(crate) fn snapshot(world: &Arc<World>, node: &Name, bundle: v1::Bundle) -> v1::Snapshot {
-    let sources = world.policies().map(|p| v1::Policy {
-        name: p.name.to_string(),
-        cedar: p.cedar.clone(),
-    });
+pub(crate) fn snapshot(world: &World, node: &Name) -> v1::Snapshot {
+    let sources = world.policies().map(policy);
     v1::Snapshot {
         generation: world.generation,
         entries: world
             .identities()
             .filter(|identity| identity.is_for(node))
-            .map(entry)
+            .filter_map(|identity| {
+                let spiffe_id = identity.spiffe_id.for_node(node)?;
+                let entry = entry(identity);
+                Some(v1::Entry { spiffe_id, ..entry })
+            })
             .collect(),
         services: world.services().map(service).collect(),
-        bundles: vec![bundle],
+        bundles: vec![v1::Bundle::clone(&world.bundle)],
         policy: Some(v1::PolicySet {
             image: world.compiled.image.clone(),
+            observed_image: world.compiled.observed.clone(),
             sources: sources.collect(),
         }),
         limits: Some(LIMITS),
+        revoked_serials: world.revoked.serials(clock::unix_secs()),
     }
 }
 
-pub(crate) fn entry(identity: &WorkloadIdentity) -> v1::Entry {
-    v1::Entry {
-        id: identity.name.to_string(),
-        spiffe_id: identity.spiffe_id.as_str().to_owned(),
-        selectors: identity.selector_texts(),
-        x509_ttl_secs: identity.svid_ttl_secs,
+/// A Policy document.
+pub(crate) fn policy(policy: &Policy) -> v1::Policy {
+    let mode = match policy.mode {
+        PolicyMode::Enforce => v1::PolicyMode::Enforce,
+        PolicyMode::Observe => v1::PolicyMode::Observe,
+    };
+    v1::Policy {
+        name: policy.name.to_string(),
+        cedar: policy.cedar.clone(),
+        mode: mode.into(),
     }
+}
+
+/// An entry as it was written: what differs from node to node is not filled in.
+pub(crate) fn entry(identity: &WorkloadIdentity) -> v1::Entry {
+    let version = match identity.spiffe_id.is_of_process() {
+        true => PROCESS_TEMPLATES,
+        false => 0,
+    };
+    let entry = v1::Entry {
+        version,
+        id: identity.name.to_string(),
+        spiffe_id: identity.spiffe_id.to_string(),
+        x509_ttl_secs: identity.svid_ttl_secs,
+        ..v1::Entry::default()
+    };
+    match identity.selectors.as_list() {
+        Some(list) => v1::Entry {
+            selectors: list.iter().map(ToString::to_string).collect(),
+            ..entry
+        },
+        // Nothing in `selectors`: an agent that knows of nothing else refuses the entry.
+        None => v1::Entry {
+            expression: Some(is(Is::AllOf(each(identity.selectors.expressions())))),
+            version: version.max(EXPRESSIONS),
+            ..entry
+        },
+    }
+}
+
+/// The version of entries that has expressions.
+const EXPRESSIONS: u32 = 1;
+
+/// The version of entries whose SPIFFE ID may be a template that agents fill in.
+const PROCESS_TEMPLATES: u32 = 2;
+
+fn is(is: Is) -> v1::SelectorExpression {
+    v1::SelectorExpression { is: Some(is) }
+}
+
+fn each(items: &[Expression]) -> v1::SelectorExpressions {
+    v1::SelectorExpressions {
+        of: items.iter().map(expression).collect(),
+    }
+}
+
+/// Recursion is bounded: what is deeper than `MAX_EXPRESSION_DEPTH` is no set of selectors.
+fn expression(of: &Expression) -> v1::SelectorExpression {
+    is(match of {
+        Expression::Selector(selector) => Is::Selector(selector.to_string()),
+        Expression::AllOf(items) => Is::AllOf(each(items)),
+        Expression::AnyOf(items) => Is::AnyOf(each(items)),
+        Expression::Not(of) => Is::Not(Box::new(expression(of))),
+    })
 }
 
 fn service(service: &Service) -> v1::Service {
@@ -55,12 +116,21 @@ fn service(service: &Service) -> v1::Service {
             .map(|id| id.as_str().to_owned())
             .collect(),
         netns: netns(service.netns).into(),
+        transform: transform(service.transform).into(),
     }
 }
 
 pub(crate) fn netns(netns: Netns) -> v1::Netns {
     match netns {
         Netns::Host => v1::Netns::Host,
+    }
+}
+
+pub(crate) fn transform(transform: Option<Transform>) -> v1::Transform {
+    match transform {
+        None => v1::Transform::Unspecified,
+        Some(Transform::Identity) => v1::Transform::Identity,
+        Some(Transform::ForwardClientCert) => v1::Transform::ForwardClientCert,
     }
 }
 
@@ -75,4 +145,49 @@ pub(crate) fn kind(kind: Kind) -> v1::DocumentKind {
 /// The other way round; `None` for what no document is.
 pub(crate) fn kind_of(message: v1::DocumentKind) -> Option<Kind> {
     Kind::ALL.into_iter().find(|&k| kind(k) == message)
+}
+
+#[cfg(test)]
+mod tests {
+    use tidelock_spiffe_core::TrustDomain;
+
+    use super::*;
+    use crate::document::{Document, Format, SourceFile, parse_files};
+
+    fn converted(selectors: &str) -> v1::Entry {
+        let text = format!(
+            "apiVersion: tidelock.dev/v1\nkind: WorkloadIdentity\nmetadata: {{name: a}}\n\
+             spec: {{spiffeID: 'spiffe://td/a', selectors: [{selectors}]}}\n"
+        );
+        let file = SourceFile {
+            name: "f".into(),
+            text,
+            format: Format::Yaml,
+        };
+        let ours = TrustDomain::parse("td").expect("trust domain");
+        let documents = parse_files(&[file], ours).expect("documents");
+        let Some(Document::WorkloadIdentity(identity)) = documents.first() else {
+            panic!("{documents:?}");
+        };
+        entry(identity)
+    }
+
+    #[test]
+    fn a_list_goes_to_agents_of_every_version() {
+        let entry = converted("'unix:path:/a', 'unix:uid:1'");
+        assert_eq!(entry.selectors, ["unix:path:/a", "unix:uid:1"]);
+        assert_eq!((entry.expression, entry.version), (None, 0));
+    }
+
+    #[test]
+    fn what_old_agents_cannot_read_leaves_them_nothing_that_could_match() {
+        let entry = converted("'unix:path:/a', not: 'unix:uid:1'");
+        assert_eq!(entry.selectors, [""; 0]);
+        assert_eq!(entry.version, EXPRESSIONS);
+        let selector = |text: &str| is(Is::Selector(text.into()));
+        let not = is(Is::Not(Box::new(selector("unix:uid:1"))));
+        let of = vec![selector("unix:path:/a"), not];
+        let all = is(Is::AllOf(v1::SelectorExpressions { of }));
+        assert_eq!(entry.expression, Some(all));
+    }
 }

@@ -4,15 +4,22 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
+use serde_json::json;
+use sha2::{Digest as _, Sha256};
 use tidelock_proto::v1;
 use tidelock_proto::v1::event::Kind as EventKind;
 use tidelock_spiffe_core::TrustDomainBuf;
-use tokio::sync::{Mutex, watch};
+use tokio::sync::{Mutex, Notify, RwLock, watch};
 use tonic::Status;
 
+use crate::audit::{Actor, AuditEntry, hex};
 use crate::authority::Authority;
 use crate::document::{Document, DocumentError, Key, SourceFile, parse_files};
 use crate::events::Events;
+use crate::journal::Journal;
+use crate::limit::{IssuanceLimit, Limiter};
+use crate::metrics::Metrics;
+use crate::net::Tls;
 use crate::nodes::Nodes;
 use crate::store::{DocumentKey, DocumentRecord, Store, StoreError};
 use crate::throttle::Throttle;
@@ -24,17 +31,27 @@ pub(crate) struct Core {
     pub(crate) trust_domain: TrustDomainBuf,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) authority: Authority,
+    pub(crate) tls: Arc<Tls>,
     pub(crate) nodes: Nodes,
     pub(crate) events: Arc<Events>,
+    pub(crate) journal: Journal,
     pub(crate) started: i64,
     pub(crate) listening: Vec<SocketAddr>,
     /// What is in force. Changes only while `changing` is held.
-    world: watch::Sender<Arc<World>>,
-    changing: Mutex<()>,
+    pub(crate) world: watch::Sender<Arc<World>>,
+    pub(crate) changing: Mutex<()>,
+    /// The server's certificate is to be renewed before its time.
+    pub(crate) renew_certificate: Notify,
     /// Held while a node's record changes.
     pub(crate) joining: Mutex<()>,
+    /// Read from where a node is believed to where what it was given is written down; written while SVIDs are revoked.
+    pub(crate) issuing: RwLock<()>,
     /// Refusals of tokens that nobody knows, which anyone can bring about.
     pub(crate) unknown_tokens: Throttle,
+    /// Refusals of nodes that ask for too many SVIDs, each of which would be told otherwise.
+    pub(crate) limited: Throttle,
+    pub(crate) limiter: Limiter,
+    pub(crate) metrics: Metrics,
     stopping: watch::Receiver<bool>,
 }
 
@@ -62,11 +79,14 @@ pub(crate) struct Parts {
     pub(crate) trust_domain: TrustDomainBuf,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) authority: Authority,
+    pub(crate) tls: Arc<Tls>,
     pub(crate) nodes: Nodes,
     pub(crate) events: Arc<Events>,
+    pub(crate) journal: Journal,
     pub(crate) started: i64,
     pub(crate) listening: Vec<SocketAddr>,
     pub(crate) world: World,
+    pub(crate) issuance: IssuanceLimit,
     pub(crate) stopping: watch::Receiver<bool>,
 }
 
@@ -76,28 +96,38 @@ impl Core {
             trust_domain,
             store,
             authority,
+            tls,
             nodes,
             events,
+            journal,
             started,
             listening,
             world,
+            issuance,
             stopping,
         } = parts;
         let world = watch::Sender::new(Arc::new(world));
         let (changing, joining) = (Mutex::new(()), Mutex::new(()));
-        let unknown_tokens = Throttle::new(Instant::now());
+        let throttle = || Throttle::new(Instant::now());
         Arc::new(Self {
             trust_domain,
             store,
             authority,
+            tls,
             nodes,
             events,
+            journal,
             started,
             listening,
             world,
             changing,
+            renew_certificate: Notify::new(),
             joining,
-            unknown_tokens,
+            issuing: RwLock::new(()),
+            unknown_tokens: throttle(),
+            limited: throttle(),
+            limiter: Limiter::new(issuance),
+            metrics: Metrics::default(),
             stopping,
         })
     }
@@ -119,56 +149,83 @@ impl Core {
         let _ = stopping.wait_for(|stopping| *stopping).await;
     }
 
+    /// Whether it has been told to stop.
+    pub(crate) fn is_stopping(&self) -> bool {
+        *self.stopping.borrow()
+    }
+
     /// Calls the store where it may block.
     pub(crate) async fn with_store<T: Send + 'static>(
         &self,
         work: impl FnOnce(&dyn Store) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreFailure> {
         let store = Arc::clone(&self.store);
-        match tokio::task::spawn_blocking(move || work(&*store)).await {
+        let result = match tokio::task::spawn_blocking(move || work(&*store)).await {
             Ok(result) => result.map_err(StoreFailure::Store),
             Err(_) => Err(StoreFailure::Panicked),
-        }
+        };
+        result.inspect_err(|_| self.metrics.store_failures.count())
     }
 
     /// Applies files: all of them or none.
     pub(crate) async fn apply(
         self: &Arc<Self>,
+        actor: Actor,
         files: Vec<SourceFile>,
     ) -> Result<Changed, ChangeError> {
-        self.change(move |core, world| {
-            world
-                .plan_apply(&files, core.trust_domain.as_trust_domain())
-                .map_err(ChangeError::Refused)
-        })
-        .await
+        let plan = move |core: &Self, world: &World| core.plan_application(world, &files);
+        self.change(actor, plan).await
+    }
+
+    /// What applying files would do.
+    pub(crate) fn plan_application(
+        &self,
+        world: &World,
+        files: &[SourceFile],
+    ) -> Result<Plan, ChangeError> {
+        world
+            .plan_apply(files, self.trust_domain.as_trust_domain())
+            .map_err(ChangeError::Refused)
     }
 
     /// Removes the documents of these names, and those that the files hold: all of them or none.
     pub(crate) async fn delete(
         self: &Arc<Self>,
-        mut keys: Vec<Key>,
+        actor: Actor,
+        keys: Vec<Key>,
         files: Vec<SourceFile>,
         ignore_not_found: bool,
     ) -> Result<Changed, ChangeError> {
-        self.change(move |core, world| {
-            if !files.is_empty() {
-                let held = parse_files(&files, core.trust_domain.as_trust_domain());
-                let held = held.map_err(ChangeError::Refused)?;
-                keys.extend(held.iter().map(Document::key));
-            }
-            let missing: Vec<Key> = keys.iter().filter(|key| !world.has(key)).cloned().collect();
-            if !missing.is_empty() && !ignore_not_found {
-                return Err(ChangeError::NotFound(missing));
-            }
-            world.plan_delete(&keys).map_err(ChangeError::Refused)
-        })
-        .await
+        let plan = move |core: &Self, world: &World| {
+            core.plan_deletion(world, keys, &files, ignore_not_found)
+        };
+        self.change(actor, plan).await
+    }
+
+    /// What deleting these documents, and those that the files hold, would do.
+    pub(crate) fn plan_deletion(
+        &self,
+        world: &World,
+        mut keys: Vec<Key>,
+        files: &[SourceFile],
+        ignore_not_found: bool,
+    ) -> Result<Plan, ChangeError> {
+        if !files.is_empty() {
+            let held = parse_files(files, self.trust_domain.as_trust_domain());
+            let held = held.map_err(ChangeError::Refused)?;
+            keys.extend(held.iter().map(Document::key));
+        }
+        let missing: Vec<Key> = keys.iter().filter(|key| !world.has(key)).cloned().collect();
+        if !missing.is_empty() && !ignore_not_found {
+            return Err(ChangeError::NotFound(missing));
+        }
+        world.plan_delete(&keys).map_err(ChangeError::Refused)
     }
 
     /// One change at a time. It runs to its end even if the caller goes away, so that the store and what is in force agree.
     async fn change(
         self: &Arc<Self>,
+        actor: Actor,
         plan: impl FnOnce(&Self, &World) -> Result<Plan, ChangeError> + Send + 'static,
     ) -> Result<Changed, ChangeError> {
         let core = Arc::clone(self);
@@ -178,14 +235,20 @@ impl Core {
             let worker = Arc::clone(&core);
             let changed = tokio::task::spawn_blocking(move || {
                 let plan = plan(&worker, &world)?;
-                worker.commit(&world, plan)
+                worker.commit(&actor, &world, plan)
             });
-            changed.await.unwrap_or(Err(ChangeError::Broken))
+            let changed = changed.await.unwrap_or(Err(ChangeError::Broken));
+            changed.inspect_err(|error| match error {
+                ChangeError::Refused(_) | ChangeError::NotFound(_) => {
+                    core.metrics.changes_refused.count();
+                }
+                ChangeError::Store(_) | ChangeError::Broken => core.metrics.store_failures.count(),
+            })
         });
         task.await.unwrap_or(Err(ChangeError::Broken))
     }
 
-    fn commit(&self, world: &World, plan: Plan) -> Result<Changed, ChangeError> {
+    fn commit(&self, actor: &Actor, world: &World, plan: Plan) -> Result<Changed, ChangeError> {
         let warnings = plan.compiled.warnings.clone();
         let all = plan.changes.iter();
         let documents: Vec<_> = all
@@ -193,6 +256,7 @@ impl Core {
             .collect();
         let (puts, deletes) = writes(&plan);
         let changed = puts.len() + deletes.len();
+        let audit = audit(actor, world, &plan, &puts);
         if changed == 0 {
             return Ok(Changed {
                 generation: world.generation,
@@ -200,16 +264,18 @@ impl Core {
                 warnings,
             });
         }
-        let fingerprint = fingerprint(&plan.compiled, &self.authority.bundle());
+        let fingerprint = fingerprint(&plan.compiled, &world.bundle, &world.revoked);
         let generation = self
             .store
-            .commit(world.generation, &fingerprint, &puts, &deletes)
+            .commit(world.generation, &fingerprint, &puts, &deletes, &audit)
             .map_err(ChangeError::Store)?;
         let (compiled, in_force) = (plan.compiled, plan.documents);
         self.world.send_replace(Arc::new(World {
             generation,
             documents: in_force,
             compiled,
+            bundle: Arc::clone(&world.bundle),
+            revoked: Arc::clone(&world.revoked),
         }));
         tracing::info!(generation, changed, "documents changed");
         let unchanged = i32::from(v1::Change::Unchanged);
@@ -253,7 +319,29 @@ fn writes(plan: &Plan) -> (Vec<DocumentRecord>, Vec<DocumentKey>) {
     (puts, deletes)
 }
 
-fn document_change(key: &Key, change: v1::Change) -> v1::DocumentChange {
+/// An entry for each document that changes.
+fn audit(actor: &Actor, world: &World, plan: &Plan, puts: &[DocumentRecord]) -> Vec<AuditEntry> {
+    let changed = |(_, change): &&(Key, v1::Change)| *change != v1::Change::Unchanged;
+    let entry = |((kind, name), change): &(Key, v1::Change)| {
+        let action = match change {
+            v1::Change::Created => "document-created",
+            v1::Change::Deleted => "document-deleted",
+            _ => "document-updated",
+        };
+        let is = |put: &&DocumentRecord| {
+            (put.key.kind.as_str(), put.key.name.as_str()) == (kind.as_str(), name.as_str())
+        };
+        let digest = puts
+            .iter()
+            .find(is)
+            .map(|put| hex(&Sha256::digest(&put.json)));
+        let detail = json!({"generation": world.generation + 1, "sha256": digest});
+        AuditEntry::now(actor, action, &format!("{kind}/{name}"), &detail)
+    };
+    plan.changes.iter().filter(changed).map(entry).collect()
+}
+
+pub(crate) fn document_change(key: &Key, change: v1::Change) -> v1::DocumentChange {
     v1::DocumentChange {
         kind: crate::convert::kind(key.0).into(),
         name: key.1.as_str().to_owned(),

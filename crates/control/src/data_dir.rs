@@ -5,6 +5,8 @@ use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
+use zeroize::Zeroizing;
+
 /// Anyone may look in: the bundle is for everyone, and what is not has its own mode.
 const DIRECTORY_MODE: u32 = 0o755;
 
@@ -15,6 +17,12 @@ const SECRET_MODE: u32 = 0o600;
 const PUBLIC_MODE: u32 = 0o644;
 
 const LOCK_FILE: &str = "lock";
+
+/// The rights that others than its owner may not have on a secret.
+pub(crate) const OTHERS: u32 = 0o077;
+
+/// Most that is read of a secret, in bytes: more than a sealed key takes.
+const MAX_SECRET_BYTES: usize = tidelock_ca::sealed::MAX_SEALED_BYTES + 1;
 
 /// A data directory that no other process uses while this value lives.
 #[derive(Debug)]
@@ -88,23 +96,24 @@ impl DataDir {
         self.path.join(name)
     }
 
-    /// Reads a private key that nobody but its owner can read.
-    pub(crate) fn read_secret(&self, name: &str) -> Result<String, DataDirError> {
+    /// Reads a secret that nobody but its owner can read.
+    pub(crate) fn read_secret(&self, name: &str) -> Result<Zeroizing<String>, DataDirError> {
+        read_secret(&self.file(name), OTHERS)
+    }
+
+    /// Whether there is a file of this name.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.file(name).exists()
+    }
+
+    /// Removes a file, durably; one that is not there is no error.
+    pub(crate) fn remove(&self, name: &str) -> Result<(), DataDirError> {
         let path = self.file(name);
-        let mut file = File::open(&path).map_err(failed("read", &path))?;
-        let mode = file
-            .metadata()
-            .map_err(failed("read", &path))?
-            .permissions()
-            .mode()
-            & 0o7777;
-        if mode & 0o077 != 0 {
-            return Err(DataDirError::Exposed { path, mode });
-        }
-        let mut text = String::new();
-        file.read_to_string(&mut text)
-            .map_err(failed("read", &path))?;
-        Ok(text)
+        let remove = || match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => File::open(&self.path)?.sync_all(),
+        };
+        remove().map_err(failed("remove", &path))
     }
 
     /// Writes a private key that only its owner can read, durably.
@@ -139,6 +148,23 @@ impl DataDir {
         };
         write().map_err(failed("write", &path))
     }
+}
+
+/// Reads a file that nobody has the rights `refused` on, which are bits of its mode.
+pub(crate) fn read_secret(path: &Path, refused: u32) -> Result<Zeroizing<String>, DataDirError> {
+    let file = File::open(path).map_err(failed("read", path))?;
+    let metadata = file.metadata().map_err(failed("read", path))?;
+    let mode = metadata.permissions().mode() & 0o7777;
+    if mode & refused != 0 {
+        let path = path.to_owned();
+        return Err(DataDirError::Exposed { path, mode });
+    }
+    // All at once: a buffer that grows leaves copies behind.
+    let mut text = Zeroizing::new(String::with_capacity(MAX_SECRET_BYTES));
+    file.take(MAX_SECRET_BYTES as u64)
+        .read_to_string(&mut text)
+        .map_err(failed("read", path))?;
+    Ok(text)
 }
 
 fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> DataDirError {
@@ -200,7 +226,7 @@ mod tests {
         let (_temp, dir) = dir();
         std::fs::write(dir.file("k.new"), "half").expect("write");
         dir.write_secret("k", "whole").expect("write");
-        assert_eq!(dir.read_secret("k").expect("read"), "whole");
+        assert_eq!(dir.read_secret("k").expect("read").as_str(), "whole");
         assert!(!dir.file("k.new").exists());
     }
 

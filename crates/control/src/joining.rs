@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use crate::audit::AuditEntry;
 use crate::core::{Core, StoreFailure};
 use crate::name::Name;
 use crate::store::NodeRecord;
@@ -16,13 +17,14 @@ impl Core {
         now: i64,
         node: Name,
         record: NodeRecord,
+        audit: AuditEntry,
     ) -> Result<bool, StoreFailure> {
         let core = Arc::clone(self);
         let task = async move {
             let _alone = core.joining.lock().await;
             let row = record.clone();
             let admitted = core
-                .with_store(move |store| store.redeem(&token, now, &row))
+                .with_store(move |store| store.redeem(&token, now, &row, &[audit]))
                 .await?;
             if admitted {
                 core.nodes.attested(&node, record);
@@ -42,6 +44,7 @@ impl Core {
         presented: Vec<u8>,
         serial: Vec<u8>,
         not_after: i64,
+        audit: AuditEntry,
     ) -> Result<bool, StoreFailure> {
         let core = Arc::clone(self);
         let task = async move {
@@ -60,7 +63,7 @@ impl Core {
                 ..old
             };
             let row = record.clone();
-            core.with_store(move |store| store.update_node(&row))
+            core.with_store(move |store| store.update_node(&row, &[audit]))
                 .await?;
             core.nodes.renewed(&node, record);
             Ok(true)

@@ -11,13 +11,13 @@
 //! # #[tokio::main]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let dir = tempfile::tempdir()?;
-//! let control_plane = ControlPlane::start(Options {
-//!     trust_domain: TrustDomainBuf::parse("example.org")?,
-//!     data_dir: dir.path().join("ca"),
-//!     listen: vec!["127.0.0.1:0".parse()?],
-//!     admin_socket: dir.path().join("ca.sock"),
-//! })
-//! .await?;
+//! let options = Options::new(
+//!     TrustDomainBuf::parse("example.org")?,
+//!     dir.path().join("ca"),
+//!     vec!["127.0.0.1:0".parse()?],
+//!     dir.path().join("ca.sock"),
+//! );
+//! let control_plane = ControlPlane::start(options).await?;
 //! assert_ne!(control_plane.listening()[0].port(), 0);
 //! control_plane.stop().await;
 //! # Ok(())
@@ -25,7 +25,9 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod access;
 mod admin_service;
+pub mod audit;
 mod authority;
 mod clock;
 mod convert;
@@ -34,12 +36,20 @@ mod data_dir;
 pub mod document;
 mod duration;
 mod events;
+mod health;
 mod joining;
+mod journal;
+mod keeping;
+mod limit;
+mod metrics;
 mod name;
 mod net;
 mod node_service;
 mod nodes;
 mod report;
+mod revocation;
+mod revoked;
+mod rotation;
 mod server;
 mod start_error;
 pub mod store;
@@ -48,10 +58,13 @@ mod token;
 mod world;
 mod yaml;
 
-pub use authority::{AuthorityError, BUNDLE_FILE, IssueError};
+pub use authority::{
+    AuthorityError, AuthorityTiming, BUNDLE_FILE, IssueError, KeyError, PASSPHRASE_FILE, Passphrase,
+};
 pub use data_dir::DataDirError;
 pub use duration::DurationError;
 pub use events::MAX_KEPT_EVENTS;
+pub use limit::IssuanceLimit;
 pub use name::{MAX_NAME_BYTES, Name, NameError};
 pub use net::{AdminSocketError, TlsError};
 pub use server::{ControlPlane, DATABASE_FILE, Options};

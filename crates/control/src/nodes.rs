@@ -46,6 +46,8 @@ pub(crate) enum Ended {
     Superseded,
     /// The node attested anew: whoever holds the old SVID is not it any more.
     Reattested,
+    /// An SVID of the node was revoked.
+    Revoked,
 }
 
 /// Which of a node's streams.
@@ -90,6 +92,16 @@ impl Node {
         self.sync.is_some()
     }
 
+    /// Ends its streams, and forgets what is only true while it reports.
+    fn end(&mut self, why: Ended) {
+        for kind in [StreamKind::Sync, StreamKind::Report] {
+            if let Some(stream) = self.stream(kind).take() {
+                stream.end.send_replace(Some(why));
+            }
+        }
+        self.reported.forget_live();
+    }
+
     fn stream(&mut self, kind: StreamKind) -> &mut Option<Stream> {
         match kind {
             StreamKind::Sync => &mut self.sync,
@@ -129,12 +141,20 @@ impl Nodes {
             .entry(name.clone())
             .or_insert_with(|| Node::new(record.clone()));
         node.record = record;
-        for kind in [StreamKind::Sync, StreamKind::Report] {
-            if let Some(stream) = node.stream(kind).take() {
-                stream.end.send_replace(Some(Ended::Reattested));
+        node.end(Ended::Reattested);
+    }
+
+    /// Ends the streams of nodes of which an SVID that counts is revoked. Those that have another may open them anew with it.
+    pub(crate) fn disbelieve(&self, is_revoked: impl Fn(&[u8]) -> bool) {
+        for node in self.lock().nodes.values_mut() {
+            let serials = node.record.previous_serial.iter();
+            if serials
+                .chain([&node.record.serial])
+                .any(|serial| is_revoked(serial))
+            {
+                node.end(Ended::Revoked);
             }
         }
-        node.reported.forget_live();
     }
 
     /// Takes up a node's new SVID.

@@ -12,8 +12,9 @@ pub(crate) const MAX_FLOWS_PER_NODE: usize = 65_536;
 /// How many live grants of one node are kept.
 pub(crate) const MAX_GRANTS_PER_NODE: usize = 65_536;
 
-/// How many SVIDs of one node are kept: one for each entry.
-pub(crate) const MAX_SVIDS_PER_NODE: usize = crate::document::MAX_IDENTITIES_PER_NODE;
+/// How many SVIDs of one node are kept: one for each entry, and those of templates.
+pub(crate) const MAX_SVIDS_PER_NODE: usize =
+    crate::document::MAX_IDENTITIES_PER_NODE + tidelock_proto::MAX_FILLED_IDS_PER_NODE;
 
 /// Longest text that a node may report, in bytes: a path's length.
 const MAX_TEXT_BYTES: usize = 4_096;
@@ -27,8 +28,8 @@ pub(crate) struct Reported {
     pub(crate) applied_generation: u64,
     /// By subject and entry.
     pub(crate) grants: BTreeMap<(u64, String), v1::Grant>,
-    /// By entry.
-    pub(crate) svids: BTreeMap<String, v1::Svid>,
+    /// By entry and SPIFFE ID.
+    pub(crate) svids: BTreeMap<(String, String), v1::Svid>,
     /// By flow.
     pub(crate) flows: BTreeMap<u64, v1::Flow>,
     state_seen: bool,
@@ -73,13 +74,21 @@ impl Reported {
                 self.grants.remove(&(ended.subject, ended.entry_id.clone()));
                 Kind::GrantEnded(ended)
             }
+            Report::GrantRefused(mut refused) => {
+                clean_process(refused.process.as_mut());
+                clean(&mut [&mut refused.entry_id, &mut refused.reason]);
+                Kind::GrantRefused(refused)
+            }
             Report::SvidInstalled(mut svid) => {
                 clean_svid(&mut svid);
                 self.keep_svid(svid.clone());
                 Kind::SvidInstalled(svid)
             }
             Report::SvidGone(gone) => {
-                self.svids.remove(&gone.entry_id);
+                let is = |entry: &str, id: &str| {
+                    entry == gone.entry_id && (gone.spiffe_id.is_empty() || id == gone.spiffe_id)
+                };
+                self.svids.retain(|(entry, id), _| !is(entry, id));
                 return Ok(None);
             }
             Report::FlowOpened(mut flow) => {
@@ -142,8 +151,9 @@ impl Reported {
     }
 
     fn keep_svid(&mut self, svid: v1::Svid) {
-        if self.svids.len() < MAX_SVIDS_PER_NODE || self.svids.contains_key(&svid.entry_id) {
-            self.svids.insert(svid.entry_id.clone(), svid);
+        let key = (svid.entry_id.clone(), svid.spiffe_id.clone());
+        if self.svids.len() < MAX_SVIDS_PER_NODE || self.svids.contains_key(&key) {
+            self.svids.insert(key, svid);
         }
     }
 
@@ -293,6 +303,32 @@ mod tests {
             });
         }
         assert_eq!(reported.flows.len(), MAX_FLOWS_PER_NODE);
+    }
+
+    #[test]
+    fn each_id_of_an_entry_has_its_svid_and_goes_by_itself() {
+        let mut reported = reported();
+        let svid = |id: &str| v1::Svid {
+            entry_id: "e".into(),
+            spiffe_id: id.into(),
+            ..Default::default()
+        };
+        let gone = |id: &str| {
+            let (entry_id, spiffe_id) = ("e".into(), id.into());
+            Some(Report::SvidGone(v1::SvidGone {
+                entry_id,
+                spiffe_id,
+            }))
+        };
+        for id in ["a", "b", "c"] {
+            let installed = Report::SvidInstalled(svid(id));
+            reported.take(Some(installed)).expect("taken");
+        }
+        reported.take(gone("b")).expect("taken");
+        let left: Vec<_> = reported.svids.values().cloned().collect();
+        assert_eq!(left, [svid("a"), svid("c")]);
+        reported.take(gone("")).expect("taken");
+        assert!(reported.svids.is_empty());
     }
 
     #[test]

@@ -2,30 +2,38 @@
 
 use std::future::Future;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::json;
 use tidelock_proto::v1::admin_server::AdminServer;
 use tidelock_proto::v1::event::Kind as EventKind;
 use tidelock_proto::v1::node_server::NodeServer;
 use tidelock_proto::{MAX_MESSAGE_BYTES, v1};
 use tidelock_spiffe_core::TrustDomainBuf;
+use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Server;
 
 use crate::admin_service::AdminService;
-use crate::authority::Authority;
+use crate::audit::{Actor, AuditEntry};
+use crate::authority::{Authority, AuthorityError, AuthorityTiming, Draft, Passphrase};
 use crate::clock;
 use crate::core::{Core, Parts};
 use crate::data_dir::DataDir;
 use crate::events::Events;
+use crate::health;
+use crate::journal::Journal;
+use crate::keeping;
+use crate::limit::IssuanceLimit;
 use crate::name::Name;
-use crate::net::{self, AdminSocket, ServerCertificate};
+use crate::net::{self, AdminSocket, ServerCertificate, Tls};
 use crate::node_service::NodeService;
 use crate::nodes::Nodes;
+use crate::revoked::Revoked;
 use crate::start_error::StartError;
 use crate::store::{SqliteStore, Store};
 use crate::world::{World, fingerprint};
@@ -42,11 +50,9 @@ const KEEPALIVE: Duration = Duration::from_secs(20);
 /// Most calls at once on one connection. An agent needs two streams and a few calls.
 const MAX_CALLS_PER_CONNECTION: usize = 64;
 
-/// How often the server's own certificate is looked at.
-const CERTIFICATE_CHECK: Duration = Duration::from_secs(60);
-
 /// What a control plane needs to know.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Options {
     /// The trust domain that it is the authority of.
     pub trust_domain: TrustDomainBuf,
@@ -56,16 +62,47 @@ pub struct Options {
     pub listen: Vec<SocketAddr>,
     /// Where `tidelock` reaches it.
     pub admin_socket: PathBuf,
+    /// What private keys on disk are encrypted with.
+    pub passphrase: Passphrase,
+    /// The times of authorities' lives.
+    pub timing: AuthorityTiming,
+    /// Where `/livez`, `/readyz` and `/metrics` are answered over plain HTTP, to anyone who can connect; `None`: nowhere.
+    pub http_listen: Option<SocketAddr>,
+    /// How many SVIDs one node may ask for.
+    pub issuance: IssuanceLimit,
+}
+
+impl Options {
+    /// Says what has to be said; all else is as it is by default.
+    #[must_use]
+    pub fn new(
+        trust_domain: TrustDomainBuf,
+        data_dir: PathBuf,
+        listen: Vec<SocketAddr>,
+        admin_socket: PathBuf,
+    ) -> Self {
+        Self {
+            trust_domain,
+            data_dir,
+            listen,
+            admin_socket,
+            passphrase: Passphrase::default(),
+            timing: AuthorityTiming::default(),
+            http_listen: None,
+            issuance: IssuanceLimit::default(),
+        }
+    }
 }
 
 /// A running control plane. Dropped, it stops at once; [`ControlPlane::stop`] is the graceful way.
 #[derive(Debug)]
 pub struct ControlPlane {
     core: Arc<Core>,
+    http: Option<SocketAddr>,
     stop: watch::Sender<bool>,
     tasks: JoinSet<Result<(), tonic::transport::Error>>,
-    writer: JoinHandle<()>,
-    _data_dir: DataDir,
+    writers: [JoinHandle<()>; 2],
+    _data_dir: Arc<DataDir>,
 }
 
 impl ControlPlane {
@@ -75,57 +112,54 @@ impl ControlPlane {
     /// Whatever keeps it from starting; see [`StartError`].
     pub async fn start(options: Options) -> Result<Self, StartError> {
         let now = clock::unix_secs();
-        let data_dir = DataDir::open(&options.data_dir)?;
-        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&data_dir.file(DATABASE_FILE))?);
-        let authority = Authority::open(&data_dir, &*store, &options.trust_domain, now)?;
-        let world = load_world(&*store, &authority, &options.trust_domain)?;
-        let generation = world.generation;
-        let nodes = load_nodes(&*store)?;
-        let server = authority.issue_server(now)?;
-        let certificate = Arc::new(ServerCertificate::new(server.chain, server.key_pkcs8)?);
-        let tls = net::acceptor(&authority.certificates(), Arc::clone(&certificate))?;
+        let held = Held::open(&options, now)?;
+        let server = held.authority.issue_server(now)?;
+        held.store.append_audit(&[server.audit()])?;
+        let certificate = Arc::new(ServerCertificate::new(server.chain, &server.key_pkcs8)?);
+        let tls = Arc::new(Tls::new(
+            &held.authority.ring().certificates(),
+            certificate,
+        )?);
         let admin_socket = AdminSocket::bind(&options.admin_socket)?;
         let (listeners, listening) = net::bind(&options.listen).await?;
+        let (watchers, http) = net::bind(options.http_listen.as_slice()).await?;
         let (stop, stopping) = watch::channel(false);
-        let (events, writer) = Events::start(Arc::clone(&store))?;
+        let (events, writer) = Events::start(Arc::clone(&held.store))?;
+        let (journal, journal_writer) = Journal::start(Arc::clone(&held.store));
         let core = Core::new(Parts {
             trust_domain: options.trust_domain.clone(),
             events,
-            store,
-            authority,
-            nodes,
+            journal,
+            store: held.store,
+            authority: held.authority,
+            tls: Arc::clone(&tls),
+            nodes: held.nodes,
             started: now,
             listening,
-            world,
+            world: held.world,
+            issuance: options.issuance,
             stopping,
         });
+        core.metrics.server_certificates.count();
         let agents = net::accept(listeners, tls, options.trust_domain);
         let mut tasks = JoinSet::new();
         tasks.spawn(serve_nodes(Arc::clone(&core), agents));
         tasks.spawn(serve_admins(Arc::clone(&core), admin_socket));
+        for listener in watchers {
+            tasks.spawn(serve_http(Arc::clone(&core), listener));
+        }
         let renew_at = now.midpoint(server.not_after);
-        tasks.spawn(keep_certificate(Arc::clone(&core), certificate, renew_at));
-        let version = env!("CARGO_PKG_VERSION").to_owned();
-        core.events.record(
-            "",
-            EventKind::Started(v1::Started {
-                version,
-                generation,
-            }),
-        );
-        tracing::info!(
-            trust_domain = core.trust_domain.as_str(),
-            generation,
-            listening = ?core.listening,
-            admin_socket = %options.admin_socket.display(),
-            "the control plane runs"
-        );
+        tasks.spawn(keeping::certificate(Arc::clone(&core), renew_at));
+        tasks.spawn(keeping::authorities(Arc::clone(&core)));
+        let http = http.first().copied();
+        tell_started(&core, http, &options.admin_socket);
         Ok(Self {
             core,
+            http,
             stop,
             tasks,
-            writer,
-            _data_dir: data_dir,
+            writers: [writer, journal_writer],
+            _data_dir: held.data_dir,
         })
     }
 
@@ -133,6 +167,12 @@ impl ControlPlane {
     #[must_use]
     pub fn listening(&self) -> &[SocketAddr] {
         &self.core.listening
+    }
+
+    /// Where it answers `/livez`, `/readyz` and `/metrics`, port filled in.
+    #[must_use]
+    pub fn http_listening(&self) -> Option<SocketAddr> {
+        self.http
     }
 
     /// Waits until a part of it fails, which none should. [`ControlPlane::stop`] is still to be called.
@@ -149,22 +189,86 @@ impl ControlPlane {
         tracing::info!("the control plane stops");
         let Self {
             core,
+            http: _,
             stop,
             mut tasks,
-            writer,
+            writers,
             _data_dir,
         } = self;
         stop.send_replace(true);
         let all = async {
             while tasks.join_next().await.is_some() {}
-            // The last to know the core lets go of the log, and the log's writer of the store.
+            // The last to know the core lets go of the logs, and the logs' writers of the store.
             drop(core);
-            drop(writer.await);
+            for writer in writers {
+                drop(writer.await);
+            }
         };
         if tokio::time::timeout(STOP_DEADLINE, all).await.is_err() {
             tracing::warn!("some calls did not end in time");
         }
     }
+}
+
+/// What the data directory holds.
+struct Held {
+    data_dir: Arc<DataDir>,
+    store: Arc<dyn Store>,
+    authority: Authority,
+    world: World,
+    nodes: Nodes,
+}
+
+impl Held {
+    fn open(options: &Options, now: i64) -> Result<Self, StartError> {
+        let data_dir = Arc::new(DataDir::open(&options.data_dir)?);
+        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&data_dir.file(DATABASE_FILE))?);
+        let (keeping, ours) = ((&options.passphrase, options.timing), &options.trust_domain);
+        let authority = Authority::open(&data_dir, keeping, &*store, ours, now)?;
+        pass_time(&*store, &authority, now)?;
+        Ok(Self {
+            world: load_world(&*store, &authority, ours)?,
+            nodes: load_nodes(&*store)?,
+            data_dir,
+            store,
+            authority,
+        })
+    }
+}
+
+fn tell_started(core: &Core, http: Option<SocketAddr>, admin_socket: &Path) {
+    let generation = core.world().generation;
+    let started = v1::Started {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        generation,
+    };
+    core.events.record("", EventKind::Started(started));
+    tracing::info!(
+        trust_domain = core.trust_domain.as_str(),
+        generation,
+        listening = ?core.listening,
+        http_listening = ?http,
+        admin_socket = %admin_socket.display(),
+        "the control plane runs"
+    );
+}
+
+/// Does what time has brought since the control plane last ran. The generation moves when the documents are taken up.
+fn pass_time(store: &dyn Store, authority: &Authority, now: i64) -> Result<(), StartError> {
+    let generation = store.documents()?.generation;
+    let mut draft = Draft::new(authority, now, generation);
+    draft.pass_time()?;
+    if !draft.moved().is_empty() {
+        store.put_authorities(
+            generation,
+            None,
+            &draft.stored(),
+            &draft.audit(&Actor::Control),
+        )?;
+        draft.put_in_force();
+        authority.publish().map_err(AuthorityError::from)?;
+    }
+    Ok(())
 }
 
 /// Takes up the documents; moves the generation if this version makes something else of them than the last one did.
@@ -177,12 +281,16 @@ fn load_world(
     let mut world = World::load(
         stored.generation,
         &stored.documents,
+        authority.bundle(),
+        Revoked::new(store.revoked()?),
         trust_domain.as_trust_domain(),
     )
     .map_err(StartError::Documents)?;
-    let fingerprint = fingerprint(&world.compiled, &authority.bundle());
+    let fingerprint = fingerprint(&world.compiled, &world.bundle, &world.revoked);
     if stored.fingerprint != fingerprint {
-        world.generation = store.commit(stored.generation, &fingerprint, &[], &[])?;
+        let to = json!({"generation": stored.generation + 1, "version": env!("CARGO_PKG_VERSION")});
+        let moved = AuditEntry::now(&Actor::Control, "generation-moved", "", &to);
+        world.generation = store.commit(stored.generation, &fingerprint, &[], &[], &[moved])?;
     }
     Ok(world)
 }
@@ -242,30 +350,7 @@ fn serve_admins(
     }
 }
 
-/// Issues the server's certificate anew at half its life, by the wall clock, which may jump.
-async fn keep_certificate(
-    core: Arc<Core>,
-    certificate: Arc<ServerCertificate>,
-    mut renew_at: i64,
-) -> Result<(), tonic::transport::Error> {
-    loop {
-        tokio::select! {
-            () = tokio::time::sleep(CERTIFICATE_CHECK) => {}
-            () = core.stopping() => return Ok(()),
-        }
-        let now = clock::unix_secs();
-        if now < renew_at {
-            continue;
-        }
-        match core.authority.issue_server(now) {
-            Err(error) => tracing::error!(%error, "the server's certificate cannot be renewed"),
-            Ok(server) => match certificate.replace(server.chain, server.key_pkcs8) {
-                Err(error) => tracing::error!(%error, "the server's certificate cannot be used"),
-                Ok(()) => {
-                    renew_at = now.midpoint(server.not_after);
-                    tracing::info!("the server's certificate was renewed");
-                }
-            },
-        }
-    }
+async fn serve_http(core: Arc<Core>, listener: TcpListener) -> Result<(), tonic::transport::Error> {
+    health::serve(core, listener).await;
+    Ok(())
 }

@@ -9,10 +9,11 @@ use tidelock_proto::v1;
 use tidelock_spiffe_core::TrustDomain;
 
 use crate::document::{
-    self, Compiled, Document, DocumentError, Format, Key, Kind, Parsed, Policy, Service,
-    SourceFile, WorkloadIdentity,
+    self, Compiled, Document, DocumentError, Format, Key, Kind, Parsed, Policy, PolicyMode,
+    Service, SourceFile, WorkloadIdentity,
 };
 use crate::name::Name;
+use crate::revoked::Revoked;
 use crate::store::DocumentRecord;
 
 /// Deadlines and bounds that nodes enforce: the defaults of the kernel contract.
@@ -23,12 +24,14 @@ pub(crate) const LIMITS: v1::Limits = v1::Limits {
     max_handshakes_per_listener: 1_024,
 };
 
-/// All documents at one generation, checked together, with what is made of them.
+/// All documents at one generation, checked together, with what is made of them, and the bundle.
 #[derive(Clone, Debug)]
 pub(crate) struct World {
     pub(crate) generation: u64,
     pub(crate) documents: BTreeMap<Key, Document>,
     pub(crate) compiled: Arc<Compiled>,
+    pub(crate) bundle: Arc<v1::Bundle>,
+    pub(crate) revoked: Arc<Revoked>,
 }
 
 /// A change that has been checked and can be committed.
@@ -48,6 +51,8 @@ impl World {
     pub(crate) fn load(
         generation: u64,
         records: &[DocumentRecord],
+        bundle: v1::Bundle,
+        revoked: Revoked,
         ours: TrustDomain<'_>,
     ) -> Result<Self, Vec<DocumentError>> {
         let mut errors = Vec::new();
@@ -67,6 +72,8 @@ impl World {
                 generation,
                 documents,
                 compiled: Arc::new(compiled),
+                bundle: Arc::new(bundle),
+                revoked: Arc::new(revoked),
             }),
             _ => Err(errors),
         }
@@ -161,6 +168,12 @@ impl World {
         })
     }
 
+    /// How many policies are only observed.
+    pub(crate) fn policies_observed(&self) -> usize {
+        let observed = |policy: &&Policy| policy.mode == PolicyMode::Observe;
+        self.policies().filter(observed).count()
+    }
+
     pub(crate) fn policies(&self) -> impl Iterator<Item = &Policy> {
         self.documents.values().filter_map(|d| {
             if let Document::Policy(p) = d {
@@ -174,15 +187,19 @@ impl World {
 
 /// Tells what nodes are sent apart, as far as documents alone do not: another version of this program may make something else
 /// of the same documents, and then the generation has to move.
-pub(crate) fn fingerprint(compiled: &Compiled, bundle: &v1::Bundle) -> [u8; 32] {
+pub(crate) fn fingerprint(compiled: &Compiled, bundle: &v1::Bundle, revoked: &Revoked) -> [u8; 32] {
     let mut digest = Sha256::new();
     for part in [
         compiled.image.clone(),
+        compiled.observed.clone(),
         LIMITS.encode_to_vec(),
         bundle.encode_to_vec(),
     ] {
         digest.update(part.len().to_le_bytes());
         digest.update(part);
+    }
+    if let Some(revoked) = revoked.digest() {
+        digest.update(revoked);
     }
     digest.finalize().into()
 }

@@ -2,10 +2,12 @@
 
 use proptest::collection::{btree_set, vec};
 use proptest::prelude::*;
-use tidelock_attest::Selectors;
+use proptest::sample::select;
+use tidelock_attest::{Expression, Selectors};
 use tidelock_control::Name;
 use tidelock_control::document::{
-    Address, Document, Format, Netns, Policy, Service, SourceFile, WorkloadIdentity, parse_files,
+    Address, Document, Format, Netns, Policy, PolicyMode, Service, SourceFile, Transform,
+    WorkloadIdentity, parse_files,
 };
 use tidelock_spiffe_core::{SpiffeIdBuf, TrustDomain};
 
@@ -42,17 +44,40 @@ fn address() -> impl Strategy<Value = Address> {
         .prop_map(|(range, port)| Address::parse(&format!("{range}:{port}")).expect("an address"))
 }
 
+fn expression() -> impl Strategy<Value = Expression> {
+    let selector = select(vec![
+        "unix:gid:1",
+        "unix:gid:2",
+        "unix:supplementary_gid:3",
+        "unix:script:/a: b",
+        "systemd:unit:a:b@c.service",
+    ]);
+    let selector =
+        selector.prop_map(|text| Expression::Selector(text.parse().expect("a selector")));
+    selector.prop_recursive(3, 12, 3, |inner| {
+        prop_oneof![
+            vec(inner.clone(), 1..4).prop_map(Expression::AllOf),
+            vec(inner.clone(), 1..4).prop_map(Expression::AnyOf),
+            inner.prop_map(Expression::negate),
+        ]
+    })
+}
+
 fn identity() -> impl Strategy<Value = Document> {
     let nodes = proptest::option::of(btree_set(name(), 1..4));
-    let selectors = ("[a-z0-9 '\"#:é]{1,20}", any::<u16>()).prop_map(|(path, uid)| {
-        Selectors::parse([format!("unix:path:/{path}"), format!("unix:uid:{uid}")])
-            .expect("selectors")
+    let more = vec(expression(), 0..3);
+    let selectors = ("[a-z0-9 '\"#:é]{1,20}", any::<u16>(), more).prop_map(|(path, uid, more)| {
+        let list = [format!("unix:path:/{path}"), format!("unix:uid:{uid}")];
+        let list = list.map(|text| Expression::Selector(text.parse().expect("a selector")));
+        let all = list.iter().cloned().chain(more).collect();
+        // What contradicts itself is left out.
+        Selectors::new(all).unwrap_or_else(|_| Selectors::new(list.into()).expect("selectors"))
     });
     (name(), spiffe_id(), selectors, 10..100_000u32, nodes).prop_map(
         |(name, spiffe_id, selectors, svid_ttl_secs, nodes)| {
             Document::WorkloadIdentity(WorkloadIdentity {
                 name,
-                spiffe_id,
+                spiffe_id: spiffe_id.into(),
                 selectors,
                 svid_ttl_secs,
                 nodes,
@@ -62,16 +87,26 @@ fn identity() -> impl Strategy<Value = Document> {
 }
 
 fn service() -> impl Strategy<Value = Document> {
-    (name(), vec(address(), 1..5), btree_set(spiffe_id(), 1..5)).prop_map(
-        |(name, addresses, servers)| {
+    let transform = select(vec![
+        None,
+        Some(Transform::Identity),
+        Some(Transform::ForwardClientCert),
+    ]);
+    (
+        name(),
+        vec(address(), 1..5),
+        btree_set(spiffe_id(), 1..5),
+        transform,
+    )
+        .prop_map(|(name, addresses, servers, transform)| {
             Document::Service(Service {
                 name,
                 addresses,
                 servers: servers.into_iter().collect(),
                 netns: Netns::Host,
+                transform,
             })
-        },
-    )
+        })
 }
 
 /// Any text but NUL, which no YAML file can hold.
@@ -82,7 +117,9 @@ fn policy() -> impl Strategy<Value = Document> {
         "(permit\\(x\\);\n? *){0,300}"
     ]
     .prop_map(|text| text.replace('\0', ""));
-    (name(), text).prop_map(|(name, cedar)| Document::Policy(Policy { name, cedar }))
+    let mode = select(PolicyMode::ALL.to_vec());
+    (name(), text, mode)
+        .prop_map(|(name, cedar, mode)| Document::Policy(Policy { name, cedar, mode }))
 }
 
 fn parse(text: &str) -> Result<Vec<Document>, Vec<tidelock_control::document::DocumentError>> {

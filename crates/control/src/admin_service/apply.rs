@@ -7,6 +7,7 @@ use tidelock_proto::v1::apply_response::{Applied, Refused, Result as Outcome};
 use tidelock_proto::v1::delete_response::Result as Deletion;
 use tonic::Status;
 
+use crate::audit::Actor;
 use crate::convert::kind_of;
 use crate::core::{ChangeError, Changed, Core};
 use crate::document::{DocumentError, Format, Key, SourceFile};
@@ -14,11 +15,12 @@ use crate::name::Name;
 
 pub(super) async fn apply(
     core: &Arc<Core>,
+    actor: Actor,
     request: v1::ApplyRequest,
 ) -> Result<v1::ApplyResponse, Status> {
     let files = source_files(request.files)?;
     let mut warnings = Vec::new();
-    let outcome = match core.apply(files).await {
+    let outcome = match core.apply(actor, files).await {
         Ok(changed) => {
             warnings = changed.warnings.iter().map(error).collect();
             Outcome::Applied(applied(changed))
@@ -34,6 +36,7 @@ pub(super) async fn apply(
 
 pub(super) async fn delete(
     core: &Arc<Core>,
+    actor: Actor,
     request: v1::DeleteRequest,
 ) -> Result<v1::DeleteResponse, Status> {
     let keys = request
@@ -42,7 +45,8 @@ pub(super) async fn delete(
         .map(key)
         .collect::<Result<Vec<_>, _>>()?;
     let files = source_files(request.files)?;
-    let outcome = match core.delete(keys, files, request.ignore_not_found).await {
+    let deleted = core.delete(actor, keys, files, request.ignore_not_found);
+    let outcome = match deleted.await {
         Ok(changed) => Deletion::Deleted(applied(changed)),
         Err(ChangeError::Refused(errors)) => Deletion::Refused(refused(&errors)),
         Err(error) => return Err(failed(error)),
@@ -67,14 +71,14 @@ fn applied(changed: Changed) -> Applied {
     }
 }
 
-fn refused(errors: &[DocumentError]) -> Refused {
+pub(super) fn refused(errors: &[DocumentError]) -> Refused {
     tracing::info!(errors = errors.len(), "documents refused");
     Refused {
         errors: errors.iter().map(error).collect(),
     }
 }
 
-fn source_files(files: Vec<v1::SourceFile>) -> Result<Vec<SourceFile>, Status> {
+pub(super) fn source_files(files: Vec<v1::SourceFile>) -> Result<Vec<SourceFile>, Status> {
     files.into_iter().map(source_file).collect()
 }
 
@@ -96,7 +100,7 @@ fn source_file(file: v1::SourceFile) -> Result<SourceFile, Status> {
     })
 }
 
-fn error(error: &DocumentError) -> v1::DocumentError {
+pub(super) fn error(error: &DocumentError) -> v1::DocumentError {
     v1::DocumentError {
         file: error.file.clone(),
         line: error.pos.map_or(0, |pos| pos.line),
@@ -106,7 +110,7 @@ fn error(error: &DocumentError) -> v1::DocumentError {
     }
 }
 
-fn failed(error: ChangeError) -> Status {
+pub(super) fn failed(error: ChangeError) -> Status {
     match error {
         ChangeError::Refused(errors) => {
             let reasons: Vec<_> = errors.iter().map(DocumentError::to_string).collect();

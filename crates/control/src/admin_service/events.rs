@@ -22,19 +22,22 @@ pub(super) fn stream(
     request: &v1::EventsRequest,
 ) -> ReceiverStream<Result<v1::Event, Status>> {
     let (sender, events) = mpsc::channel(STREAM_BUFFER);
-    let (after, follow) = (request.after_seq, request.follow);
-    tokio::spawn(run(Arc::clone(core), sender, after, follow));
+    tokio::spawn(run(Arc::clone(core), sender, *request));
     ReceiverStream::new(events)
 }
 
-async fn run(core: Arc<Core>, sender: Sender, after: u64, follow: bool) {
-    let (kept, mut live) = core.events.follow(after);
-    for event in kept {
+async fn run(core: Arc<Core>, sender: Sender, request: v1::EventsRequest) {
+    let (kept, mut live) = core.events.follow(request.after_seq);
+    let skipped = match request.tail {
+        0 => 0,
+        tail => kept.len().saturating_sub(tail as usize),
+    };
+    for event in kept.into_iter().skip(skipped) {
         if sender.send(Ok(v1::Event::clone(&event))).await.is_err() {
             return;
         }
     }
-    if !follow {
+    if !request.follow {
         return;
     }
     loop {

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use serde_json::json;
 use tidelock_proto::v1;
 use tidelock_proto::v1::event::Kind as EventKind;
 use tonic::Status;
 
+use crate::audit::{Actor, AuditEntry, hex};
 use crate::clock;
 use crate::core::Core;
 use crate::name::Name;
@@ -14,6 +16,7 @@ use crate::token::{MAX_TOKEN_TTL_SECS, MIN_TOKEN_TTL_SECS, Token};
 
 pub(super) async fn create(
     core: &Arc<Core>,
+    actor: &Actor,
     request: &v1::CreateTokenRequest,
 ) -> Result<v1::CreateTokenResponse, Status> {
     let node = Name::parse(&request.node).map_err(|error| {
@@ -37,7 +40,9 @@ pub(super) async fn create(
         expires,
         used: None,
     };
-    core.with_store(move |store| store.add_token(&record, now))
+    let detail = json!({"token": hex(&token.id().0), "expires": expires});
+    let audit = AuditEntry::now(actor, "token-created", node.as_str(), &detail);
+    core.with_store(move |store| store.add_token(&record, now, &[audit]))
         .await?;
     tracing::info!(%node, expires, "join token created");
     core.events.record(

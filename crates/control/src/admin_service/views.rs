@@ -58,6 +58,7 @@ pub(super) fn services(core: &Arc<Core>) -> v1::GetServicesResponse {
             .map(|id| id.as_str().to_owned())
             .collect(),
         netns: convert::netns(service.netns).into(),
+        transform: convert::transform(service.transform).into(),
     });
     v1::GetServicesResponse {
         services: services.collect(),
@@ -66,10 +67,7 @@ pub(super) fn services(core: &Arc<Core>) -> v1::GetServicesResponse {
 
 pub(super) fn policies(core: &Arc<Core>) -> v1::GetPoliciesResponse {
     let world = core.world();
-    let policies = world.policies().map(|p| v1::Policy {
-        name: p.name.to_string(),
-        cedar: p.cedar.clone(),
-    });
+    let policies = world.policies().map(convert::policy);
     v1::GetPoliciesResponse {
         policies: policies.collect(),
     }
@@ -126,6 +124,7 @@ pub(super) fn status(core: &Arc<Core>) -> v1::GetStatusResponse {
         identities: count(world.identities().count()),
         services: count(world.services().count()),
         policies: count(world.policies().count()),
+        policies_observed: count(world.policies_observed()),
         listening: core.listening.iter().map(ToString::to_string).collect(),
         ..Default::default()
     };

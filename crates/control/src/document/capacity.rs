@@ -3,10 +3,12 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::{Compiled, Document, DocumentError, Key, Parsed, Reason, Service, WorkloadIdentity};
-use crate::name::Name;
+use tidelock_attest::Expression;
 
-/// Most identities that one node has (`MAX_PREFILTER`).
+use super::{Compiled, Document, DocumentError, Key, Parsed, Reason, Service, WorkloadIdentity};
+use crate::name::{MAX_NAME_BYTES, Name};
+
+/// Most identities that one node has, each way to fit one counted by itself (`MAX_PREFILTER`).
 pub const MAX_IDENTITIES_PER_NODE: usize = 1_024;
 
 /// Most addresses of all Services together (`MAX_SERVICES`).
@@ -15,10 +17,10 @@ pub const MAX_ADDRESSES: usize = 1_024;
 /// Most SPIFFE IDs that may serve one Service (`MAX_SERVERS_PER_SERVICE`).
 pub const MAX_SERVERS_PER_SERVICE: usize = 64;
 
-/// Longest policy image, in bytes (`MAX_POLICY_BYTES`).
+/// Most that the images of enforced and observed policies take together, in bytes (`MAX_POLICY_BYTES`, there of each).
 pub const MAX_POLICY_BYTES: usize = 512 * 1024;
 
-/// Most that policy image and Services take together, in bytes: three quarters of the one record that holds a node's whole
+/// Most that policy images and Services take together, in bytes: three quarters of the one record that holds a node's whole
 /// configuration (`MAX_RECORD_BYTES`); the rest is left for bundles and the prefilter.
 pub const MAX_CONFIG_BYTES: usize = 768 * 1024;
 
@@ -54,7 +56,8 @@ pub(crate) fn fits(
     }
     let most =
         |of: fn(&Identities) -> usize| of(&everywhere) + named.values().map(of).max().unwrap_or(0);
-    let config = compiled.image.len() + shared.services;
+    let images = compiled.image.len() + compiled.observed.len();
+    let config = images + shared.services;
     let bounds = [
         (
             "identities of one node",
@@ -62,11 +65,7 @@ pub(crate) fn fits(
             MAX_IDENTITIES_PER_NODE,
         ),
         ("addresses of all Services", shared.addresses, MAX_ADDRESSES),
-        (
-            "bytes of compiled policies",
-            compiled.image.len(),
-            MAX_POLICY_BYTES,
-        ),
+        ("bytes of compiled policies", images, MAX_POLICY_BYTES),
         (
             "bytes of compiled policies and Services",
             config,
@@ -117,15 +116,25 @@ struct Identities {
 
 impl Identities {
     fn add(&mut self, identity: &WorkloadIdentity) {
-        let selectors = identity.selector_texts();
-        let texts = selectors.iter().map(String::as_str);
-        let texts = texts.chain([identity.name.as_str(), identity.spiffe_id.as_str()]);
-        self.count += 1;
-        self.bytes += texts
-            .map(|text| text.len() + BYTES_PER_FIELD)
-            .sum::<usize>()
-            + BYTES_PER_FIELD;
+        let id = identity.spiffe_id.to_string().len() + MAX_NAME_BYTES;
+        let texts = [identity.name.as_str().len(), id].map(|len| len + BYTES_PER_FIELD);
+        self.count += identity.selectors.branches().len();
+        self.bytes += texts.into_iter().sum::<usize>() + BYTES_PER_FIELD;
+        self.bytes += expression_bytes(identity.selectors.expressions());
     }
+}
+
+/// Recursion is bounded: what is deeper than `MAX_EXPRESSION_DEPTH` is no set of selectors.
+fn expression_bytes(items: &[Expression]) -> usize {
+    let bytes = |item: &Expression| match item {
+        Expression::Selector(selector) => selector.to_string().len(),
+        Expression::AllOf(items) | Expression::AnyOf(items) => expression_bytes(items),
+        Expression::Not(of) => expression_bytes(std::slice::from_ref(of)),
+    };
+    items
+        .iter()
+        .map(|item| bytes(item) + 2 * BYTES_PER_FIELD)
+        .sum()
 }
 
 #[cfg(test)]
@@ -155,7 +164,8 @@ mod tests {
         image_len: usize,
     ) -> Vec<(&'static str, usize)> {
         let compiled = Compiled {
-            image: vec![0; image_len],
+            image: vec![0; image_len - image_len / 4],
+            observed: vec![0; image_len / 4],
             warnings: vec![],
         };
         let mut errors = Vec::new();
@@ -188,6 +198,23 @@ mod tests {
         assert_eq!(
             refused(&documents(one_more), 0),
             [("identities of one node", 1025)]
+        );
+    }
+
+    #[test]
+    fn every_way_to_fit_an_identity_counts() {
+        let ways = |n: usize| {
+            let uids: Vec<String> = (0..64).map(|uid| format!("'unix:uid:{uid}'")).collect();
+            format!(
+                "---\napiVersion: tidelock.dev/v1\nkind: WorkloadIdentity\nmetadata: {{name: i{n}}}\n\
+                 spec: {{spiffeID: 'spiffe://td/a', selectors: ['unix:path:/a', anyOf: [{}]]}}\n",
+                uids[..63].join(", ")
+            )
+        };
+        assert_eq!(refused(&documents((0..16).map(ways)), 0), []);
+        assert_eq!(
+            refused(&documents((0..17).map(ways)), 0),
+            [("identities of one node", 17 * 63)]
         );
     }
 

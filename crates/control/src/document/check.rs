@@ -1,25 +1,29 @@
 //! What can only be said of documents together: duplicates, overlaps, and whether the policies compile.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
-use tidelock_policy::compile::{CompileError, Source, compile as compile_cedar};
+use tidelock_policy::compile::{CompileError, Source, compile_observing};
 
+use super::ambiguous;
 use super::{
-    Address, Document, DocumentError, Key, Marks, Netns, Overlap, Parsed, Place, Policy, Reason,
-    Service,
+    Address, Document, DocumentError, Key, Marks, Netns, Overlap, Parsed, Place, Policy,
+    PolicyMode, Reason, Service,
 };
 use crate::yaml::Pos;
 
 /// All policies, compiled.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Compiled {
-    /// What the kernel evaluates.
+    /// What the kernel decides by.
     pub(crate) image: Vec<u8>,
+    /// What it only observes; empty if there is nothing.
+    pub(crate) observed: Vec<u8>,
     /// What is odd, though not wrong, in the policies that are new.
     pub(crate) warnings: Vec<DocumentError>,
 }
 
-/// Refuses documents given twice, and Services that claim an address together with another Service.
+/// Refuses documents given twice, Services that claim an address together with another Service, and templates of which an ID could
+/// come that another identity has.
 /// `documents` is what would be stored, `parsed` those of them that are new.
 pub(crate) fn conflicts(
     documents: &BTreeMap<Key, Document>,
@@ -49,6 +53,7 @@ pub(crate) fn conflicts(
         );
     }
     overlaps(claims, errors);
+    ambiguous::templates(documents, &news, errors);
 }
 
 /// One address of one Service.
@@ -163,8 +168,8 @@ pub(crate) fn compile(
     parsed: &[Parsed],
     errors: &mut Vec<DocumentError>,
 ) -> Option<Compiled> {
-    let policies = documents.values().filter_map(as_policy);
-    let sources: Vec<Source<'_>> = policies
+    let policies = || documents.values().filter_map(as_policy);
+    let sources: Vec<Source<'_>> = policies()
         .map(|p| Source {
             name: p.name.as_str(),
             text: &p.cedar,
@@ -176,7 +181,11 @@ pub(crate) fn compile(
         .filter(new)
         .map(|p| (p.document.name().as_str(), p))
         .collect();
-    match compile_cedar(&sources) {
+    let observed: HashSet<&str> = policies()
+        .filter(|policy| policy.mode == PolicyMode::Observe)
+        .map(|policy| policy.name.as_str())
+        .collect();
+    match compile_observing(&sources, &|name| observed.contains(name)) {
         Ok(compiled) => {
             let odd = compiled.warnings.iter();
             // What was applied before was warned of before.
@@ -185,9 +194,17 @@ pub(crate) fn compile(
                     .as_ref()
                     .is_none_or(|place| news.contains_key(place.file.as_str()))
             };
-            let warnings = odd.filter(new).map(|e| in_files(e, &news)).collect();
+            let named = |error: &CompileError| {
+                let mut odd = in_files(error, &news);
+                if let (Some(place), Reason::Policy { message }) = (&error.place, &mut odd.reason) {
+                    *message = format!("policy `{}`: {message}", place.policy);
+                }
+                odd
+            };
+            let warnings = odd.filter(new).map(named).collect();
             Some(Compiled {
                 image: compiled.image,
+                observed: compiled.observed,
                 warnings,
             })
         }
@@ -248,7 +265,12 @@ fn as_policy(document: &Document) -> Option<&Policy> {
     }
 }
 
-fn error_at(parsed: &Parsed, pos: Option<Pos>, field: &str, reason: Reason) -> DocumentError {
+pub(super) fn error_at(
+    parsed: &Parsed,
+    pos: Option<Pos>,
+    field: &str,
+    reason: Reason,
+) -> DocumentError {
     DocumentError {
         file: parsed.file.clone(),
         pos,

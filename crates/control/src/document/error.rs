@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use tidelock_attest::{SelectorError, SelectorsError};
+use tidelock_attest::{FillError, SelectorError, SelectorsError, TemplateError};
 use tidelock_spiffe_core::SpiffeIdError;
 
 use super::Kind;
@@ -112,6 +112,54 @@ pub enum Reason {
         /// Why not.
         error: SpiffeIdError,
     },
+    /// No template of SPIFFE IDs.
+    #[error("`{text}` is not a template of SPIFFE IDs: {error}")]
+    Template {
+        /// As written.
+        text: String,
+        /// Why not.
+        error: TemplateError,
+    },
+    /// A template that not every node can make a SPIFFE ID of.
+    #[error("`{text}` does not give every node a SPIFFE ID: {error}")]
+    TemplateFill {
+        /// As written.
+        text: String,
+        /// Why not.
+        error: FillError,
+    },
+    /// A template with the name of a user.
+    #[error(
+        "`{text}`: `{{{{unix.user}}}}` is not given out: the kernel knows users by number, and what their names are each node's \
+         `/etc/passwd` says; write `{{{{unix.uid}}}}`"
+    )]
+    UserName {
+        /// As written.
+        text: String,
+    },
+    /// A template with the name of a file that anybody could give it.
+    #[error(
+        "`{text}`: for `{{{{exe.name}}}}` every way to fit has to name a path: a file that is told by its content can be given \
+         any name"
+    )]
+    ExeName {
+        /// As written.
+        text: String,
+    },
+    /// Two identities of which one ID could come, and which are not the same.
+    #[error(
+        "an ID could come of `{text}` and of `{other_text}`, WorkloadIdentity `{other_name}` ({other})"
+    )]
+    Ambiguous {
+        /// As written.
+        text: String,
+        /// As the other is written.
+        other_text: String,
+        /// Whose that is.
+        other_name: Name,
+        /// Where that stands.
+        other: Place,
+    },
     /// A SPIFFE ID without a path cannot be a workload's.
     #[error("`{text}` has no path; a workload's SPIFFE ID needs one")]
     NoPath {
@@ -143,6 +191,19 @@ pub enum Reason {
         /// Why not.
         error: SelectorError,
     },
+    /// A mapping where a selector could stand, with no operator or several.
+    #[error("has to have just one of `allOf`, `anyOf` and `not`")]
+    OneOperator,
+    /// Two selectors that no process fits together.
+    #[error("no process can fit `{text}` as it is asked for here and `{other}` as at line {line}")]
+    Contradiction {
+        /// As written.
+        text: String,
+        /// The one that it contradicts.
+        other: String,
+        /// Where that stands.
+        line: u32,
+    },
     /// Selectors that do not do together.
     #[error("{0}")]
     Selectors(SelectorsError),
@@ -165,6 +226,18 @@ pub enum Reason {
     /// Not a set of network namespaces that exists.
     #[error("is `{found}`; known is `host`")]
     Netns {
+        /// As written.
+        found: String,
+    },
+    /// Nothing that flows can go through.
+    #[error("is `{found}`; known are `identity` and `forwardClientCert`")]
+    Transform {
+        /// As written.
+        found: String,
+    },
+    /// Nothing that policies can be for.
+    #[error("is `{found}`; known are `enforce` and `observe`")]
+    Mode {
         /// As written.
         found: String,
     },

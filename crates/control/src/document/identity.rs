@@ -3,21 +3,22 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
-use tidelock_attest::{SelectorBuf, Selectors, SelectorsError};
+use tidelock_attest::{Selectors, Variable};
 use tidelock_ca::{MAX_SVID_TTL_SECS, MIN_SVID_TTL_SECS};
-use tidelock_spiffe_core::{SpiffeIdBuf, TrustDomain};
+use tidelock_spiffe_core::TrustDomain;
 
 use super::Reason;
-use super::spiffe_id::workload_id;
+use super::selectors::selectors;
+use super::spiffe_id::{WorkloadId, workload_id_or_template};
 use crate::duration::{parse_secs, print_secs};
 use crate::name::Name;
-use crate::yaml::{Cursor, Reader};
+use crate::yaml::{Cursor, Pos, Reader};
 
 /// Life of an X509-SVID for which a document says nothing.
 pub const DEFAULT_SVID_TTL_SECS: u32 = 3_600;
 
-const FIELDS: &[&str] = &["spiffeID", "selectors", "svid", "nodes"];
-const SVID_FIELDS: &[&str] = &["ttl"];
+pub(super) const FIELDS: &[&str] = &["spiffeID", "selectors", "svid", "nodes"];
+pub(super) const SVID_FIELDS: &[&str] = &["ttl"];
 
 /// Who gets which SPIFFE ID.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -25,8 +26,8 @@ pub struct WorkloadIdentity {
     /// Unique among WorkloadIdentities.
     pub name: Name,
     /// The ID that its SVIDs bear.
-    pub spiffe_id: SpiffeIdBuf,
-    /// All have to match. At least one names a path or a digest.
+    pub spiffe_id: WorkloadId,
+    /// What a process has to be. Every way to fit names a path or a digest.
     pub selectors: Selectors,
     /// Life of its X509-SVIDs.
     pub svid_ttl_secs: u32,
@@ -41,25 +42,17 @@ impl WorkloadIdentity {
         self.nodes.as_ref().is_none_or(|nodes| nodes.contains(node))
     }
 
-    /// The selectors in text form.
-    #[must_use]
-    pub fn selector_texts(&self) -> Vec<String> {
-        self.selectors
-            .iter()
-            .map(|selector| selector.to_string())
-            .collect()
-    }
-
     pub(super) fn read(
         reader: &mut Reader<'_>,
         name: Option<Name>,
         spec: Cursor<'_>,
         ours: TrustDomain<'_>,
-    ) -> Option<Self> {
+    ) -> Option<(Self, Pos)> {
         let fields = reader.fields(spec, FIELDS)?;
-        let spiffe_id = reader
-            .required(&fields, "spiffeID")
-            .and_then(|at| workload_id(reader, &at, ours));
+        let id_at = reader.required(&fields, "spiffeID");
+        let spiffe_id = id_at
+            .as_ref()
+            .and_then(|at| workload_id_or_template(reader, at, ours));
         let selectors = reader
             .required(&fields, "selectors")
             .and_then(|at| selectors(reader, &at));
@@ -67,19 +60,27 @@ impl WorkloadIdentity {
             .optional("svid")
             .map_or(Some(DEFAULT_SVID_TTL_SECS), |at| ttl(reader, at));
         let nodes = fields.optional("nodes").map(|at| nodes(reader, &at));
-        Some(Self {
+        let (id_at, spiffe_id, selectors) = (id_at?, spiffe_id?, selectors?);
+        if spiffe_id.has(Variable::ExeName) && selectors.branches().any(|way| way.path().is_none())
+        {
+            let text = spiffe_id.to_string();
+            reader.refuse(&id_at, Reason::ExeName { text });
+            return None;
+        }
+        let identity = Self {
             name: name?,
-            spiffe_id: spiffe_id?,
-            selectors: selectors?,
+            spiffe_id,
+            selectors,
             svid_ttl_secs: svid_ttl_secs?,
             nodes,
-        })
+        };
+        Some((identity, id_at.pos()))
     }
 
     pub(super) fn to_json(&self) -> Value {
         let mut spec = json!({
-            "spiffeID": self.spiffe_id.as_str(),
-            "selectors": self.selector_texts(),
+            "spiffeID": self.spiffe_id.to_string(),
+            "selectors": self.selectors,
             "svid": { "ttl": print_secs(self.svid_ttl_secs) },
         });
         if let Some(nodes) = &self.nodes {
@@ -126,38 +127,4 @@ fn nodes(reader: &mut Reader<'_>, at: &Cursor<'_>) -> BTreeSet<Name> {
         }
     }
     read
-}
-
-/// Every selector that is wrong is reported; what is wrong with the list, once they are all right.
-fn selectors(reader: &mut Reader<'_>, at: &Cursor<'_>) -> Option<Selectors> {
-    let items = reader.list(at)?;
-    let mut texts = Vec::with_capacity(items.len());
-    for item in &items {
-        let Some(text) = reader.text(item) else {
-            continue;
-        };
-        match text.text.parse::<SelectorBuf>() {
-            Ok(_) => texts.push(&text.text),
-            Err(error) => {
-                reader.refuse(
-                    item,
-                    Reason::Selector {
-                        text: text.text.clone(),
-                        error,
-                    },
-                );
-            }
-        }
-    }
-    if texts.len() < items.len() {
-        return None;
-    }
-    let refuse = |error: SelectorsError| {
-        let place = error
-            .index()
-            .and_then(|index| items.get(index))
-            .unwrap_or(at);
-        reader.refuse(place, Reason::Selectors(error));
-    };
-    Selectors::parse(texts).map_err(refuse).ok()
 }

@@ -1,12 +1,15 @@
 //! The documents that users apply, parsed strictly: WorkloadIdentity, Service, Policy.
 
 mod address;
+mod ambiguous;
 mod capacity;
 mod check;
 mod error;
 mod identity;
 mod parse;
 mod policy;
+mod schema;
+mod selectors;
 mod service;
 mod spiffe_id;
 
@@ -21,8 +24,10 @@ pub use error::{DocumentError, Overlap, Place, Reason};
 pub use identity::{DEFAULT_SVID_TTL_SECS, WorkloadIdentity};
 pub use parse::{Format, SourceFile, parse_files};
 pub(crate) use parse::{Marks, Parsed, in_order, parse};
-pub use policy::Policy;
-pub use service::{Netns, Service};
+pub use policy::{Policy, PolicyMode};
+pub use schema::JSON_SCHEMA;
+pub use service::{Netns, Service, Transform};
+pub use spiffe_id::{IdTemplate, WorkloadId};
 
 use std::fmt;
 
@@ -118,7 +123,7 @@ impl Document {
         let spec = match self {
             Self::WorkloadIdentity(identity) => identity.to_json(),
             Self::Service(service) => service.to_json(),
-            Self::Policy(policy) => json!({ "cedar": policy.cedar }),
+            Self::Policy(policy) => policy.to_json(),
         };
         json!({
             "apiVersion": API_VERSION,

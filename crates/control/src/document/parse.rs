@@ -3,13 +3,14 @@
 use tidelock_spiffe_core::TrustDomain;
 
 use super::{
-    API_VERSION, Document, DocumentError, Kind, Place, Policy, Reason, Service, WorkloadIdentity,
+    API_VERSION, Document, DocumentError, Kind, Place, Policy, PolicyMode, Reason, Service,
+    WorkloadIdentity,
 };
 use crate::name::Name;
 use crate::yaml::{self, Cursor, Node, Origin, Pos, Reader};
 
-const FIELDS: &[&str] = &["apiVersion", "kind", "metadata", "spec"];
-const METADATA_FIELDS: &[&str] = &["name"];
+pub(super) const FIELDS: &[&str] = &["apiVersion", "kind", "metadata", "spec"];
+pub(super) const METADATA_FIELDS: &[&str] = &["name"];
 
 /// A file to apply.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -44,7 +45,8 @@ pub(crate) struct Parsed {
 /// Where those parts of a document stand that can only be judged together with other documents.
 #[derive(Clone, Debug)]
 pub(crate) enum Marks {
-    None,
+    /// A WorkloadIdentity's SPIFFE ID.
+    Id(Pos),
     /// A Service's addresses, in their order.
     Addresses(Vec<Pos>),
     /// A Policy's text.
@@ -151,10 +153,10 @@ fn document(reader: &mut Reader<'_>, node: &Node, ours: TrustDomain<'_>) -> Opti
     let pos = name.as_ref().map_or(node.pos, |(_, pos)| *pos);
     let name = name.map(|(name, _)| name);
     let (document, marks) = match kind {
-        Kind::WorkloadIdentity => (
-            Document::WorkloadIdentity(WorkloadIdentity::read(reader, name, spec, ours)?),
-            Marks::None,
-        ),
+        Kind::WorkloadIdentity => {
+            let (identity, id) = WorkloadIdentity::read(reader, name, spec, ours)?;
+            (Document::WorkloadIdentity(identity), Marks::Id(id))
+        }
         Kind::Service => {
             let (service, places) = Service::read(reader, name, spec, ours)?;
             (Document::Service(service), Marks::Addresses(places))
@@ -205,6 +207,7 @@ fn cedar_file(reader: &mut Reader<'_>, file: &SourceFile) -> Option<Parsed> {
             document: Document::Policy(Policy {
                 name,
                 cedar: file.text.clone(),
+                mode: PolicyMode::Enforce,
             }),
             file: file.name.clone(),
             pos,

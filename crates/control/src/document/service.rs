@@ -10,7 +10,7 @@ use super::{Address, MAX_SERVERS_PER_SERVICE, Reason};
 use crate::name::Name;
 use crate::yaml::{Cursor, Pos, Reader};
 
-const FIELDS: &[&str] = &["addresses", "servers", "netns"];
+pub(super) const FIELDS: &[&str] = &["addresses", "servers", "netns", "transform"];
 
 /// A list item's length in the kernel contract.
 const BYTES_PER_ITEM: usize = 4;
@@ -29,6 +29,31 @@ pub struct Service {
     pub servers: Vec<SpiffeIdBuf>,
     /// The network namespaces in which the addresses mean this Service.
     pub netns: Netns,
+    /// What the bytes of its flows go through; `None`: nothing.
+    pub transform: Option<Transform>,
+}
+
+/// What the bytes of a mediated flow go through on their way between program and wire.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Transform {
+    /// Queues, and no change.
+    Identity,
+    /// At the server, HTTP/1.1 requests are told who calls: `X-Forwarded-Client-Cert`.
+    ForwardClientCert,
+}
+
+impl Transform {
+    pub(super) const ALL: [Self; 2] = [Self::Identity, Self::ForwardClientCert];
+
+    /// As documents write it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Identity => "identity",
+            Self::ForwardClientCert => "forwardClientCert",
+        }
+    }
 }
 
 /// A set of network namespaces.
@@ -67,6 +92,9 @@ impl Service {
         let netns = fields
             .optional("netns")
             .map_or(Some(Netns::Host), |at| netns(reader, &at));
+        let transform = fields
+            .optional("transform")
+            .map_or(Some(None), |at| transform(reader, &at).map(Some));
         let (places, addresses) = addresses?.into_iter().unzip();
         Some((
             Self {
@@ -74,6 +102,7 @@ impl Service {
                 addresses,
                 servers: servers?,
                 netns: netns?,
+                transform: transform?,
             },
             places,
         ))
@@ -90,11 +119,15 @@ impl Service {
     }
 
     pub(super) fn to_json(&self) -> Value {
-        json!({
+        let mut spec = json!({
             "addresses": self.addresses.iter().map(Address::to_string).collect::<Vec<_>>(),
             "servers": self.servers.iter().map(SpiffeIdBuf::as_str).collect::<Vec<_>>(),
             "netns": self.netns.as_str(),
-        })
+        });
+        if let Some(transform) = self.transform {
+            spec["transform"] = transform.as_str().into();
+        }
+        spec
     }
 }
 
@@ -163,4 +196,20 @@ fn netns(reader: &mut Reader<'_>, at: &Cursor<'_>) -> Option<Netns> {
         },
     );
     None
+}
+
+fn transform(reader: &mut Reader<'_>, at: &Cursor<'_>) -> Option<Transform> {
+    let text = &reader.text(at)?.text;
+    let known = Transform::ALL
+        .into_iter()
+        .find(|transform| text == transform.as_str());
+    if known.is_none() {
+        reader.refuse(
+            at,
+            Reason::Transform {
+                found: text.clone(),
+            },
+        );
+    }
+    known
 }

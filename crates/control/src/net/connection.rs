@@ -1,6 +1,6 @@
-//! One TLS connection, which ends when its caller's certificate does.
+//! One TLS connection, which ends when its caller's certificate does, or when that may be believed no more.
 
-use std::future::Future as _;
+use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -8,8 +8,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::Sleep;
+use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio_rustls::server::TlsStream;
 use tonic::transport::server::Connected;
 
@@ -18,21 +17,25 @@ use super::{Caller, Peer};
 /// How long a caller without a certificate may stay: enough to attest, too short to hoard connections.
 const ANONYMOUS_LIFE: Duration = Duration::from_secs(60);
 
+/// Waits for the end of a connection; gives the reason.
+struct End(Pin<Box<dyn Future<Output = &'static str> + Send>>);
+
 /// A TLS connection and who is at its other end.
 #[derive(Debug)]
 pub(crate) struct Connection<S = TlsStream<TcpStream>> {
     stream: S,
     caller: Caller,
-    expiry: Pin<Box<Sleep>>,
+    end: End,
     _slots: Vec<OwnedSemaphorePermit>,
 }
 
 impl<S> Connection<S> {
-    /// `now` is in seconds since the Unix epoch; `slots` are given back when the connection ends.
+    /// `now` is in seconds since the Unix epoch; `cut` ends it early when it changes; `slots` are given back when it ends.
     pub(crate) fn new(
         stream: S,
         caller: Caller,
         now: i64,
+        cut: watch::Receiver<u64>,
         slots: Vec<OwnedSemaphorePermit>,
     ) -> Self {
         let life = match &caller.peer {
@@ -44,19 +47,38 @@ impl<S> Connection<S> {
         Self {
             stream,
             caller,
-            expiry: Box::pin(tokio::time::sleep(life)),
+            end: End(Box::pin(end(life, cut))),
             _slots: slots,
         }
     }
 
-    fn expired(&mut self, context: &mut Context<'_>) -> io::Result<()> {
-        match self.expiry.as_mut().poll(context) {
-            Poll::Ready(()) => Err(io::Error::new(
-                io::ErrorKind::TimedOut,
-                "the caller's certificate has expired",
-            )),
+    fn over(&mut self, context: &mut Context<'_>) -> io::Result<()> {
+        match self.end.0.as_mut().poll(context) {
+            Poll::Ready(why) => {
+                // It may be asked again before it is dropped.
+                self.end = End(Box::pin(std::future::ready(why)));
+                Err(io::Error::new(io::ErrorKind::TimedOut, why))
+            }
             Poll::Pending => Ok(()),
         }
+    }
+}
+
+async fn end(life: Duration, mut cut: watch::Receiver<u64>) -> &'static str {
+    let cut = async {
+        if cut.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    };
+    tokio::select! {
+        () = tokio::time::sleep(life) => "the caller's certificate has expired",
+        () = cut => "an authority was revoked",
+    }
+}
+
+impl std::fmt::Debug for End {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("End(..)")
     }
 }
 
@@ -74,7 +96,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Connection<S> {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        self.expired(context)?;
+        self.over(context)?;
         Pin::new(&mut self.stream).poll_read(context, buffer)
     }
 }
@@ -85,6 +107,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Connection<S> {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
+        self.over(context)?;
         Pin::new(&mut self.stream).poll_write(context, bytes)
     }
 
@@ -93,6 +116,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Connection<S> {
         context: &mut Context<'_>,
         bytes: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        self.over(context)?;
         Pin::new(&mut self.stream).poll_write_vectored(context, bytes)
     }
 
@@ -114,28 +138,31 @@ mod tests {
     use std::net::SocketAddr;
     use std::sync::Arc;
 
-    use tokio::io::AsyncReadExt as _;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::sync::Semaphore;
 
     use super::*;
     use crate::name::Name;
 
+    fn caller(not_after: i64) -> Caller {
+        let peer = Peer::Agent {
+            node: Name::parse("n").expect("name"),
+            serial: vec![1],
+            not_after,
+        };
+        Caller {
+            remote: SocketAddr::from(([127, 0, 0, 1], 1)),
+            peer,
+        }
+    }
+
     #[tokio::test]
     async fn a_connection_ends_with_the_callers_certificate() {
         let slots = Arc::new(Semaphore::new(1));
         let slot = Arc::clone(&slots).try_acquire_owned().expect("a slot");
-        let node = Name::parse("n").expect("name");
-        let peer = Peer::Agent {
-            node,
-            serial: vec![1],
-            not_after: 101,
-        };
-        let caller = Caller {
-            remote: SocketAddr::from(([127, 0, 0, 1], 1)),
-            peer,
-        };
         let (_other, stream) = tokio::io::duplex(1);
-        let mut connection = Connection::new(stream, caller, 100, vec![slot]);
+        let cut = watch::channel(0).1;
+        let mut connection = Connection::new(stream, caller(101), 100, cut, vec![slot]);
         let begun = std::time::Instant::now();
         let error = connection.read_u8().await.expect_err("over");
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
@@ -143,5 +170,28 @@ mod tests {
         assert_eq!(slots.available_permits(), 0);
         drop(connection);
         assert_eq!(slots.available_permits(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_connection_ends_when_an_authority_is_revoked() {
+        let (cut, receiver) = watch::channel(0);
+        let (_other, stream) = tokio::io::duplex(1);
+        let mut connection = Connection::new(stream, caller(1_000), 100, receiver, vec![]);
+        let read = tokio::spawn(async move { connection.read_u8().await });
+        tokio::task::yield_now().await;
+        cut.send_replace(1);
+        let error = read.await.expect("no panic").expect_err("over");
+        assert_eq!(error.to_string(), "an authority was revoked");
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_is_over_sends_nothing_more() {
+        let (cut, receiver) = watch::channel(0);
+        let (_other, stream) = tokio::io::duplex(64);
+        let mut connection = Connection::new(stream, caller(1_000), 100, receiver, vec![]);
+        connection.write_u8(1).await.expect("it lives");
+        cut.send_replace(1);
+        let error = connection.write_u8(2).await.expect_err("over");
+        assert_eq!(error.to_string(), "an authority was revoked");
     }
 }

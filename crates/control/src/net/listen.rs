@@ -9,9 +9,8 @@ use tidelock_spiffe_core::TrustDomainBuf;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::timeout;
-use tokio_rustls::TlsAcceptor;
 
-use super::{ACCEPT_PAUSE, Caller, Connection, Peer};
+use super::{ACCEPT_PAUSE, Caller, Connection, Peer, Tls};
 use crate::clock;
 use crate::start_error::StartError;
 
@@ -41,7 +40,7 @@ pub(crate) async fn bind(
 /// What every handshake needs.
 #[derive(Clone)]
 struct Acceptor {
-    tls: TlsAcceptor,
+    tls: Arc<Tls>,
     ours: Arc<TrustDomainBuf>,
     slots: Arc<Semaphore>,
     anonymous_slots: Arc<Semaphore>,
@@ -51,7 +50,7 @@ struct Acceptor {
 /// Accepts on all listeners until the receiver is dropped; what comes out has finished its TLS handshake.
 pub(crate) fn accept(
     listeners: Vec<TcpListener>,
-    tls: TlsAcceptor,
+    tls: Arc<Tls>,
     ours: TrustDomainBuf,
 ) -> mpsc::Receiver<io::Result<Connection>> {
     let (sender, connections) = mpsc::channel(1);
@@ -106,7 +105,8 @@ impl Acceptor {
         slot: OwnedSemaphorePermit,
     ) -> io::Result<Connection> {
         stream.set_nodelay(true)?;
-        let stream = self.tls.accept(stream).await?;
+        let (tls, cut) = self.tls.current();
+        let stream = tls.accept(stream).await?;
         let certificate = stream
             .get_ref()
             .1
@@ -123,6 +123,7 @@ impl Acceptor {
             stream,
             Caller { remote, peer },
             clock::unix_secs(),
+            cut,
             slots,
         ))
     }

@@ -9,6 +9,7 @@ use rustls::server::{
 use rustls::sign::CertifiedKey;
 use rustls::{RootCertStore, ServerConfig};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
 /// Why TLS cannot be set up with what the authority made. A fault of ours.
@@ -23,17 +24,72 @@ pub enum TlsError {
     Verifier(#[from] rustls::server::VerifierBuilderError),
 }
 
+/// What the server shows and whom it believes, both of which change while it runs.
+pub(crate) struct Tls {
+    certificate: Arc<ServerCertificate>,
+    acceptor: RwLock<TlsAcceptor>,
+    /// Counts how often connections were ended because they may rest on what is believed no more.
+    cut: watch::Sender<u64>,
+}
+
+impl Tls {
+    pub(crate) fn new(
+        authorities: &[Vec<u8>],
+        certificate: Arc<ServerCertificate>,
+    ) -> Result<Self, TlsError> {
+        Ok(Self {
+            acceptor: RwLock::new(acceptor(authorities, Arc::clone(&certificate))?),
+            certificate,
+            cut: watch::Sender::new(0),
+        })
+    }
+
+    /// The certificate that it shows.
+    pub(crate) fn certificate(&self) -> &ServerCertificate {
+        &self.certificate
+    }
+
+    /// Believes these authorities from the next handshake on.
+    pub(crate) fn trust(&self, authorities: &[Vec<u8>]) -> Result<(), TlsError> {
+        let acceptor = acceptor(authorities, Arc::clone(&self.certificate))?;
+        *self
+            .acceptor
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = acceptor;
+        Ok(())
+    }
+
+    /// Ends every connection: who is still believed comes back at once.
+    pub(crate) fn cut(&self) {
+        self.cut.send_modify(|times| *times += 1);
+    }
+
+    /// What a handshake needs that begins now, and what tells when its connection is to end.
+    pub(crate) fn current(&self) -> (TlsAcceptor, watch::Receiver<u64>) {
+        // First, so that a cut between the two is not missed.
+        let cut = self.cut.subscribe();
+        let acceptor = self.acceptor.read().unwrap_or_else(PoisonError::into_inner);
+        (acceptor.clone(), cut)
+    }
+}
+
+impl std::fmt::Debug for Tls {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Tls").finish_non_exhaustive()
+    }
+}
+
 /// The certificate that the server shows now. It is replaced before it expires.
 #[derive(Debug)]
 pub(crate) struct ServerCertificate(RwLock<Arc<CertifiedKey>>);
 
 impl ServerCertificate {
-    pub(crate) fn new(chain: Vec<Vec<u8>>, key_pkcs8: Vec<u8>) -> Result<Self, TlsError> {
+    pub(crate) fn new(chain: Vec<Vec<u8>>, key_pkcs8: &[u8]) -> Result<Self, TlsError> {
         Ok(Self(RwLock::new(certified(chain, key_pkcs8)?)))
     }
 
     /// Shows another from the next handshake on.
-    pub(crate) fn replace(&self, chain: Vec<Vec<u8>>, key_pkcs8: Vec<u8>) -> Result<(), TlsError> {
+    pub(crate) fn replace(&self, chain: Vec<Vec<u8>>, key_pkcs8: &[u8]) -> Result<(), TlsError> {
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = certified(chain, key_pkcs8)?;
         Ok(())
     }
@@ -47,8 +103,8 @@ impl ResolvesServerCert for ServerCertificate {
     }
 }
 
-fn certified(chain: Vec<Vec<u8>>, key_pkcs8: Vec<u8>) -> Result<Arc<CertifiedKey>, TlsError> {
-    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key_pkcs8));
+fn certified(chain: Vec<Vec<u8>>, key_pkcs8: &[u8]) -> Result<Arc<CertifiedKey>, TlsError> {
+    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key_pkcs8.to_vec()));
     let chain = chain.into_iter().map(CertificateDer::from).collect();
     Ok(Arc::new(CertifiedKey::from_der(chain, key, &provider())?))
 }
@@ -58,7 +114,7 @@ fn provider() -> CryptoProvider {
 }
 
 /// Makes the acceptor. A caller may come without certificate, but not with one that does not lead to an authority of ours.
-pub(crate) fn acceptor(
+fn acceptor(
     authorities: &[Vec<u8>],
     certificate: Arc<ServerCertificate>,
 ) -> Result<TlsAcceptor, TlsError> {

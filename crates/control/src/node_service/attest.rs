@@ -3,11 +3,13 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use serde_json::json;
 use tidelock_proto::v1;
 use tidelock_proto::v1::AttestRefusal;
 use tidelock_proto::v1::event::Kind as EventKind;
 use tonic::{Code, Status};
 
+use crate::audit::{Actor, AuditEntry, hex};
 use crate::authority::Issued;
 use crate::clock;
 use crate::core::{Core, StoreFailure};
@@ -49,7 +51,7 @@ pub(super) async fn attest(
     request: v1::AttestRequest,
 ) -> Result<v1::AttestResponse, Status> {
     let now = clock::unix_secs();
-    match admit(core, &request, now).await {
+    match admit(core, caller, &request, now).await {
         Ok((node, issued)) => {
             let remote = caller.remote.to_string();
             tracing::info!(%node, remote, "node attested");
@@ -59,11 +61,12 @@ pub(super) async fn attest(
                 serial,
                 not_after_unix_secs,
             };
+            core.metrics.node_svids.count();
             core.events
                 .record(node.as_str(), EventKind::NodeAttested(event));
             Ok(v1::AttestResponse {
                 chain: issued.chain,
-                bundle: Some(core.authority.bundle()),
+                bundle: Some(v1::Bundle::clone(&core.world().bundle)),
             })
         }
         Err(Failure::Refused {
@@ -78,6 +81,7 @@ pub(super) async fn attest(
 /// The token is looked at first, so that nobody without one makes us sign; it is used up last.
 async fn admit(
     core: &Arc<Core>,
+    caller: &Caller,
     request: &v1::AttestRequest,
     now: i64,
 ) -> Result<(Name, Issued), Failure> {
@@ -106,7 +110,15 @@ async fn admit(
         not_after: issued.not_after,
         attested: now,
     };
-    if core.admit(token.id, now, node.clone(), record).await? {
+    let detail = json!({
+        "serial": hex(&issued.serial),
+        "not_after": issued.not_after,
+        "remote": caller.remote.to_string(),
+    });
+    let actor = Actor::Token(hex(&token.id.0));
+    let audit = AuditEntry::now(&actor, "node-attested", node.as_str(), &detail);
+    let name = node.clone();
+    if core.admit(token.id, now, name, record, audit).await? {
         Ok((node, issued))
     } else {
         // Another call was faster with the same token.
@@ -158,6 +170,7 @@ fn refuse(
         "" => status.1.to_owned(),
         detail => format!("{}: {detail}", status.1),
     };
+    core.metrics.attests_refused.count();
     tell(core, caller, node, reason, detail, &message);
     Status::new(status.0, message)
 }

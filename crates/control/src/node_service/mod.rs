@@ -68,7 +68,9 @@ impl Node for NodeService {
         request: Request<v1::SignRequest>,
     ) -> Result<Response<v1::SignResponse>, Status> {
         let agent = self.agent(&request, "Sign")?;
-        sign::sign(&self.0, &agent, &request.into_inner()).map(Response::new)
+        sign::sign(&self.0, &agent, &request.into_inner())
+            .await
+            .map(Response::new)
     }
 
     async fn report(
@@ -132,11 +134,20 @@ fn authenticate(core: &Core, caller: &Caller) -> Result<Agent, Status> {
             "a newer SVID was issued to node `{node}`; this one no longer counts"
         )));
     }
+    believed(core, serial)?;
     Ok(Agent {
         node: node.clone(),
         serial: serial.clone(),
         caller: caller.clone(),
     })
+}
+
+/// Refuses whoever shows an SVID that is revoked.
+fn believed(core: &Core, serial: &[u8]) -> Result<(), Status> {
+    match core.world().revoked.find(serial) {
+        None => Ok(()),
+        Some(_) => Err(Status::unauthenticated(sync::REVOKED)),
+    }
 }
 
 /// Records that a node, or whoever shows a certificate of ours, asked for what it may not have. `node` is empty unless proven.
@@ -146,5 +157,6 @@ fn refused(core: &Core, caller: &Caller, node: &str, call: &str, detail: &str) {
         remote: caller.remote.to_string(),
         detail: detail.to_owned(),
     };
+    core.metrics.calls_refused.count();
     core.events.record(node, EventKind::CallRefused(refused));
 }

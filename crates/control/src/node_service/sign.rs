@@ -1,23 +1,31 @@
 //! SVIDs for workloads, and for the node itself.
 
 use std::sync::Arc;
+use std::time::Instant;
 
+use serde_json::json;
 use tidelock_proto::v1;
 use tidelock_proto::v1::event::Kind as EventKind;
-use tonic::Status;
+use tonic::{Code, Status};
 
-use super::{Agent, refused};
+use super::{Agent, believed, refused};
+use crate::audit::{Actor, AuditEntry, hex};
 use crate::authority::IssueError;
 use crate::clock;
 use crate::core::Core;
+use crate::document::WorkloadIdentity;
+use crate::journal::NotWritten;
+use crate::name::Name;
 
-pub(super) fn sign(
+pub(super) async fn sign(
     core: &Arc<Core>,
     agent: &Agent,
     request: &v1::SignRequest,
 ) -> Result<v1::SignResponse, Status> {
-    let response = issue(core, agent, request);
-    if let Err(status) = &response {
+    let response = issue(core, agent, request).await;
+    if let Err(status) = &response
+        && status.code() != Code::ResourceExhausted
+    {
         let detail = format!(
             "entry `{}`: {}",
             crate::report::cleaned(&request.entry_id),
@@ -29,11 +37,14 @@ pub(super) fn sign(
     response
 }
 
-fn issue(
+async fn issue(
     core: &Core,
     agent: &Agent,
     request: &v1::SignRequest,
 ) -> Result<v1::SignResponse, Status> {
+    within_limit(core, agent, "Sign")?;
+    let _before_any_revoking = core.issuing.read().await;
+    believed(core, &agent.serial)?;
     let world = core.world();
     let Some(identity) = world.identity(&request.entry_id) else {
         return Err(Status::not_found("there is no such entry"));
@@ -41,19 +52,37 @@ fn issue(
     if !identity.is_for(&agent.node) {
         return Err(Status::permission_denied("the entry is not this node's"));
     }
-    if identity.spiffe_id.as_str() != request.spiffe_id {
-        return Err(Status::failed_precondition(format!(
-            "the entry's SPIFFE ID is `{}` by now",
-            identity.spiffe_id.as_str()
+    // Of a template, what it gives the node that attested: of the request only what the node alone can know of its processes goes
+    // into the SVID, where the template has a variable for it.
+    let asked = &request.spiffe_id;
+    let Some(spiffe_id) = identity.spiffe_id.admitted(&agent.node, asked) else {
+        return Err(Status::failed_precondition(not_admitted(
+            identity,
+            &agent.node,
+            asked,
         )));
-    }
+    };
+    let ttl_secs = identity.svid_ttl_secs;
+    let id = spiffe_id.clone();
     let issued = core
         .authority
-        .issue_workload(&request.csr, identity, clock::unix_secs())?;
+        .issue_workload(&request.csr, id, ttl_secs, clock::unix_secs())?;
+    let actor = Actor::Node(agent.node.clone());
+    let detail = json!({
+        "entry": identity.name.as_str(),
+        "serial": hex(&issued.serial),
+        "not_after": issued.not_after,
+    });
+    let subject = spiffe_id.as_str();
+    let audit = AuditEntry::now(&actor, "svid-issued", subject, &detail);
+    // Before it is handed over: what is not written down was not issued.
+    let written = core.journal.record(audit).await;
+    written.inspect_err(|_| core.metrics.store_failures.count())?;
+    core.metrics.workload_svids.count();
     tracing::debug!(node = %agent.node, entry = %identity.name, "SVID issued");
     let event = v1::SvidIssued {
         entry_id: identity.name.to_string(),
-        spiffe_id: identity.spiffe_id.as_str().to_owned(),
+        spiffe_id: spiffe_id.as_str().to_owned(),
         serial: issued.serial,
         not_after_unix_secs: issued.not_after,
     };
@@ -64,11 +93,25 @@ fn issue(
     })
 }
 
+fn not_admitted(identity: &WorkloadIdentity, node: &Name, asked: &str) -> String {
+    if let Some(own) = identity.spiffe_id.on(node) {
+        return format!("the entry's SPIFFE ID is `{}` by now", own.as_str());
+    }
+    let (template, asked) = (&identity.spiffe_id, crate::report::cleaned(asked));
+    match identity.spiffe_id.is_of_process() {
+        true => format!("`{asked}` does not come of `{template}` on this node"),
+        false => format!("`{template}` gives this node no SPIFFE ID"),
+    }
+}
+
 pub(super) async fn renew(
     core: &Arc<Core>,
     agent: &Agent,
     csr: &[u8],
 ) -> Result<v1::RenewResponse, Status> {
+    within_limit(core, agent, "Renew")?;
+    let _before_any_revoking = core.issuing.read().await;
+    believed(core, &agent.serial)?;
     let issued = core
         .authority
         .issue_node(csr, &agent.node, clock::unix_secs())
@@ -84,11 +127,16 @@ pub(super) async fn renew(
         })?;
     let (node, presented) = (agent.node.clone(), agent.serial.clone());
     let (serial, not_after) = (issued.serial.clone(), issued.not_after);
-    if !core.renew(node, presented, serial, not_after).await? {
+    let detail = json!({"serial": hex(&serial), "not_after": not_after});
+    let actor = Actor::Node(node.clone());
+    let audit = AuditEntry::now(&actor, "node-renewed", node.as_str(), &detail);
+    let renewed = core.renew(node, presented, serial, not_after, audit);
+    if !renewed.await? {
         return Err(Status::unauthenticated(
             "the node attested anew; this SVID no longer counts",
         ));
     }
+    core.metrics.node_svids.count();
     let event = v1::NodeRenewed {
         serial: issued.serial,
         not_after_unix_secs: issued.not_after,
@@ -97,8 +145,33 @@ pub(super) async fn renew(
         .record(agent.node.as_str(), EventKind::NodeRenewed(event));
     Ok(v1::RenewResponse {
         chain: issued.chain,
-        bundle: Some(core.authority.bundle()),
+        bundle: Some(v1::Bundle::clone(&core.world().bundle)),
     })
+}
+
+/// Refuses a node that asks for too many SVIDs. Not each refusal is told: that would be the next thing to have too many of.
+fn within_limit(core: &Core, agent: &Agent, call: &str) -> Result<(), Status> {
+    let now = Instant::now();
+    let Err(limited) = core.limiter.take(&agent.node, now) else {
+        return Ok(());
+    };
+    core.metrics.calls_limited.count();
+    if let Some(untold) = core.limited.take(now) {
+        let more = match untold {
+            0 => String::new(),
+            untold => format!("; and {untold} more before it that were not told"),
+        };
+        tracing::warn!(node = %agent.node, call, %limited, "too many SVIDs");
+        let detail = format!("{limited}{more}");
+        refused(core, &agent.caller, agent.node.as_str(), call, &detail);
+    }
+    Err(Status::resource_exhausted(limited.to_string()))
+}
+
+impl From<NotWritten> for Status {
+    fn from(error: NotWritten) -> Self {
+        Self::internal(format!("nothing was issued: {error}"))
+    }
 }
 
 impl From<IssueError> for Status {

@@ -13,6 +13,9 @@ use super::{Agent, refused};
 use crate::core::Core;
 use crate::nodes::{Ended, Open, StreamKind};
 
+/// What a node is told whose SVID is revoked.
+pub(super) const REVOKED: &str = "the node's SVID was revoked; join anew with another token";
+
 type Updates = ReceiverStream<Result<v1::SyncResponse, Status>>;
 
 pub(super) fn sync(
@@ -73,7 +76,7 @@ async fn push(
     loop {
         let current = Arc::clone(&world.borrow_and_update());
         let generation = current.generation;
-        let snapshot = crate::convert::snapshot(&current, &open.node, core.authority.bundle());
+        let snapshot = crate::convert::snapshot(&current, &open.node);
         drop(current);
         let update = v1::SyncResponse {
             update: Some(Update::Snapshot(snapshot)),
@@ -110,6 +113,7 @@ pub(super) fn ending(ended: Ended) -> (&'static str, Status) {
     let reason = match ended {
         Ended::Superseded => "the node opened another stream",
         Ended::Reattested => "the node attested anew",
+        Ended::Revoked => return (REVOKED, Status::unauthenticated(REVOKED)),
     };
     (reason, Status::aborted(reason))
 }

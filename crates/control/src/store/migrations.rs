@@ -5,7 +5,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::StoreError;
 
 /// Each step leads from its index to the next version.
-const STEPS: [&str; 1] = [V1];
+const STEPS: [&str; 4] = [V1, V2, V3, V4];
 
 /// The schema version that this code works with.
 pub(super) const VERSION: u32 = {
@@ -13,7 +13,7 @@ pub(super) const VERSION: u32 = {
     STEPS.len() as u32
 };
 
-const V1: &str = "
+pub(super) const V1: &str = "
     CREATE TABLE control (
         one INTEGER PRIMARY KEY CHECK (one = 1),
         trust_domain TEXT NOT NULL,
@@ -63,6 +63,67 @@ const V1: &str = "
         seq INTEGER PRIMARY KEY,
         bytes BLOB NOT NULL
     ) STRICT;
+";
+
+/// Authorities come and go. The one of a store from before is active, for as long as its certificate lasts.
+pub(super) const V2: &str = "
+    ALTER TABLE authority ADD COLUMN state TEXT NOT NULL DEFAULT 'active'
+        CHECK (state IN ('prepared', 'active', 'retired', 'tainted', 'revoked'));
+    ALTER TABLE authority ADD COLUMN since INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE authority ADD COLUMN until INTEGER;
+    ALTER TABLE authority ADD COLUMN generation INTEGER NOT NULL DEFAULT 0;
+    CREATE UNIQUE INDEX authority_certificate ON authority (certificate);
+    CREATE UNIQUE INDEX authority_one_signs ON authority (state) WHERE state = 'active';
+
+    ALTER TABLE control ADD COLUMN bundle_sequence INTEGER NOT NULL DEFAULT 1;
+    CREATE TRIGGER control_bundle_grows BEFORE UPDATE OF bundle_sequence ON control
+    WHEN new.bundle_sequence < old.bundle_sequence BEGIN
+        SELECT raise(ABORT, 'the sequence of the bundle only grows');
+    END;
+";
+
+/// The audit log, which only grows, and beside it where it ends.
+pub(super) const V3: &str = "
+    CREATE TABLE audit (
+        seq INTEGER PRIMARY KEY,
+        time INTEGER NOT NULL,
+        actor TEXT NOT NULL,
+        action TEXT NOT NULL,
+        subject TEXT NOT NULL,
+        detail TEXT NOT NULL,
+        hash BLOB NOT NULL CHECK (length(hash) = 32)
+    ) STRICT;
+    CREATE TRIGGER audit_is_not_altered BEFORE UPDATE ON audit BEGIN
+        SELECT raise(ABORT, 'the audit log only grows');
+    END;
+    CREATE TRIGGER audit_is_not_shortened BEFORE DELETE ON audit BEGIN
+        SELECT raise(ABORT, 'the audit log only grows');
+    END;
+
+    ALTER TABLE control ADD COLUMN audit_seq INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE control ADD COLUMN audit_hash BLOB NOT NULL
+        DEFAULT x'0000000000000000000000000000000000000000000000000000000000000000';
+    CREATE TRIGGER control_audit_grows BEFORE UPDATE OF audit_seq ON control
+    WHEN new.audit_seq <= old.audit_seq BEGIN
+        SELECT raise(ABORT, 'the audit log only grows');
+    END;
+";
+
+/// SVIDs that are believed no more. What was issued is in the audit log; the indexes find it there.
+const V4: &str = "
+    CREATE TABLE revoked (
+        serial BLOB PRIMARY KEY CHECK (length(serial) BETWEEN 1 AND 20),
+        spiffe_id TEXT NOT NULL,
+        node TEXT NOT NULL,
+        until INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE INDEX audit_issued_serial ON audit (json_extract(detail, '$.serial'))
+    WHERE action IN ('svid-issued', 'node-attested', 'node-renewed');
+    CREATE INDEX audit_issued_subject ON audit (subject, json_extract(detail, '$.not_after'))
+    WHERE action IN ('svid-issued', 'node-attested', 'node-renewed');
+    CREATE INDEX audit_issued_actor ON audit (actor, json_extract(detail, '$.not_after'))
+    WHERE action IN ('svid-issued', 'node-attested', 'node-renewed');
 ";
 
 /// Takes the missing steps, one transaction each.

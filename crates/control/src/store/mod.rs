@@ -9,24 +9,41 @@ pub use sqlite::SqliteStore;
 
 use std::fmt;
 
+use tidelock_ca::State;
+
+use crate::audit::{AuditEntry, AuditHead, AuditRecord};
 use crate::token::{TokenHash, TokenId};
 
 /// How long a token is remembered after it expired, in seconds, so that "used" and "expired" can be told from "unknown".
 pub const TOKEN_MEMORY_SECS: i64 = 7 * 86_400;
 
-/// Durable state. Calls block until what they wrote is on disk; each is atomic.
+/// Durable state. Calls block until what they wrote is on disk; each is atomic, and so is what it puts into the audit log:
+/// the entries given as `audit` are there if and only if the change is.
 pub trait Store: fmt::Debug + Send + Sync + 'static {
-    /// The trust domain and authorities, or `None` in a store where nothing has been set up.
+    /// The trust domain and its authorities, or `None` in a store where nothing has been set up.
     ///
     /// # Errors
     /// If the store cannot be read.
-    fn authority(&self) -> Result<Option<AuthorityRecord>, StoreError>;
+    fn authorities(&self) -> Result<Option<Authorities>, StoreError>;
 
     /// Sets up an empty store: its trust domain and first authority, at generation 0.
     ///
     /// # Errors
     /// If it is set up already, or cannot be written.
-    fn set_up(&self, authority: &AuthorityRecord) -> Result<(), StoreError>;
+    fn set_up(&self, authorities: &Authorities, audit: &[AuditEntry]) -> Result<(), StoreError>;
+
+    /// Puts these authorities in the place of those that there are. With a `fingerprint`, of all that nodes are sent from
+    /// now on, it moves from generation `from` to the next; the generation it is at then is returned.
+    ///
+    /// # Errors
+    /// [`StoreError::StaleGeneration`] if the store is at another generation than `from`; nothing is changed then.
+    fn put_authorities(
+        &self,
+        from: u64,
+        fingerprint: Option<&[u8]>,
+        authorities: &Authorities,
+        audit: &[AuditEntry],
+    ) -> Result<u64, StoreError>;
 
     /// The generation and all documents.
     ///
@@ -45,13 +62,19 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
         fingerprint: &[u8],
         puts: &[DocumentRecord],
         deletes: &[DocumentKey],
+        audit: &[AuditEntry],
     ) -> Result<u64, StoreError>;
 
     /// Remembers a token, and forgets those that expired more than [`TOKEN_MEMORY_SECS`] before `now`.
     ///
     /// # Errors
     /// If it cannot be written.
-    fn add_token(&self, token: &TokenRecord, now: i64) -> Result<(), StoreError>;
+    fn add_token(
+        &self,
+        token: &TokenRecord,
+        now: i64,
+        audit: &[AuditEntry],
+    ) -> Result<(), StoreError>;
 
     /// Looks a token up by the part of it that is no secret.
     ///
@@ -64,7 +87,13 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     ///
     /// # Errors
     /// If it cannot be written.
-    fn redeem(&self, id: &TokenId, now: i64, node: &NodeRecord) -> Result<bool, StoreError>;
+    fn redeem(
+        &self,
+        id: &TokenId,
+        now: i64,
+        node: &NodeRecord,
+        audit: &[AuditEntry],
+    ) -> Result<bool, StoreError>;
 
     /// All nodes.
     ///
@@ -76,7 +105,63 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     ///
     /// # Errors
     /// If it is not there, or cannot be written.
-    fn update_node(&self, node: &NodeRecord) -> Result<(), StoreError>;
+    fn update_node(&self, node: &NodeRecord, audit: &[AuditEntry]) -> Result<(), StoreError>;
+
+    /// What the audit log tells of SVIDs that were issued: of one serial number, or those of a SPIFFE ID or node that have not
+    /// expired at `now`. At most `limit` of each kind.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    fn issued(
+        &self,
+        to: &IssuedTo,
+        now: i64,
+        limit: usize,
+    ) -> Result<Vec<IssuedRecord>, StoreError>;
+
+    /// Whether an SVID was ever issued for this SPIFFE ID of a workload.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    fn ever_issued(&self, spiffe_id: &str) -> Result<bool, StoreError>;
+
+    /// Every SVID that is revoked, sorted by serial number.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    fn revoked(&self) -> Result<Vec<RevokedRecord>, StoreError>;
+
+    /// Revokes these, none of which is revoked yet, forgets those that are over at `now`, and moves from generation `from` to
+    /// the next, which is returned. `fingerprint` is as for [`Store::commit`].
+    ///
+    /// # Errors
+    /// [`StoreError::StaleGeneration`] if the store is at another generation; nothing is changed then.
+    fn revoke(
+        &self,
+        from: u64,
+        fingerprint: &[u8],
+        records: &[RevokedRecord],
+        now: i64,
+        audit: &[AuditEntry],
+    ) -> Result<u64, StoreError>;
+
+    /// Adds to the audit log what changes nothing else.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    fn append_audit(&self, audit: &[AuditEntry]) -> Result<(), StoreError>;
+
+    /// The audit log's entries after this number, oldest first, at most `limit`, as they lie there.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    fn audit_after(&self, seq: u64, limit: u32) -> Result<Vec<AuditRecord>, StoreError>;
+
+    /// Where the audit log ends, as was noted with its last entry.
+    ///
+    /// # Errors
+    /// If the store cannot be read, or is not set up.
+    fn audit_head(&self) -> Result<AuditHead, StoreError>;
 
     /// Adds events, and forgets all but the newest `keep`.
     ///
@@ -91,15 +176,32 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     fn recent_events(&self, limit: u32) -> Result<Vec<EventRecord>, StoreError>;
 }
 
-/// The trust domain and its signing certificate.
+/// The trust domain and all authorities that are remembered.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct AuthorityRecord {
+pub struct Authorities {
     /// Name of the trust domain.
     pub trust_domain: String,
+    /// How often the bundle has changed.
+    pub sequence: u64,
+    /// Oldest first.
+    pub x509: Vec<AuthorityRecord>,
+}
+
+/// An X.509 authority. Times are in seconds since the Unix epoch.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct AuthorityRecord {
     /// The certificate, DER.
     pub certificate: Vec<u8>,
     /// Name of the file within the data directory that holds the private key.
     pub key_file: String,
+    /// Where it is in its life.
+    pub state: State,
+    /// When it came there.
+    pub since: i64,
+    /// When nothing that it signed is valid any more; `None`: when its certificate ends.
+    pub until: Option<i64>,
+    /// The generation that brought it to nodes.
+    pub generation: u64,
 }
 
 /// Kind and name of a document, as documents write them.
@@ -167,6 +269,43 @@ impl NodeRecord {
     pub fn stands_by(&self, serial: &[u8]) -> bool {
         self.serial == serial || self.previous_serial.as_deref() == Some(serial)
     }
+}
+
+/// Which of the SVIDs that were issued.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum IssuedTo {
+    /// The one of this serial number.
+    Serial(Vec<u8>),
+    /// Those of this SPIFFE ID of a workload.
+    Identity(String),
+    /// Those that this node was given, for itself and for workloads.
+    Node(String),
+}
+
+/// An SVID that was issued.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct IssuedRecord {
+    /// Its serial number.
+    pub serial: Vec<u8>,
+    /// The SPIFFE ID of the workload; `None`: it is the node's own.
+    pub spiffe_id: Option<String>,
+    /// The node that it was issued to.
+    pub node: String,
+    /// When it expires, in seconds since the Unix epoch.
+    pub not_after: i64,
+}
+
+/// An SVID that is believed no more.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct RevokedRecord {
+    /// Its serial number.
+    pub serial: Vec<u8>,
+    /// The SPIFFE ID that it bears.
+    pub spiffe_id: String,
+    /// The node that it was issued to.
+    pub node: String,
+    /// Until when that has to be told, in seconds since the Unix epoch: it has expired then.
+    pub until: i64,
 }
 
 /// An event, encoded.

@@ -1,5 +1,10 @@
 //! The store in one SQLite file: write-ahead log, every commit synced, one connection.
 
+mod audit;
+mod authorities;
+mod events;
+mod revoked;
+
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
@@ -10,9 +15,10 @@ use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, Transaction
 
 use super::migrations;
 use super::{
-    AuthorityRecord, DocumentKey, DocumentRecord, EventRecord, NodeRecord, Store, StoreError,
-    Stored, TOKEN_MEMORY_SECS, TokenRecord,
+    Authorities, DocumentKey, DocumentRecord, EventRecord, IssuedRecord, IssuedTo, NodeRecord,
+    RevokedRecord, Store, StoreError, Stored, TOKEN_MEMORY_SECS, TokenRecord,
 };
+use crate::audit::{AuditEntry, AuditHead, AuditRecord};
 use crate::token::TokenId;
 
 /// `TIDK`, SQLite's `application_id` of our files.
@@ -63,15 +69,33 @@ impl SqliteStore {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Does some work and puts down who did what, both or neither.
     fn write<T>(
         &self,
+        audit: &[AuditEntry],
         work: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
+        let done = |transaction: &Transaction<'_>| work(transaction).map(Some);
+        match self.write_if(audit, done)? {
+            Some(value) => Ok(value),
+            None => Err(StoreError::NoSuchRow),
+        }
+    }
+
+    /// As [`SqliteStore::write`], for work that may find nothing to do: then nothing was, and nothing is put down.
+    fn write_if<T>(
+        &self,
+        audit: &[AuditEntry],
+        work: impl FnOnce(&Transaction<'_>) -> Result<Option<T>, StoreError>,
+    ) -> Result<Option<T>, StoreError> {
         let mut connection = self.lock();
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let value = work(&transaction)?;
+        let Some(value) = work(&transaction)? else {
+            return Ok(None);
+        };
+        audit::append(&transaction, audit)?;
         transaction.commit()?;
-        Ok(value)
+        Ok(Some(value))
     }
 }
 
@@ -133,27 +157,28 @@ fn configure(connection: &Connection) -> Result<(), StoreError> {
 }
 
 impl Store for SqliteStore {
-    fn authority(&self) -> Result<Option<AuthorityRecord>, StoreError> {
-        let sql = "SELECT trust_domain, certificate, key_file FROM control, authority ORDER BY id LIMIT 1";
-        let read = |row: &Row<'_>| {
-            Ok(AuthorityRecord {
-                trust_domain: row.get(0)?,
-                certificate: row.get(1)?,
-                key_file: row.get(2)?,
-            })
-        };
-        Ok(self.lock().query_row(sql, [], read).optional()?)
+    fn authorities(&self) -> Result<Option<Authorities>, StoreError> {
+        authorities::read(&self.lock())
     }
 
-    fn set_up(&self, authority: &AuthorityRecord) -> Result<(), StoreError> {
-        self.write(|transaction| {
-            let sql = "INSERT INTO control (one, trust_domain, generation, fingerprint) VALUES (1, ?1, 0, x'') ON CONFLICT DO NOTHING";
-            if transaction.execute(sql, params![authority.trust_domain])? == 0 {
-                return Err(StoreError::SetUp { set_up: true });
-            }
-            let sql = "INSERT INTO authority (certificate, key_file) VALUES (?1, ?2)";
-            transaction.execute(sql, params![authority.certificate, authority.key_file])?;
-            Ok(())
+    fn set_up(&self, first: &Authorities, audit: &[AuditEntry]) -> Result<(), StoreError> {
+        self.write(audit, |transaction| authorities::set_up(transaction, first))
+    }
+
+    fn put_authorities(
+        &self,
+        from: u64,
+        fingerprint: Option<&[u8]>,
+        all: &Authorities,
+        audit: &[AuditEntry],
+    ) -> Result<u64, StoreError> {
+        self.write(audit, |transaction| {
+            let to = match fingerprint {
+                Some(fingerprint) => advance(transaction, from, fingerprint)?,
+                None => at_generation(transaction, from)?,
+            };
+            authorities::put(transaction, all)?;
+            Ok(to)
         })
     }
 
@@ -186,15 +211,10 @@ impl Store for SqliteStore {
         fingerprint: &[u8],
         puts: &[DocumentRecord],
         deletes: &[DocumentKey],
+        audit: &[AuditEntry],
     ) -> Result<u64, StoreError> {
-        self.write(|transaction| {
-            let (found, _) = head(transaction)?;
-            if found != from {
-                return Err(StoreError::StaleGeneration { expected: from, found });
-            }
-            let to = found + 1;
-            let sql = "UPDATE control SET generation = ?1, fingerprint = ?2";
-            transaction.execute(sql, params![to, fingerprint])?;
+        self.write(audit, |transaction| {
+            let to = advance(transaction, from, fingerprint)?;
             let mut put = transaction.prepare(
                 "INSERT INTO document (kind, name, json, generation) VALUES (?1, ?2, ?3, ?4)
                  ON CONFLICT (kind, name) DO UPDATE SET json = excluded.json, generation = excluded.generation",
@@ -212,8 +232,13 @@ impl Store for SqliteStore {
         })
     }
 
-    fn add_token(&self, token: &TokenRecord, now: i64) -> Result<(), StoreError> {
-        self.write(|transaction| {
+    fn add_token(
+        &self,
+        token: &TokenRecord,
+        now: i64,
+        audit: &[AuditEntry],
+    ) -> Result<(), StoreError> {
+        self.write(audit, |transaction| {
             let forgotten = now.saturating_sub(TOKEN_MEMORY_SECS);
             transaction.execute("DELETE FROM token WHERE expires < ?1", [forgotten])?;
             let sql =
@@ -240,16 +265,23 @@ impl Store for SqliteStore {
         Ok(self.lock().query_row(sql, [id], read).optional()?)
     }
 
-    fn redeem(&self, id: &TokenId, now: i64, node: &NodeRecord) -> Result<bool, StoreError> {
-        self.write(|transaction| {
+    fn redeem(
+        &self,
+        id: &TokenId,
+        now: i64,
+        node: &NodeRecord,
+        audit: &[AuditEntry],
+    ) -> Result<bool, StoreError> {
+        let redeemed = self.write_if(audit, |transaction| {
             let sql = "UPDATE token SET used = ?2 WHERE id = ?1 AND used IS NULL AND expires > ?2";
             if transaction.execute(sql, params![id, now])? == 0 {
-                return Ok(false);
+                return Ok(None);
             }
             let sql = "INSERT OR REPLACE INTO node (name, serial, previous_serial, not_after, attested) VALUES (?1, ?2, ?3, ?4, ?5)";
             transaction.execute(sql, params![node.name, node.serial, node.previous_serial, node.not_after, node.attested])?;
-            Ok(true)
-        })
+            Ok(Some(()))
+        });
+        Ok(redeemed?.is_some())
     }
 
     fn nodes(&self) -> Result<Vec<NodeRecord>, StoreError> {
@@ -269,8 +301,20 @@ impl Store for SqliteStore {
         Ok(statement.query_map([], read)?.collect::<Result<_, _>>()?)
     }
 
-    fn update_node(&self, node: &NodeRecord) -> Result<(), StoreError> {
-        self.write(|transaction| {
+    fn append_audit(&self, entries: &[AuditEntry]) -> Result<(), StoreError> {
+        self.write(entries, |_| Ok(()))
+    }
+
+    fn audit_after(&self, seq: u64, limit: u32) -> Result<Vec<AuditRecord>, StoreError> {
+        audit::after(&self.lock(), seq, limit)
+    }
+
+    fn audit_head(&self) -> Result<AuditHead, StoreError> {
+        audit::head(&self.lock())
+    }
+
+    fn update_node(&self, node: &NodeRecord, audit: &[AuditEntry]) -> Result<(), StoreError> {
+        self.write(audit, |transaction| {
             let sql = "UPDATE node SET serial = ?2, previous_serial = ?3, not_after = ?4, attested = ?5 WHERE name = ?1";
             let values = params![node.name, node.serial, node.previous_serial, node.not_after, node.attested];
             if transaction.execute(sql, values)? == 0 { Err(StoreError::NoSuchRow) } else { Ok(()) }
@@ -278,36 +322,63 @@ impl Store for SqliteStore {
     }
 
     fn append_events(&self, events: &[EventRecord], keep: u32) -> Result<(), StoreError> {
-        self.write(|transaction| {
-            let mut insert = transaction
-                .prepare_cached("INSERT OR REPLACE INTO event (seq, bytes) VALUES (?1, ?2)")?;
-            for event in events {
-                insert.execute(params![event.seq, event.bytes])?;
-            }
-            let oldest = "SELECT seq FROM event ORDER BY seq DESC LIMIT 1 OFFSET ?1";
-            transaction
-                .prepare_cached(&format!("DELETE FROM event WHERE seq <= ({oldest})"))?
-                .execute([keep])?;
-            Ok(())
-        })
+        self.write(&[], |transaction| events::append(transaction, events, keep))
     }
 
     fn recent_events(&self, limit: u32) -> Result<Vec<EventRecord>, StoreError> {
-        let connection = self.lock();
-        let mut statement =
-            connection.prepare("SELECT seq, bytes FROM event ORDER BY seq DESC LIMIT ?1")?;
-        let read = |row: &Row<'_>| {
-            Ok(EventRecord {
-                seq: row.get(0)?,
-                bytes: row.get(1)?,
-            })
-        };
-        let mut events = statement
-            .query_map([limit], read)?
-            .collect::<Result<Vec<_>, _>>()?;
-        events.reverse();
-        Ok(events)
+        events::recent(&self.lock(), limit)
     }
+
+    fn issued(
+        &self,
+        to: &IssuedTo,
+        now: i64,
+        limit: usize,
+    ) -> Result<Vec<IssuedRecord>, StoreError> {
+        revoked::issued(&self.lock(), to, now, limit)
+    }
+
+    fn ever_issued(&self, spiffe_id: &str) -> Result<bool, StoreError> {
+        revoked::ever_issued(&self.lock(), spiffe_id)
+    }
+
+    fn revoked(&self) -> Result<Vec<RevokedRecord>, StoreError> {
+        revoked::all(&self.lock())
+    }
+
+    fn revoke(
+        &self,
+        from: u64,
+        fingerprint: &[u8],
+        records: &[RevokedRecord],
+        now: i64,
+        audit: &[AuditEntry],
+    ) -> Result<u64, StoreError> {
+        self.write(audit, |transaction| {
+            revoked::put(transaction, records, now)?;
+            advance(transaction, from, fingerprint)
+        })
+    }
+}
+
+/// The generation, if it is the expected one.
+fn at_generation(connection: &Connection, expected: u64) -> Result<u64, StoreError> {
+    match head(connection)? {
+        (found, _) if found == expected => Ok(found),
+        (found, _) => Err(StoreError::StaleGeneration { expected, found }),
+    }
+}
+
+/// Moves from this generation to the next.
+fn advance(
+    transaction: &Transaction<'_>,
+    from: u64,
+    fingerprint: &[u8],
+) -> Result<u64, StoreError> {
+    let to = at_generation(transaction, from)? + 1;
+    let sql = "UPDATE control SET generation = ?1, fingerprint = ?2";
+    transaction.execute(sql, params![to, fingerprint])?;
+    Ok(to)
 }
 
 /// Generation and fingerprint.

@@ -36,6 +36,11 @@ impl<'n> Cursor<'n> {
     pub(crate) fn pos(&self) -> Pos {
         self.node.pos
     }
+
+    /// Whether it is a mapping.
+    pub(crate) fn is_mapping(&self) -> bool {
+        matches!(self.node.value, Value::Map(_))
+    }
 }
 
 impl<'e> Reader<'e> {
@@ -99,10 +104,19 @@ impl<'e> Reader<'e> {
 
     /// The value is a string.
     pub(crate) fn text<'n>(&mut self, at: &Cursor<'n>) -> Option<&'n Text> {
+        self.text_or(at, "a string")
+    }
+
+    /// The value is a string, where something else could have stood too.
+    pub(crate) fn text_or<'n>(
+        &mut self,
+        at: &Cursor<'n>,
+        expected: &'static str,
+    ) -> Option<&'n Text> {
         match &at.node.value {
             Value::Text(text) => return Some(text),
             Value::NotText(text) => self.refuse(at, Reason::NotText { text: text.clone() }),
-            _ => self.wrong_shape(at, "a string"),
+            _ => self.wrong_shape(at, expected),
         }
         None
     }

@@ -32,12 +32,12 @@ pub(crate) struct NodeKeys {
 }
 
 pub(crate) fn options(dir: &Path) -> Options {
-    Options {
-        trust_domain: TrustDomainBuf::parse("example.org").expect("trust domain"),
-        data_dir: dir.join("ca"),
-        listen: vec!["127.0.0.1:0".parse().expect("address")],
-        admin_socket: dir.join("ca.sock"),
-    }
+    Options::new(
+        TrustDomainBuf::parse("example.org").expect("trust domain"),
+        dir.join("ca"),
+        vec!["127.0.0.1:0".parse().expect("address")],
+        dir.join("ca.sock"),
+    )
 }
 
 impl Plane {
@@ -160,19 +160,19 @@ impl Plane {
         status.expect("status").into_inner().generation
     }
 
+    async fn event_stream(&self, request: v1::EventsRequest) -> Streaming<v1::Event> {
+        let stream = self.admin().await.events(request).await;
+        stream.expect("events").into_inner()
+    }
+
     /// The events so far.
     pub(crate) async fn events(&self) -> Vec<v1::Event> {
-        let request = v1::EventsRequest {
-            follow: false,
-            after_seq: 0,
-        };
-        let mut stream = self
-            .admin()
-            .await
-            .events(request)
-            .await
-            .expect("events")
-            .into_inner();
+        self.events_asked(v1::EventsRequest::default()).await
+    }
+
+    /// The events that a request asks for, which does not follow.
+    pub(crate) async fn events_asked(&self, request: v1::EventsRequest) -> Vec<v1::Event> {
+        let mut stream = self.event_stream(request).await;
         let mut events = Vec::new();
         while let Some(event) = next(&mut stream).await {
             events.push(event.expect("event"));
@@ -184,15 +184,9 @@ impl Plane {
     pub(crate) async fn event(&self, wanted: impl Fn(&v1::Event) -> bool) -> v1::Event {
         let request = v1::EventsRequest {
             follow: true,
-            after_seq: 0,
+            ..v1::EventsRequest::default()
         };
-        let mut stream = self
-            .admin()
-            .await
-            .events(request)
-            .await
-            .expect("events")
-            .into_inner();
+        let mut stream = self.event_stream(request).await;
         loop {
             let event = next(&mut stream)
                 .await

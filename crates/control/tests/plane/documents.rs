@@ -368,7 +368,8 @@ async fn cedar_files_are_policies_named_after_the_file() {
         policies.policies,
         [v1::Policy {
             name: "web".into(),
-            cedar: good.clone()
+            cedar: good.clone(),
+            mode: v1::PolicyMode::Enforce.into(),
         }]
     );
 
@@ -499,4 +500,32 @@ async fn changes_are_named_one_by_one() {
             (service, "a", v1::Change::Created),
         ]
     );
+}
+
+#[tokio::test]
+async fn a_permit_that_permits_nothing_at_one_end_is_applied_and_warned_of_once() {
+    let plane = Plane::start().await;
+    let fact = "{ context has client && context.client.uid == 7 };";
+    let cedar = permit("a", "b").replace(';', &format!(" when {fact}"));
+    let response = plane.apply(&policy("facts", &cedar)).await;
+    assert!(
+        matches!(
+            response.result,
+            Some(v1::apply_response::Result::Applied(_))
+        ),
+        "{response:?}"
+    );
+    let [warning] = response.warnings.as_slice() else {
+        panic!("{:#?}", response.warnings)
+    };
+    assert_eq!((warning.file.as_str(), warning.line), ("test.yaml", 7));
+    assert!(
+        warning
+            .reason
+            .starts_with("policy `policy0`: permits nothing at the server's end"),
+        "{}",
+        warning.reason
+    );
+    let response = plane.apply(&policy("other", &permit("a", "c"))).await;
+    assert!(response.warnings.is_empty(), "it was warned of before");
 }

@@ -1,8 +1,15 @@
 //! A real control plane on loopback, seen from outside: TLS, gRPC, SQLite, files.
 
 mod attest;
+mod authority;
 mod common;
 mod documents;
+mod events;
+mod health;
 mod lifecycle;
+mod observe;
+mod plan;
+mod revoke;
 mod sign;
 mod sync;
+mod templates;

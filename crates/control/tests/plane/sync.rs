@@ -33,6 +33,7 @@ async fn the_first_message_is_everything() {
         spiffe_id: "spiffe://example.org/curl".into(),
         selectors: vec!["unix:path:/usr/bin/curl".into()],
         x509_ttl_secs: 90,
+        ..v1::Entry::default()
     };
     assert_eq!(first.entries, [entry]);
     let mut ip = [0; 16];
@@ -47,6 +48,7 @@ async fn the_first_message_is_everything() {
         addresses: vec![address],
         servers: vec!["spiffe://example.org/web".into()],
         netns: v1::Netns::Host.into(),
+        transform: v1::Transform::Unspecified.into(),
     };
     assert_eq!(first.services, [web]);
     assert_eq!(first.bundles.len(), 1);
@@ -210,6 +212,7 @@ async fn stopping_ends_every_stream_soon() {
     let events = v1::EventsRequest {
         follow: true,
         after_seq: u64::MAX,
+        tail: 0,
     };
     let mut events = plane
         .admin()
@@ -240,7 +243,10 @@ async fn stopping_ends_every_stream_soon() {
 type Answer = tokio::task::JoinHandle<Result<(), Status>>;
 
 /// A Report stream that has begun with a state.
-async fn reporting(plane: &Plane, keys: &NodeKeys) -> (mpsc::Sender<v1::ReportRequest>, Answer) {
+pub(crate) async fn reporting(
+    plane: &Plane,
+    keys: &NodeKeys,
+) -> (mpsc::Sender<v1::ReportRequest>, Answer) {
     let (sender, reports) = mpsc::channel(8);
     let mut client = plane.node(Some(keys)).await;
     let answer = tokio::spawn(async move {
@@ -263,7 +269,7 @@ async fn reporting(plane: &Plane, keys: &NodeKeys) -> (mpsc::Sender<v1::ReportRe
     (sender, answer)
 }
 
-fn report(report: Report) -> v1::ReportRequest {
+pub(crate) fn report(report: Report) -> v1::ReportRequest {
     v1::ReportRequest {
         time_unix_ns: 7,
         report: Some(report),

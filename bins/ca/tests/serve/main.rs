@@ -1,5 +1,7 @@
 //! The binary: what it prints, and how it ends.
 
+mod killed;
+
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
@@ -16,10 +18,13 @@ fn serve(dir: &Path, more: &[&str]) -> Command {
         "example.org",
         "--listen",
         "127.0.0.1:0",
+        "--http-listen",
+        "127.0.0.1:0",
     ]);
     command.arg("--data-dir").arg(dir.join("ca"));
     command.arg("--admin-socket").arg(dir.join("run/ca.sock"));
     command
+        .env_remove("CREDENTIALS_DIRECTORY")
         .args(more)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
@@ -27,7 +32,10 @@ fn serve(dir: &Path, more: &[&str]) -> Command {
 }
 
 fn started(dir: &Path) -> Child {
-    let child = serve(dir, &[]).spawn().expect("spawn");
+    answering(serve(dir, &[]).spawn().expect("spawn"), dir)
+}
+
+fn answering(child: Child, dir: &Path) -> Child {
     let begun = Instant::now();
     while UnixStream::connect(dir.join("run/ca.sock")).is_err() {
         assert!(begun.elapsed() < PATIENCE, "does not start");
@@ -95,6 +103,7 @@ fn arguments_are_checked() {
             "invalid value 'not a domain'",
         ),
         ("--listen", "localhost", "invalid value 'localhost'"),
+        ("--http-listen", "all", "invalid value 'all'"),
     ] {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tidelock-ca"));
         command
@@ -104,4 +113,45 @@ fn arguments_are_checked() {
         assert_eq!(output.status.code(), Some(2));
         assert!(stderr(&output).contains(reason), "{}", stderr(&output));
     }
+}
+
+fn passphrase_file(dir: &Path, text: &str) -> String {
+    let path = dir.join("words");
+    std::fs::write(&path, text).expect("write");
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    std::fs::set_permissions(&path, mode).expect("chmod");
+    path.display().to_string()
+}
+
+fn runs(mut command: Command, dir: &Path) {
+    let child = command.spawn().expect("spawn");
+    let output = stop(answering(child, dir), "-TERM");
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+}
+
+#[test]
+fn the_passphrase_comes_from_a_file_or_from_systemd_and_is_needed_from_then_on() {
+    let dir = tempfile::tempdir().expect("temp dir");
+    runs(serve(dir.path(), &[]), dir.path());
+    let own = dir.path().join("ca/passphrase");
+    assert!(own.exists(), "keys are encrypted without anybody asking");
+    let words = passphrase_file(dir.path(), "correct horse battery\n");
+    runs(
+        serve(dir.path(), &["--passphrase-file", &words]),
+        dir.path(),
+    );
+    assert!(!own.exists(), "the one that was given took its place");
+
+    let refused = serve(dir.path(), &[]).output().expect("run");
+    assert_eq!(refused.status.code(), Some(1));
+    let text = stderr(&refused);
+    assert!(text.contains("`--passphrase-file`"), "{text}");
+    assert!(!text.contains("correct horse"), "{text}");
+
+    let credentials = tempfile::tempdir().expect("temp dir");
+    let credential = credentials.path().join("tidelock-ca.passphrase");
+    std::fs::rename(words, credential).expect("rename");
+    let mut command = serve(dir.path(), &[]);
+    command.env("CREDENTIALS_DIRECTORY", credentials.path());
+    runs(command, dir.path());
 }

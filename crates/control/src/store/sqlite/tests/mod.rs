@@ -1,5 +1,11 @@
+mod audit;
+mod issued;
+
 use std::os::unix::fs::PermissionsExt as _;
 
+use tidelock_ca::State;
+
+use super::super::AuthorityRecord;
 use super::*;
 use crate::token::TokenHash;
 
@@ -13,11 +19,22 @@ fn document(name: &str, json: &str) -> DocumentRecord {
     }
 }
 
-fn authority() -> AuthorityRecord {
+fn authority(certificate: u8, state: State) -> AuthorityRecord {
     AuthorityRecord {
-        trust_domain: "example.org".into(),
-        certificate: vec![1],
+        certificate: vec![certificate],
         key_file: "k".into(),
+        state,
+        since: 1,
+        until: Some(2),
+        generation: 3,
+    }
+}
+
+fn authorities() -> Authorities {
+    Authorities {
+        trust_domain: "example.org".into(),
+        sequence: 1,
+        x509: vec![authority(1, State::Active)],
     }
 }
 
@@ -34,7 +51,7 @@ fn node(serial: u8) -> NodeRecord {
 fn store() -> (tempfile::TempDir, SqliteStore) {
     let dir = tempfile::tempdir().expect("temp dir");
     let store = SqliteStore::open(&dir.path().join("s.db")).expect("open");
-    store.set_up(&authority()).expect("set up");
+    store.set_up(&authorities(), &[]).expect("set up");
     (dir, store)
 }
 
@@ -43,13 +60,19 @@ fn a_store_keeps_everything_over_a_restart() {
     let (dir, store) = store();
     assert_eq!(
         store
-            .commit(0, b"f", &[document("a", "1"), document("b", "2")], &[])
+            .commit(0, b"f", &[document("a", "1"), document("b", "2")], &[], &[])
             .expect("commit"),
         1
     );
     assert_eq!(
         store
-            .commit(1, b"g", &[document("a", "3")], &[document("b", "").key])
+            .commit(
+                1,
+                b"g",
+                &[document("a", "3")],
+                &[document("b", "").key],
+                &[]
+            )
             .expect("commit"),
         2
     );
@@ -61,9 +84,9 @@ fn a_store_keeps_everything_over_a_restart() {
         documents: vec![document("a", "3")],
     };
     assert_eq!(store.documents().expect("read"), stored);
-    assert_eq!(store.authority().expect("read"), Some(authority()));
+    assert_eq!(store.authorities().expect("read"), Some(authorities()));
     assert!(matches!(
-        store.set_up(&authority()),
+        store.set_up(&authorities(), &[]),
         Err(StoreError::SetUp { set_up: true })
     ));
 }
@@ -73,11 +96,11 @@ fn a_failed_commit_changes_nothing() {
     let (_dir, store) = store();
     let missing = document("missing", "").key;
     assert!(matches!(
-        store.commit(0, b"f", &[document("a", "1")], &[missing]),
+        store.commit(0, b"f", &[document("a", "1")], &[missing], &[]),
         Err(StoreError::NoSuchRow)
     ));
     assert!(matches!(
-        store.commit(7, b"f", &[document("a", "1")], &[]),
+        store.commit(7, b"f", &[document("a", "1")], &[], &[]),
         Err(StoreError::StaleGeneration {
             expected: 7,
             found: 0
@@ -108,27 +131,29 @@ fn a_token_is_redeemed_once_and_in_time() {
         expires,
         used: None,
     };
-    store.add_token(&token(1, 100), 0).expect("add");
-    store.add_token(&token(2, 100), 0).expect("add");
+    store.add_token(&token(1, 100), 0, &[]).expect("add");
+    store.add_token(&token(2, 100), 0, &[]).expect("add");
     assert!(
         !store
-            .redeem(&TokenId([2; 8]), 100, &node(2))
+            .redeem(&TokenId([2; 8]), 100, &node(2), &[])
             .expect("redeem"),
         "expired"
     );
     assert!(
-        !store.redeem(&TokenId([3; 8]), 1, &node(3)).expect("redeem"),
+        !store
+            .redeem(&TokenId([3; 8]), 1, &node(3), &[])
+            .expect("redeem"),
         "unknown"
     );
     assert!(store.nodes().expect("nodes").is_empty());
     assert!(
         store
-            .redeem(&TokenId([1; 8]), 99, &node(1))
+            .redeem(&TokenId([1; 8]), 99, &node(1), &[])
             .expect("redeem")
     );
     assert!(
         !store
-            .redeem(&TokenId([1; 8]), 99, &node(9))
+            .redeem(&TokenId([1; 8]), 99, &node(9), &[])
             .expect("redeem"),
         "used"
     );
@@ -141,7 +166,7 @@ fn a_token_is_redeemed_once_and_in_time() {
         Some(99)
     );
     store
-        .add_token(&token(4, i64::MAX), 101 + TOKEN_MEMORY_SECS)
+        .add_token(&token(4, i64::MAX), 101 + TOKEN_MEMORY_SECS, &[])
         .expect("add");
     assert_eq!(
         store.token(&TokenId([1; 8])).expect("token"),
@@ -211,4 +236,74 @@ fn the_file_is_its_owners_alone() {
             .mode();
         assert_eq!(mode & 0o777, 0o600, "{file}");
     }
+}
+
+#[test]
+fn authorities_are_written_together_with_the_generation_that_brings_them() {
+    let (_dir, store) = store();
+    let rotated = Authorities {
+        sequence: 2,
+        x509: vec![authority(1, State::Retired), authority(2, State::Active)],
+        ..authorities()
+    };
+    let stale = store.put_authorities(7, Some(b"f"), &rotated, &[]);
+    assert!(matches!(
+        stale,
+        Err(StoreError::StaleGeneration {
+            expected: 7,
+            found: 0
+        })
+    ));
+    assert_eq!(store.authorities().expect("read"), Some(authorities()));
+    let moved = store.put_authorities(0, Some(b"f"), &rotated, &[]);
+    assert_eq!(moved.expect("put"), 1);
+    assert_eq!(store.documents().expect("read").fingerprint, b"f");
+    assert_eq!(
+        store.put_authorities(1, None, &rotated, &[]).expect("put"),
+        1
+    );
+    assert_eq!(store.authorities().expect("read"), Some(rotated.clone()));
+    let two = Authorities {
+        x509: vec![authority(1, State::Active), authority(2, State::Active)],
+        ..rotated.clone()
+    };
+    assert!(
+        store.put_authorities(1, None, &two, &[]).is_err(),
+        "one signs"
+    );
+    let back = Authorities {
+        sequence: 1,
+        ..rotated.clone()
+    };
+    assert!(store.put_authorities(1, None, &back, &[]).is_err());
+    assert_eq!(store.authorities().expect("read"), Some(rotated));
+}
+
+#[test]
+fn the_authority_of_a_store_from_before_is_the_active_one() {
+    let dir = tempfile::tempdir().expect("temp dir");
+    let path = dir.path().join("s.db");
+    let connection = Connection::open(&path).expect("open");
+    let before = "INSERT INTO control VALUES (1, 'example.org', 4, x'07');
+         INSERT INTO authority (certificate, key_file) VALUES (x'01', 'k');";
+    connection.execute_batch(migrations::V1).expect("schema");
+    connection.execute_batch(before).expect("rows");
+    configure(&connection).expect("configure");
+    connection
+        .pragma_update(None, "user_version", 1)
+        .expect("pragma");
+    drop(connection);
+    let store = SqliteStore::open(&path).expect("open");
+    let active = AuthorityRecord {
+        since: 0,
+        until: None,
+        generation: 0,
+        ..authority(1, State::Active)
+    };
+    let expected = Authorities {
+        x509: vec![active],
+        ..authorities()
+    };
+    assert_eq!(store.authorities().expect("read"), Some(expected));
+    assert_eq!(store.documents().expect("read").generation, 4);
 }

@@ -1,0 +1,59 @@
+//! The authorities, and moving them on.
+
+use std::sync::Arc;
+
+use tidelock_ca::LifecycleError;
+use tidelock_proto::v1;
+use tonic::Status;
+
+use crate::audit::Actor;
+use crate::authority::AuthorityError;
+use crate::clock;
+use crate::core::Core;
+use crate::rotation::{Step, StepError};
+
+pub(super) fn list(core: &Core) -> v1::ListAuthoritiesResponse {
+    v1::ListAuthoritiesResponse {
+        x509: core.authority.views(),
+        bundle_sequence: core.world().bundle.sequence,
+    }
+}
+
+pub(super) async fn step(
+    core: &Arc<Core>,
+    actor: Actor,
+    step: Step,
+) -> Result<v1::AuthorityResponse, Status> {
+    let taken = core.step(actor, step).await.map_err(refusal)?;
+    Ok(v1::AuthorityResponse {
+        authority: taken.authority,
+        generation: taken.generation,
+    })
+}
+
+fn refusal(error: StepError) -> Status {
+    let text = error.to_string();
+    match error {
+        StepError::Authority(AuthorityError::Lifecycle(error)) => lifecycle(error),
+        StepError::Nodes(_) => Status::failed_precondition(format!(
+            "{text}; wait for them, or go on without them (`--despite-nodes`)"
+        )),
+        error => {
+            tracing::error!(%error, "an authority cannot be moved on");
+            Status::internal(format!("nothing was changed: {text}"))
+        }
+    }
+}
+
+fn lifecycle(error: LifecycleError) -> Status {
+    match error {
+        LifecycleError::Unknown => Status::not_found(format!(
+            "{error}: `tidelock authority list` shows those there are"
+        )),
+        LifecycleError::TooSoon { at } => {
+            let secs = at.saturating_sub(clock::unix_secs()).max(0);
+            Status::failed_precondition(format!("{error}, which is in {secs} s"))
+        }
+        error => Status::failed_precondition(error.to_string()),
+    }
+}

@@ -1,0 +1,69 @@
+//! What a change would do.
+
+use std::sync::Arc;
+
+use tidelock_proto::v1;
+use tidelock_proto::v1::plan_response::{Planned, Result as Outcome};
+use tonic::Status;
+
+use super::apply::{error, failed, refused, source_files};
+use crate::access::{self, View};
+use crate::core::{ChangeError, Core, document_change};
+use crate::document::{Document, Key};
+use crate::world::{Plan, World};
+
+pub(super) async fn plan(
+    core: &Arc<Core>,
+    request: v1::PlanRequest,
+) -> Result<v1::PlanResponse, Status> {
+    let files = source_files(request.files)?;
+    let worker = Arc::clone(core);
+    let planned = tokio::task::spawn_blocking(move || {
+        let world = worker.world();
+        let plan = match request.deletion {
+            true => worker.plan_deletion(&world, Vec::new(), &files, true),
+            false => worker.plan_application(&world, &files),
+        }?;
+        let warnings = plan.compiled.warnings.iter().map(error).collect();
+        Ok((planned(&worker, &world, &plan), warnings))
+    });
+    match planned.await.unwrap_or(Err(ChangeError::Broken)) {
+        Ok((planned, warnings)) => Ok(v1::PlanResponse {
+            result: Some(Outcome::Planned(planned)),
+            warnings,
+        }),
+        Err(ChangeError::Refused(errors)) => Ok(v1::PlanResponse {
+            result: Some(Outcome::Refused(refused(&errors))),
+            warnings: Vec::new(),
+        }),
+        Err(error) => Err(failed(error)),
+    }
+}
+
+fn planned(core: &Core, world: &World, plan: &Plan) -> Planned {
+    let mut nodes = Vec::new();
+    core.nodes.visit(|name, _| nodes.push(name.clone()));
+    let before = View::new(&world.documents, &world.compiled, &nodes);
+    let after = View::new(&plan.documents, &plan.compiled, &nodes);
+    let access = access::difference(&before, &after);
+    let document = |(key, change): &(Key, v1::Change)| v1::PlannedDocument {
+        change: Some(document_change(key, *change)),
+        before: json(world.documents.get(key)),
+        after: json(plan.documents.get(key)),
+    };
+    Planned {
+        generation: world.generation,
+        documents: plan.changes.iter().map(document).collect(),
+        lost: access.lost,
+        gained: access.gained,
+        identities: access::identities(&core.nodes, &before, &after),
+        flows_cut: access::flows_cut(&core.nodes, &before, &after),
+        access_left_out: access.left_out,
+    }
+}
+
+fn json(document: Option<&Document>) -> String {
+    document
+        .map(|one| one.to_json().to_string())
+        .unwrap_or_default()
+}

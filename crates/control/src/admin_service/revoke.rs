@@ -1,0 +1,109 @@
+//! Revoking SVIDs.
+
+use std::sync::Arc;
+
+use tidelock_proto::v1::revoke_request::What;
+use tidelock_proto::{MAX_REVOKE_REASON_BYTES, RESERVED_PATH_PREFIX, v1};
+use tidelock_spiffe_core::SpiffeIdBuf;
+use tidelock_spiffe_core::x509::MAX_SERIAL_BYTES;
+use tonic::Status;
+
+use crate::audit::Actor;
+use crate::core::Core;
+use crate::name::Name;
+use crate::revocation::{Done, RevokeError, Target};
+use crate::store::RevokedRecord;
+
+pub(super) async fn revoke(
+    core: &Arc<Core>,
+    actor: Actor,
+    request: v1::RevokeRequest,
+) -> Result<v1::RevokeResponse, Status> {
+    let reason = reason(request.reason)?;
+    let target = target(core, request.what)?;
+    let done = core.revoke(actor, target, reason).await.map_err(refusal)?;
+    Ok(response(done))
+}
+
+fn reason(text: String) -> Result<String, Status> {
+    let refuse = |what: String| Err(Status::invalid_argument(format!("the reason {what}")));
+    match text.len() {
+        0 => refuse("is missing".into()),
+        len if len > MAX_REVOKE_REASON_BYTES => refuse(format!(
+            "has {len} bytes, at most {MAX_REVOKE_REASON_BYTES} are possible"
+        )),
+        _ if text.chars().any(char::is_control) => refuse("has control characters".into()),
+        _ => Ok(text),
+    }
+}
+
+fn target(core: &Core, what: Option<What>) -> Result<Target, Status> {
+    match what {
+        None => Err(Status::invalid_argument(
+            "nothing is named that is to be revoked",
+        )),
+        Some(What::Serial(serial)) if (1..=MAX_SERIAL_BYTES).contains(&serial.len()) => {
+            Ok(Target::Svid(serial))
+        }
+        Some(What::Serial(serial)) => Err(Status::invalid_argument(format!(
+            "a serial number has 1 to {MAX_SERIAL_BYTES} bytes, not {}",
+            serial.len()
+        ))),
+        Some(What::SpiffeId(id)) => identity(core, &id).map(Target::Identity),
+        Some(What::Node(name)) => match Name::parse(&name) {
+            Ok(name) => Ok(Target::Node(name)),
+            Err(error) => Err(Status::invalid_argument(format!(
+                "the node's name `{}` {error}",
+                crate::report::cleaned(&name)
+            ))),
+        },
+    }
+}
+
+fn identity(core: &Core, text: &str) -> Result<String, Status> {
+    let shown = crate::report::cleaned(text);
+    let id = SpiffeIdBuf::parse(text)
+        .map_err(|error| Status::invalid_argument(format!("`{shown}`: {error}")))?;
+    let parsed = id.as_id();
+    if parsed.trust_domain() != core.trust_domain.as_trust_domain() {
+        return Err(Status::invalid_argument(format!(
+            "`{shown}` is of another trust domain, whose own authority revokes it"
+        )));
+    }
+    if parsed.path().starts_with(RESERVED_PATH_PREFIX) {
+        return Err(Status::invalid_argument(format!(
+            "`{shown}` is no workload's; a node is revoked by its name (`tidelock revoke node`)"
+        )));
+    }
+    Ok(id.as_str().to_owned())
+}
+
+fn response(done: Done) -> v1::RevokeResponse {
+    let one = |record: RevokedRecord| v1::RevokedSvid {
+        serial: record.serial,
+        spiffe_id: record.spiffe_id,
+        node: record.node,
+        until_unix_secs: record.until,
+    };
+    v1::RevokeResponse {
+        revoked: done.revoked.into_iter().map(one).collect(),
+        already: u32::try_from(done.already).unwrap_or(u32::MAX),
+        generation: done.generation,
+    }
+}
+
+fn refusal(error: RevokeError) -> Status {
+    let text = error.to_string();
+    match error {
+        RevokeError::UnknownSerial
+        | RevokeError::UnknownIdentity(_)
+        | RevokeError::UnknownNode(_) => Status::not_found(text),
+        RevokeError::TooMany { .. } => Status::resource_exhausted(format!(
+            "{text}; to renew everything at once, move to another authority (`tidelock authority`)"
+        )),
+        RevokeError::Store(_) | RevokeError::Broken => {
+            tracing::error!(error = text, "SVIDs cannot be revoked");
+            Status::internal(format!("nothing was revoked: {text}"))
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! The shape of documents as JSON Schema, for editors.
+
+/// The JSON Schema of all documents (draft 2020-12). It knows the shape of documents, not what they mean: what it takes may still be
+/// refused.
+pub const JSON_SCHEMA: &str = include_str!("../../schema/v1.json");
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+    use tidelock_attest::{MAX_SELECTORS, OPERATORS, SelectorKind, Variable};
+
+    use super::super::{
+        API_VERSION, Kind, PolicyMode, Transform, identity, parse, policy, service,
+    };
+    use super::*;
+
+    fn schema() -> Value {
+        serde_json::from_str(JSON_SCHEMA).expect("JSON")
+    }
+
+    fn at<'s>(schema: &'s Value, pointer: &str) -> &'s Value {
+        schema.pointer(pointer).expect(pointer)
+    }
+
+    /// The fields of an object, and that it has no others.
+    fn fields<'s>(schema: &'s Value, pointer: &str) -> Vec<&'s str> {
+        let of = at(schema, pointer);
+        assert_eq!(of["additionalProperties"], false, "{pointer}");
+        let properties = of["properties"].as_object().expect(pointer);
+        properties.keys().map(String::as_str).collect()
+    }
+
+    fn sorted<'s>(fields: &[&'s str]) -> Vec<&'s str> {
+        let mut fields = fields.to_vec();
+        fields.sort_unstable();
+        fields
+    }
+
+    #[test]
+    fn the_schema_has_the_fields_that_the_parser_knows() {
+        let schema = schema();
+        for (pointer, known) in [
+            ("", parse::FIELDS),
+            ("/properties/metadata", parse::METADATA_FIELDS),
+            ("/$defs/WorkloadIdentity", identity::FIELDS),
+            (
+                "/$defs/WorkloadIdentity/properties/svid",
+                identity::SVID_FIELDS,
+            ),
+            ("/$defs/selector/oneOf/1", &OPERATORS),
+            ("/$defs/Service", service::FIELDS),
+            ("/$defs/Policy", policy::FIELDS),
+        ] {
+            assert_eq!(
+                sorted(&fields(&schema, pointer)),
+                sorted(known),
+                "{pointer}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_schema_has_the_words_that_the_parser_knows() {
+        let schema = schema();
+        assert_eq!(at(&schema, "/properties/apiVersion/const"), API_VERSION);
+        let kinds = Kind::ALL.map(Kind::as_str);
+        assert_eq!(
+            *at(&schema, "/properties/kind/enum"),
+            Value::from(kinds.to_vec())
+        );
+        let transforms = Transform::ALL.map(Transform::as_str).to_vec();
+        let pointer = "/$defs/Service/properties/transform/enum";
+        assert_eq!(*at(&schema, pointer), Value::from(transforms));
+        let modes = PolicyMode::ALL.map(PolicyMode::as_str).to_vec();
+        let pointer = "/$defs/Policy/properties/mode/enum";
+        assert_eq!(*at(&schema, pointer), Value::from(modes));
+        let prefixes = SelectorKind::ALL.map(SelectorKind::prefix).join("|");
+        let pattern = at(&schema, "/$defs/selector/oneOf/0/pattern");
+        assert_eq!(*pattern, format!("^({prefixes})."));
+        assert_eq!(*at(&schema, "/$defs/selectors/maxItems"), MAX_SELECTORS);
+        let given = |of: &Variable| !matches!(of, Variable::TrustDomain | Variable::User);
+        let variables = Variable::ALL.into_iter().filter(given);
+        let variables: Vec<_> = variables.map(|of| of.name().replace('.', "\\.")).collect();
+        let template = at(&schema, "/$defs/template/pattern").as_str();
+        let names = format!("({})", variables.join("|"));
+        assert!(template.expect("text").contains(&names), "{names}");
+    }
+
+    #[test]
+    fn every_reference_leads_somewhere() {
+        let schema = schema();
+        let references = JSON_SCHEMA.split("\"$ref\": \"#").skip(1);
+        for reference in references.map(|rest| rest.split('"').next().expect("a quote")) {
+            at(&schema, reference);
+        }
+    }
+}

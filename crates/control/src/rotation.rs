@@ -1,0 +1,203 @@
+//! Moving authorities through their lives: one change at a time, in the store first, then in force.
+
+use std::sync::Arc;
+
+use tidelock_ca::{Command, LifecycleError, State};
+use tidelock_proto::v1;
+use tidelock_proto::v1::event::Kind as EventKind;
+
+use crate::audit::Actor;
+use crate::authority::{self, AuthorityError, Draft, Moved};
+use crate::clock;
+use crate::core::Core;
+use crate::store::StoreError;
+use crate::world::{World, fingerprint};
+
+/// What is to be done with the authorities.
+#[derive(Clone, Debug)]
+pub(crate) enum Step {
+    /// What time brings.
+    PassTime,
+    Prepare,
+    /// `despite_nodes`: even if some that are connected do not say that they know it.
+    Activate {
+        id: String,
+        despite_nodes: bool,
+    },
+    Taint {
+        id: String,
+    },
+    Revoke {
+        id: String,
+    },
+}
+
+/// What became of the authority that a step was about; `None` for the step that is about none.
+#[derive(Debug)]
+pub(crate) struct Stepped {
+    pub(crate) authority: Option<v1::X509Authority>,
+    pub(crate) generation: u64,
+}
+
+/// Why a step was not taken. Nothing has changed then.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StepError {
+    #[error(transparent)]
+    Authority(#[from] AuthorityError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Some nodes would refuse what it signs.
+    #[error("{} enforce{} a configuration without it: {}", count(.0), if .0.len() == 1 { "s" } else { "" }, .0.join(", "))]
+    Nodes(Vec<String>),
+    #[error("the change failed; see the control plane's log")]
+    Broken,
+}
+
+impl From<LifecycleError> for StepError {
+    fn from(error: LifecycleError) -> Self {
+        Self::Authority(error.into())
+    }
+}
+
+fn count(nodes: &[String]) -> String {
+    match nodes.len() {
+        1 => "one node that is connected still".to_owned(),
+        n => format!("{n} nodes that are connected still"),
+    }
+}
+
+impl Core {
+    /// Takes one step, to its end even if the caller goes away.
+    pub(crate) async fn step(
+        self: &Arc<Self>,
+        actor: Actor,
+        step: Step,
+    ) -> Result<Stepped, StepError> {
+        let core = Arc::clone(self);
+        let task = tokio::spawn(async move {
+            let _alone = core.changing.lock().await;
+            let worker = Arc::clone(&core);
+            let taken = tokio::task::spawn_blocking(move || worker.take(&actor, &step));
+            taken.await.unwrap_or(Err(StepError::Broken))
+        });
+        task.await.unwrap_or(Err(StepError::Broken))
+    }
+
+    fn take(&self, actor: &Actor, step: &Step) -> Result<Stepped, StepError> {
+        let world = self.world();
+        let mut draft = Draft::new(&self.authority, clock::unix_secs(), world.generation);
+        let id = self.draft(&mut draft, step)?;
+        let generation = self.put_in_force(&world, actor, draft)?;
+        let views = self.authority.views();
+        let authority = views.into_iter().find(|view| Some(&view.id) == id.as_ref());
+        Ok(Stepped {
+            authority,
+            generation,
+        })
+    }
+
+    fn draft(&self, draft: &mut Draft<'_>, step: &Step) -> Result<Option<String>, StepError> {
+        let (id, command) = match step {
+            Step::PassTime => return Ok(draft.pass_time().map(|()| None)?),
+            Step::Prepare => return Ok(Some(draft.prepare()?)),
+            Step::Activate { id, despite_nodes } => {
+                if !despite_nodes {
+                    self.nodes_know(id)?;
+                }
+                (id, Command::Activate { id: id.clone() })
+            }
+            Step::Taint { id } => (id, Command::Taint { id: id.clone() }),
+            Step::Revoke { id } => (id, Command::Revoke { id: id.clone() }),
+        };
+        draft.handle(command)?;
+        Ok(Some(id.clone()))
+    }
+
+    /// Time alone does not make a node know an authority: each that is connected has to have said that it enforces a
+    /// configuration with it.
+    fn nodes_know(&self, id: &str) -> Result<(), StepError> {
+        let Some(generation) = self.authority.ring().generation(id) else {
+            return Ok(());
+        };
+        let mut behind = Vec::new();
+        self.nodes.visit(|name, node| {
+            if node.connected() && node.reported.applied_generation < generation {
+                behind.push(name.to_string());
+            }
+        });
+        match behind.is_empty() {
+            true => Ok(()),
+            false => Err(StepError::Nodes(behind)),
+        }
+    }
+
+    /// Into the store, then to where connections are believed, then to nodes: nobody meets what is signed with a new key
+    /// before being told of it.
+    fn put_in_force(
+        &self,
+        world: &World,
+        actor: &Actor,
+        draft: Draft<'_>,
+    ) -> Result<u64, StepError> {
+        let moved = draft.moved();
+        if moved.is_empty() {
+            return Ok(world.generation);
+        }
+        let bundle = draft.bundle();
+        let news = bundle != *world.bundle;
+        let fingerprint = news.then(|| fingerprint(&world.compiled, &bundle, &world.revoked));
+        let fingerprint = fingerprint.as_ref().map(|digest| &digest[..]);
+        let (stored, audit) = (draft.stored(), draft.audit(actor));
+        let generation =
+            self.store
+                .put_authorities(world.generation, fingerprint, &stored, &audit)?;
+        draft.put_in_force();
+        if news {
+            self.believe();
+        }
+        // Before the news are pushed: whoever is believed no more hears nothing of them.
+        if any_to(&moved, State::Revoked) {
+            self.tls.cut();
+        }
+        if news {
+            self.world.send_replace(Arc::new(World {
+                generation,
+                bundle: Arc::new(bundle),
+                ..world.clone()
+            }));
+        }
+        self.tell(&moved);
+        Ok(generation)
+    }
+
+    /// Believes from now on what the bundle says.
+    fn believe(&self) {
+        let certificates = self.authority.ring().certificates();
+        if let Err(error) = self.tls.trust(&certificates) {
+            tracing::error!(%error, "TLS does not take the authorities");
+        }
+        if let Err(error) = self.authority.publish() {
+            tracing::error!(%error, "the bundle's file is not what the bundle is");
+        }
+    }
+
+    fn tell(&self, moved: &[Moved]) {
+        // What the server shows is renewed like everything else that a tainted authority signed.
+        if any_to(moved, State::Tainted) || any_to(moved, State::Revoked) {
+            self.renew_certificate.notify_one();
+        }
+        for (id, state) in moved {
+            tracing::info!(id, ?state, "an authority's life");
+            let state = state.map_or(v1::AuthorityState::Unspecified, authority::state);
+            let event = v1::AuthorityMoved {
+                id: id.clone(),
+                state: state.into(),
+            };
+            self.events.record("", EventKind::AuthorityMoved(event));
+        }
+    }
+}
+
+fn any_to(moved: &[Moved], wanted: State) -> bool {
+    moved.iter().any(|(_, state)| *state == Some(wanted))
+}
