@@ -31,7 +31,8 @@ pub(crate) struct Run {
     /// The control plane.
     #[arg(long, value_name = "HOST:PORT", env = "TIDELOCK_SERVER")]
     server: String,
-    /// The trust domain's authorities (PEM), by which the control plane is recognised.
+    /// The trust domain's authorities (PEM), by which the control plane is recognised at first. What it tells of others is
+    /// kept, for as long as this file stays the same.
     #[arg(long, value_name = "FILE")]
     server_bundle: PathBuf,
     /// What to join with. Other users of this machine can see it: prefer a file.

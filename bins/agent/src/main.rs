@@ -15,6 +15,7 @@ mod args;
 use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use clap::Parser;
@@ -23,6 +24,9 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 use args::{Args, Command};
+
+/// How long programs have to close what was cut before their operator is told of it.
+const PROGRAMS_CLOSE_WITHIN: Duration = Duration::from_secs(10);
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -57,6 +61,13 @@ async fn serve(options: Options) -> anyhow::Result<()> {
 async fn drain(device: &std::path::Path) -> anyhow::Result<()> {
     tidelock_agent::drain(device).await?;
     println!("drained: nothing is governed any more");
+    let held = tidelock_agent::released("tidelock", PROGRAMS_CLOSE_WITHIN).await;
+    if held > 0 {
+        println!(
+            "programs still have connections open that were cut ({held} references): the module can be removed when they close \
+             them, or end"
+        );
+    }
     Ok(())
 }
 

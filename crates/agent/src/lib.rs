@@ -64,4 +64,6 @@ mod run;
 mod sys;
 
 pub use control::{ConnectError, JoinError, JoinToken, Server};
-pub use run::{DeviceSource, DrainError, Notice, Notify, OpenError, Options, RunError, drain, run};
+pub use run::{
+    DeviceSource, DrainError, Notice, Notify, OpenError, Options, RunError, drain, released, run,
+};

@@ -10,7 +10,7 @@ use tidelock_proto::{CONTROL_DNS_NAME, MAX_MESSAGE_BYTES};
 use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Identity};
 
 use super::Client;
-use crate::node::NodeSvid;
+use crate::node::{BundleDigest, NodeSvid, Store, StoreError, digest};
 
 /// How long reaching the server may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -22,7 +22,8 @@ const KEEP_ALIVE: Duration = Duration::from_secs(10);
 pub struct Server {
     /// Host name or address, and port: `127.0.0.1:8443`.
     pub address: String,
-    /// The trust domain's authorities, PEM. Read anew for every connection, so that it can be replaced.
+    /// The trust domain's authorities, PEM. Read anew for every connection, so that it can be replaced. While it stays as it
+    /// is, those count that the control plane told of since, so that they can change without it.
     pub bundle: PathBuf,
 }
 
@@ -38,6 +39,9 @@ pub enum ConnectError {
         /// What went wrong.
         source: io::Error,
     },
+    /// What the control plane told of its authorities cannot be read.
+    #[error(transparent)]
+    Kept(StoreError),
     /// The address is none.
     #[error("`{address}` is not an address: write HOST:PORT")]
     Address {
@@ -56,15 +60,21 @@ pub enum ConnectError {
 
 impl Server {
     /// Connects. Whoever answers has to prove, by the bundle, that it is the control plane of the trust
-    /// domain, whatever its address. Without `svid` all that can be done is to join.
+    /// domain, whatever its address. Without `svid` all that can be done is to join. Gives the digest of the bundle's file
+    /// too: what the control plane tells of its authorities counts for as long as the file is the same.
     ///
     /// # Errors
     /// Why not.
-    pub(crate) async fn connect(&self, svid: Option<&NodeSvid>) -> Result<Client, ConnectError> {
-        let bundle = fs::read(&self.bundle).map_err(|source| ConnectError::Bundle {
+    pub(crate) async fn connect(
+        &self,
+        store: &Store,
+        svid: Option<&NodeSvid>,
+    ) -> Result<(Client, BundleDigest), ConnectError> {
+        let given = fs::read_to_string(&self.bundle).map_err(|source| ConnectError::Bundle {
             path: self.bundle.clone(),
             source,
         })?;
+        let bundle = store.server_bundle(&given).map_err(ConnectError::Kept)?;
         let mut tls = ClientTlsConfig::new()
             .ca_certificate(Certificate::from_pem(bundle))
             .domain_name(CONTROL_DNS_NAME);
@@ -86,9 +96,10 @@ impl Server {
             .connect()
             .await
             .map_err(|error| self.transport(&error))?;
-        Ok(Client::new(channel)
+        let client = Client::new(channel)
             .max_decoding_message_size(MAX_MESSAGE_BYTES)
-            .max_encoding_message_size(MAX_MESSAGE_BYTES))
+            .max_encoding_message_size(MAX_MESSAGE_BYTES);
+        Ok((client, digest(&given)))
     }
 
     fn transport(&self, error: &tonic::transport::Error) -> ConnectError {

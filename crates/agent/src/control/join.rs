@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use super::connect::{ConnectError, Server};
 use super::{Client, REQUEST_TIMEOUT, words};
-use crate::node::{ChainError, KeyError, NodeKey, NodeSvid};
+use crate::node::{ChainError, KeyError, NodeKey, NodeSvid, Store};
 
 /// A join token, or where to find one.
 #[derive(Clone)]
@@ -102,7 +102,7 @@ impl std::fmt::Debug for JoinToken {
 
 /// Joins with a token, which is used up, and noted in `tried`: trying it again would only be refused.
 pub(crate) async fn join(
-    server: &Server,
+    (server, store): (&Server, &Store),
     token: Option<&JoinToken>,
     tried: &mut Option<Zeroizing<String>>,
 ) -> Result<NodeSvid, JoinError> {
@@ -110,17 +110,18 @@ pub(crate) async fn join(
     if tried.as_ref() == Some(&token) {
         return Err(JoinError::Tried);
     }
-    let joined = attest(server, &token).await;
+    let joined = attest(server, store, &token).await;
     if !joined.as_ref().is_err_and(JoinError::may_pass) {
         *tried = Some(token);
     }
     joined
 }
 
-async fn attest(server: &Server, token: &str) -> Result<NodeSvid, JoinError> {
+async fn attest(server: &Server, store: &Store, token: &str) -> Result<NodeSvid, JoinError> {
     let key = NodeKey::generate().map_err(JoinError::Key)?;
     let csr = key.csr().map_err(JoinError::Key)?;
-    let mut client = server.connect(None).await.map_err(JoinError::Connect)?;
+    let connected = server.connect(store, None).await;
+    let (mut client, _) = connected.map_err(JoinError::Connect)?;
     let mut request = tonic::Request::new(AttestRequest {
         token: token.to_owned(),
         csr,

@@ -13,7 +13,7 @@ use super::connect::Server;
 use super::join::{self, JoinError, JoinToken};
 use super::{Client, words};
 use crate::core::{Backoff, Desired, DesiredError, Jitter};
-use crate::node::{NodeSvid, Store, StoreError};
+use crate::node::{BundleDigest, NodeSvid, Store, StoreError};
 use crate::run::{Notice, Notify};
 
 /// Waits after the connection was lost or refused.
@@ -92,8 +92,8 @@ impl Link {
         let mut failures = 0;
         loop {
             let began = std::time::Instant::now();
-            let ended = match self.server.connect(Some(&svid)).await {
-                Ok(client) => self.follow(client, &svid).await,
+            let ended = match self.server.connect(&self.store, Some(&svid)).await {
+                Ok((client, bundle)) => self.follow(client, &svid, &bundle).await,
                 Err(error) => Ended::Lost(error.to_string()),
             };
             let (why, known) = match ended {
@@ -163,7 +163,8 @@ impl Link {
     }
 
     async fn join(&mut self) -> Result<NodeSvid, LinkError> {
-        let svid = join::join(&self.server, self.token.as_ref(), &mut self.tried)
+        let to = (&self.server, &self.store);
+        let svid = join::join(to, self.token.as_ref(), &mut self.tried)
             .await
             .map_err(LinkError::Join)?;
         self.store.keep_node_svid(&svid).map_err(LinkError::Store)?;
@@ -172,8 +173,13 @@ impl Link {
         Ok(svid)
     }
 
-    /// Follows the control plane over one connection.
-    async fn follow(&mut self, mut client: Client, svid: &NodeSvid) -> Ended {
+    /// Follows the control plane over one connection. `bundle` is the digest of the file it was recognised by.
+    async fn follow(
+        &mut self,
+        mut client: Client,
+        svid: &NodeSvid,
+        bundle: &BundleDigest,
+    ) -> Ended {
         let Ok(held) = self
             .generation
             .wait_for(Option::is_some)
@@ -201,8 +207,9 @@ impl Link {
         loop {
             tokio::select! {
                 message = stream.message() => match message {
-                    Ok(Some(message)) => if let Err(ended) = self.take(message).await {
-                        return ended;
+                    Ok(Some(message)) => match self.take(message, bundle).await {
+                        Ok(issuers) => renewal.believe(svid, &issuers),
+                        Err(ended) => return ended,
                     },
                     Ok(None) => return Ended::Lost("the control plane ended the stream".into()),
                     Err(status) => return ended(&status),
@@ -220,13 +227,30 @@ impl Link {
         }
     }
 
-    async fn take(&mut self, message: SyncResponse) -> Result<(), Ended> {
+    /// Passes on what the control plane wants, and keeps what it is to be recognised by from now on. Gives the authorities
+    /// whose SVIDs need no renewal before their time; none: all of them.
+    async fn take(
+        &mut self,
+        message: SyncResponse,
+        bundle: &BundleDigest,
+    ) -> Result<Vec<Vec<u8>>, Ended> {
         let Some(Update::Snapshot(snapshot)) = message.update else {
             tracing::warn!("the control plane sent an update that this agent is too old for");
-            return Ok(());
+            return Ok(Vec::new());
         };
+        if let Some(ours) = snapshot.bundles.first() {
+            let kept = self.store.keep_bundle(bundle, &ours.x509_authorities);
+            if let Err(error) = kept {
+                tracing::error!("the control plane's authorities are not kept: {error}");
+            }
+        }
         let told = read(snapshot);
-        self.core.send(told).await.map_err(|_| Ended::AgentEnds)
+        let issuers = match &told {
+            FromControl::Desired(desired) => desired.issuers.clone(),
+            _ => Vec::new(),
+        };
+        let sent = self.core.send(told).await;
+        sent.map(|()| issuers).map_err(|_| Ended::AgentEnds)
     }
 }
 
@@ -258,6 +282,13 @@ impl Renewal {
         Self {
             due_unix_secs: due(svid.not_before, svid.not_after, unix_secs(), jitter),
             failures: 0,
+        }
+    }
+
+    /// Renews at once what none of these authorities signed.
+    fn believe(&mut self, svid: &NodeSvid, issuers: &[Vec<u8>]) {
+        if !issuers.is_empty() && !issuers.iter().any(|issuer| issuer == svid.issuer()) {
+            self.due_unix_secs = self.due_unix_secs.min(unix_secs());
         }
     }
 

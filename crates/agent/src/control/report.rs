@@ -205,7 +205,10 @@ mod tests {
         let entry_id = number.to_string();
         ReportRequest {
             time_unix_ns: 1,
-            report: Some(Report::SvidGone(SvidGone { entry_id })),
+            report: Some(Report::SvidGone(SvidGone {
+                entry_id,
+                ..SvidGone::default()
+            })),
         }
     }
 

@@ -68,6 +68,7 @@ fn read(chain: Vec<Vec<u8>>) -> Result<SignedSvid, SignFailure> {
         Leaf::parse(first).map_err(|why| refuse(format!("the leaf is no X509-SVID: {why}")))?;
     Ok(SignedSvid {
         spiffe_id: leaf.id.as_str().to_owned(),
+        issuer: leaf.issuer.to_vec(),
         not_before: leaf.not_before,
         not_after: leaf.not_after,
         chain,

@@ -73,7 +73,12 @@ impl Agent {
                 let (subjects, reference, out) = self.appraisal();
                 subjects.measured(subject, file, answer, reference, now, out);
             }
+            Input::Looked { subject, answer } => {
+                let (subjects, reference, out) = self.appraisal();
+                subjects.looked(subject, answer, reference, now, out);
+            }
         }
+        self.tell_holders();
     }
 
     /// Does what is due at or before `now`.
@@ -89,6 +94,11 @@ impl Agent {
         self.identities.timeout(now, &mut self.out);
         let (subjects, reference, out) = self.appraisal();
         subjects.timeout(reference, now, out);
+        self.tell_holders();
+        // While answers wait for a configuration, nobody knows who will hold what.
+        if self.configs.settled().is_some() {
+            self.identities.forget_idle(now, &mut self.out);
+        }
     }
 
     /// Takes the next thing to do, oldest first.
@@ -103,6 +113,9 @@ impl Agent {
             self.identities.next_deadline(self.now),
             self.subjects.next_deadline(),
             self.configs.next_deadline(),
+            self.configs
+                .settled()
+                .and_then(|_| self.identities.idle_deadline()),
         ]
         .into_iter()
         .flatten()
@@ -193,6 +206,7 @@ impl Agent {
     fn hello(&mut self, module_version: &str, generation: u64) {
         self.module_version = module_version.to_owned();
         let fresh_kernel = self.configs.hello(generation);
+        self.identities.restart_idle(self.now);
         self.identities
             .opened(fresh_kernel, self.now, &mut self.out);
         // What we said of this node before may be over; what lives is told anew.
@@ -221,13 +235,11 @@ impl Agent {
         match self.configs.step(self.now) {
             Step::None => {}
             Step::Send(desired) => {
-                self.identities
-                    .want(self.now, &desired.entries, &mut self.out);
+                self.want(&desired);
                 self.out.push(Output::Write(Command::Config(desired)));
             }
             Step::InForce(desired) => {
-                self.identities
-                    .want(self.now, &desired.entries, &mut self.out);
+                self.want(&desired);
                 self.in_force(&desired, None);
             }
             Step::WouldRollBack { offered, in_force } => {
@@ -239,6 +251,14 @@ impl Agent {
                     .push(Output::Notice(Notice::WouldRollBack { offered, in_force }));
             }
         }
+    }
+
+    fn want(&mut self, desired: &Desired) {
+        let (identities, out) = (&mut self.identities, &mut self.out);
+        identities.want(self.now, &desired.entries, out);
+        identities.used(self.now, |number| self.subjects.holders.hold(number));
+        identities.believe(self.now, &desired.issuers);
+        identities.disbelieve(self.now, &desired.revoked);
     }
 
     fn applied(&mut self, generation: u64, flows_cut: u64) {
@@ -304,8 +324,7 @@ impl Agent {
         self.out
             .push(Output::Notice(Notice::ConfigRefused { generation, why }));
         if let Some(in_force) = self.configs.in_force().cloned() {
-            self.identities
-                .want(self.now, &in_force.entries, &mut self.out);
+            self.want(&in_force);
             self.identities.forget_leaving(self.now, &mut self.out);
         }
         // What waited for this configuration is answered by the one before.
@@ -317,9 +336,17 @@ impl Agent {
         self.advance();
     }
 
+    fn tell_holders(&mut self) {
+        let holders = &mut self.subjects.holders;
+        if holders.take_changed() {
+            self.identities
+                .used(self.now, |number| holders.hold(number));
+        }
+    }
+
     /// The processes, what to appraise them against, and where the answers go.
     fn appraisal(&mut self) -> (&mut Subjects, Option<Reference<'_>>, &mut Out) {
-        let identities = &self.identities;
+        let identities = &mut self.identities;
         let reference = self.configs.settled().map(|desired| Reference {
             desired,
             identities,

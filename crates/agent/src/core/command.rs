@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tidelock_kabi::{DenyReason, List, Svid, ToKernel};
 
 use super::desired::Desired;
+use crate::measure::Digest;
 
 /// A record for the kernel.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,6 +37,8 @@ pub enum Command {
         generation: u64,
         /// The identity.
         identity: u32,
+        /// The hash of the file that it executes, if it was measured.
+        exe_sha256: Option<Digest>,
     },
     /// Refuses a process an identity, or takes it away.
     Refuse {
@@ -83,10 +86,12 @@ impl Command {
                 subject,
                 generation,
                 identity,
+                exe_sha256,
             } => use_record(&ToKernel::Grant {
                 subject: *subject,
                 generation: *generation,
                 identity: *identity,
+                exe_sha256: exe_sha256.as_ref(),
             }),
             Self::Refuse {
                 subject,
@@ -121,6 +126,7 @@ impl fmt::Display for Command {
                 subject,
                 generation,
                 identity,
+                ..
             } => write!(
                 f,
                 "grant of identity {identity} to subject {subject} at generation {generation}"

@@ -2,9 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use tidelock_kabi::bounds::{MAX_PREFILTER, MAX_SERVICES};
-use tidelock_kabi::{Bundle, Cidr, CidrError, Config, Limits, List, PrefilterEntry, Service};
+use tidelock_kabi::bounds::{MAX_PREFILTER, MAX_REVOKED, MAX_SERVICES};
+use tidelock_kabi::{
+    Bundle, Cidr, CidrError, Config, Limits, List, PrefilterEntry, Serial, Service, Transform,
+};
+use tidelock_policy::Image;
 use tidelock_proto::v1 as proto;
+use tidelock_spiffe_core::x509::SigningCert;
 use tidelock_spiffe_core::{SpiffeIdBuf, SpiffeIdError};
 
 use super::entry::{Entry, EntryProblem};
@@ -19,11 +23,19 @@ pub struct Desired {
     pub entries: Vec<Entry>,
     /// Entries that this agent cannot serve, and why. Nobody is granted them.
     pub skipped: Vec<(String, EntryProblem)>,
+    /// The Names, in DER, of our own trust domain's authorities, less those that are tainted: an SVID of another one is to be
+    /// renewed at once.
+    pub issuers: Vec<Vec<u8>>,
     prefilter: Vec<Rule>,
     services: Vec<ServiceRange>,
     bundles: Vec<Authorities>,
     policy: Vec<u8>,
+    observed: Vec<u8>,
+    /// Whether policies ask for the hash of what a process executes: then none is granted before that was tried.
+    pub(super) asks_for_digests: bool,
     limits: Limits,
+    /// SVIDs that are believed no more, our own among them; sorted, each once.
+    pub revoked: Vec<Serial>,
 }
 
 /// One address range of a Service.
@@ -32,6 +44,7 @@ struct ServiceRange {
     name: String,
     cidr: Cidr,
     port: u16,
+    transform: Option<Transform>,
     servers: Vec<String>,
 }
 
@@ -68,6 +81,12 @@ pub enum DesiredError {
         service: String,
         /// What is wrong with it.
         problem: ServiceProblem,
+    },
+    /// A revoked SVID whose serial number is none.
+    #[error("the serial number of a revoked SVID has {len} bytes")]
+    Serial {
+        /// Bytes given.
+        len: usize,
     },
     /// More than the kernel takes.
     #[error("{count} {what}, at most {max} are possible")]
@@ -108,6 +127,12 @@ pub enum ServiceProblem {
         /// The kind's number.
         kind: i32,
     },
+    /// Something that bytes cannot go through on this node. The flows would do without, so the snapshot is refused.
+    #[error("transforms of kind {kind} are not known to this agent: upgrade it")]
+    Transform {
+        /// The kind's number.
+        kind: i32,
+    },
     /// A server that is no SPIFFE ID.
     #[error("`{server}`: {why}")]
     Server {
@@ -141,20 +166,27 @@ impl Desired {
         let limits = snapshot
             .limits
             .ok_or(DesiredError::Missing { what: "limits" })?;
+        let asks_for_digests = [&policy.image, &policy.observed_image]
+            .into_iter()
+            .any(|image| asks_for_digests(image));
         Ok(Self {
             generation: snapshot.generation,
             entries,
             skipped,
+            issuers: snapshot.bundles.first().map(issuers).unwrap_or_default(),
             prefilter,
             services,
             bundles: snapshot.bundles.into_iter().map(authorities).collect(),
             policy: policy.image,
+            observed: policy.observed_image,
+            asks_for_digests,
             limits: Limits {
                 grant_wait_ms: limits.grant_wait_ms,
                 handshake_ms: limits.handshake_ms,
                 max_handshakes: limits.max_handshakes,
                 max_handshakes_per_listener: limits.max_handshakes_per_listener,
             },
+            revoked: revoked(&snapshot.revoked_serials)?,
         })
     }
 
@@ -181,6 +213,7 @@ impl Desired {
                 cidr: service.cidr,
                 port: service.port,
                 netns: None,
+                transform: service.transform,
                 servers: List::of(servers),
             })
             .collect();
@@ -205,8 +238,21 @@ impl Desired {
             services: List::of(&services),
             bundles: List::of(&bundles),
             policy: &self.policy,
+            observed: &self.observed,
+            revoked: List::of(&self.revoked),
         })
     }
+}
+
+/// Whether a policy image asks for the hash of what a process executes, at either end. What is no image is the kernel's to
+/// refuse.
+fn asks_for_digests(image: &[u8]) -> bool {
+    const FACT: &str = "sha256";
+    Image::reopen(image).is_ok_and(|image| {
+        ["client", "server"]
+            .iter()
+            .any(|end| image.reads_field(end, FACT))
+    })
 }
 
 type Sorted = (Vec<Entry>, Vec<(String, EntryProblem)>);
@@ -240,6 +286,16 @@ fn services(services: Vec<proto::Service>) -> Result<Vec<ServiceRange>, DesiredE
                 kind: service.netns,
             }));
         }
+        let transform = match service.transform.try_into() {
+            Ok(proto::Transform::Unspecified) => None,
+            Ok(proto::Transform::Identity) => Some(Transform::Identity),
+            Ok(proto::Transform::ForwardClientCert) => Some(Transform::ForwardClientCert),
+            Err(_) => {
+                return Err(refuse(ServiceProblem::Transform {
+                    kind: service.transform,
+                }));
+            }
+        };
         let servers = service
             .servers
             .iter()
@@ -252,6 +308,7 @@ fn services(services: Vec<proto::Service>) -> Result<Vec<ServiceRange>, DesiredE
                 name: service.name.clone(),
                 cidr,
                 port,
+                transform,
                 servers: servers.clone(),
             });
         }
@@ -287,6 +344,28 @@ fn range(address: &proto::ServiceAddress) -> Result<(Cidr, u16), ServiceProblem>
         .ok_or_else(|| out_of_range("port", address.port))?;
     let cidr = Cidr::from_mapped(ip, prefix_len).map_err(ServiceProblem::Range)?;
     Ok((cidr, port))
+}
+
+fn issuers(bundle: &proto::Bundle) -> Vec<Vec<u8>> {
+    let all = bundle.x509_authorities.iter();
+    let sound = all.filter(|der| !bundle.tainted_x509_authorities.contains(der));
+    // What is no signing certificate has signed nothing either.
+    let names = sound.filter_map(|der| Some(SigningCert::parse(der).ok()?.subject.to_vec()));
+    names.collect()
+}
+
+/// What the control plane revokes, the kernel takes.
+const _: () = assert!(tidelock_proto::MAX_REVOKED_SVIDS <= MAX_REVOKED);
+
+/// One that is none refuses the whole: the kernel would go on believing what it should not.
+fn revoked(serials: &[Vec<u8>]) -> Result<Vec<Serial>, DesiredError> {
+    bounded("revoked SVIDs", serials.len(), MAX_REVOKED)?;
+    let serial =
+        |bytes: &Vec<u8>| Serial::new(bytes).ok_or(DesiredError::Serial { len: bytes.len() });
+    let mut serials = serials.iter().map(serial).collect::<Result<Vec<_>, _>>()?;
+    serials.sort_unstable();
+    serials.dedup();
+    Ok(serials)
 }
 
 fn authorities(bundle: proto::Bundle) -> Authorities {

@@ -1,12 +1,11 @@
 //! Entries: who matches, and which SPIFFE ID they get.
 
-use tidelock_attest::{Selectors, SelectorsError};
-use tidelock_proto::v1 as proto;
+use tidelock_attest::{Need, Selectors, SelectorsError, Template, TemplateError, Variable};
+use tidelock_proto::{ENTRY_VERSION, v1 as proto};
 use tidelock_spiffe_core::{SpiffeIdBuf, SpiffeIdError};
 
+use super::expression::{Unreadable, expression};
 use super::prefilter::Rule;
-use super::process::Process;
-use super::subjects::DigestState;
 
 /// Longest life of an X509-SVID that is sensible to renew by timer: a year, in seconds.
 const MAX_TTL_SECS: u32 = 366 * 86_400;
@@ -16,11 +15,20 @@ const MAX_TTL_SECS: u32 = 366 * 86_400;
 pub struct Entry {
     /// Its name, unique.
     pub id: String,
-    /// All of them have to match.
+    /// What has to match.
     pub selectors: Selectors,
     /// Life of its certificates.
     pub ttl_secs: u32,
-    spiffe_id: SpiffeIdBuf,
+    pub(super) spiffe_id: EntryId,
+}
+
+/// Which SPIFFE ID an entry gives.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum EntryId {
+    /// The same to every process.
+    Fixed(SpiffeIdBuf),
+    /// To each process what comes of this; see [`super::filled`].
+    Template(Template),
 }
 
 /// Why this agent cannot serve an entry.
@@ -30,6 +38,15 @@ pub enum EntryProblem {
     /// It has no name.
     #[error("it has no name")]
     NoName,
+    /// It is of a kind that this agent does not know.
+    #[error("it needs version {version} of entries, this agent knows {ENTRY_VERSION}: upgrade it")]
+    Newer {
+        /// The version that it needs.
+        version: u32,
+    },
+    /// Its expression of selectors cannot be read.
+    #[error("{0}")]
+    Expression(Unreadable),
     /// Its selectors are wrong, or newer than this agent.
     #[error("{0}")]
     Selectors(SelectorsError),
@@ -40,6 +57,31 @@ pub enum EntryProblem {
         id: String,
         /// What is wrong with it.
         why: SpiffeIdError,
+    },
+    /// Its template of SPIFFE IDs is none.
+    #[error("`{id}`: {why}")]
+    Template {
+        /// The text given.
+        id: String,
+        /// What is wrong with it.
+        why: TemplateError,
+    },
+    /// Its template has a variable that is not an agent's to fill in.
+    #[error("`{id}`: this agent does not fill in `{variable}`")]
+    Variable {
+        /// The template.
+        id: String,
+        /// The variable.
+        variable: Variable,
+    },
+    /// Its template has the name of a file that anybody could give it.
+    #[error(
+        "`{id}`: for `{}` every way to fit has to name a path",
+        Variable::ExeName
+    )]
+    ExeName {
+        /// The template.
+        id: String,
     },
     /// A SPIFFE ID of a trust domain, not of a workload.
     #[error("`{id}` has no path")]
@@ -64,15 +106,20 @@ impl Entry {
         if entry.id.is_empty() {
             return Err(EntryProblem::NoName);
         }
-        let selectors = Selectors::parse(&entry.selectors).map_err(EntryProblem::Selectors)?;
-        let spiffe_id = SpiffeIdBuf::parse(&entry.spiffe_id).map_err(|why| {
-            let id = entry.spiffe_id.clone();
-            EntryProblem::SpiffeId { id, why }
-        })?;
-        if spiffe_id.path().is_empty() {
-            let id = spiffe_id.as_str().to_owned();
-            return Err(EntryProblem::Pathless { id });
+        if entry.version > ENTRY_VERSION {
+            let version = entry.version;
+            return Err(EntryProblem::Newer { version });
         }
+        let selectors = match (entry.expression, entry.selectors.as_slice()) {
+            (None, texts) => Selectors::parse(texts),
+            (Some(of), []) => Selectors::new(expression(of).map_err(EntryProblem::Expression)?),
+            (Some(_), _) => return Err(EntryProblem::Expression(Unreadable::Twice)),
+        };
+        let selectors = selectors.map_err(EntryProblem::Selectors)?;
+        let spiffe_id = match Template::is_meant(&entry.spiffe_id) {
+            true => EntryId::Template(template(&entry.spiffe_id, &selectors)?),
+            false => EntryId::Fixed(fixed(&entry.spiffe_id)?),
+        };
         if !(1..=MAX_TTL_SECS).contains(&entry.x509_ttl_secs) {
             let ttl_secs = entry.x509_ttl_secs;
             return Err(EntryProblem::Ttl { ttl_secs });
@@ -85,64 +132,58 @@ impl Entry {
         })
     }
 
-    /// The SPIFFE ID of its certificates.
+    /// The SPIFFE ID of its certificates; `None`: it differs from process to process.
     #[must_use]
-    pub fn spiffe_id(&self) -> &str {
-        self.spiffe_id.as_str()
+    pub fn spiffe_id(&self) -> Option<&str> {
+        match &self.spiffe_id {
+            EntryId::Fixed(id) => Some(id.as_str()),
+            EntryId::Template(_) => None,
+        }
+    }
+
+    /// Does the SPIFFE ID of a process depend on this, beside what the kernel says?
+    pub(super) fn fills_from(&self, need: Need) -> bool {
+        match &self.spiffe_id {
+            EntryId::Fixed(_) => false,
+            EntryId::Template(template) => {
+                let mut variables = template.variables();
+                need == Need::Surroundings && variables.any(|of| of == Variable::Unit)
+            }
+        }
     }
 
     /// Which processes the kernel has to ask about for this entry's sake.
-    pub(super) fn rule(&self) -> Rule {
-        Rule {
-            exe: self.selectors.path().map(str::to_owned),
-            uid: self.selectors.uid(),
-        }
+    pub(super) fn rules(&self) -> impl Iterator<Item = Rule> {
+        self.selectors.branches().map(|branch| Rule {
+            exe: branch.path().map(str::to_owned),
+            uid: branch.uid(),
+        })
     }
 }
 
-/// What appraising a process against all entries comes to.
-#[derive(Debug, PartialEq)]
-pub(super) enum Appraised<'e> {
-    /// This entry fits best.
-    Matched(&'e Entry),
-    /// No entry fits.
-    NoMatch,
-    /// It depends on the hash of the process's file, which is not known yet.
-    NeedsDigest,
+fn fixed(id: &str) -> Result<SpiffeIdBuf, EntryProblem> {
+    let id = SpiffeIdBuf::parse(id).map_err(|why| {
+        let id = id.to_owned();
+        EntryProblem::SpiffeId { id, why }
+    })?;
+    if id.path().is_empty() {
+        let id = id.as_str().to_owned();
+        return Err(EntryProblem::Pathless { id });
+    }
+    Ok(id)
 }
 
-/// Finds the entry that fits a process best: the one with most selectors, of several the first by name.
-///
-/// A hash is asked for only where the answer depends on it. `entries` are sorted by name.
-pub(super) fn appraise<'e>(
-    entries: &'e [Entry],
-    process: &Process,
-    digest: DigestState,
-) -> Appraised<'e> {
-    let mut buf = [0; tidelock_attest::MAX_PATH_BYTES];
-    let (evidence, settled) = match digest {
-        DigestState::Settled(digest) => (process.evidence(digest, &mut buf), true),
-        DigestState::Unknown | DigestState::Making => (process.evidence(None, &mut buf), false),
-    };
-    // Sorted by name, and only a longer list takes the place of an earlier one.
-    let mut best: Option<&Entry> = None;
-    let mut depends = false;
-    for entry in entries {
-        if best.is_some_and(|best| best.selectors.len() >= entry.selectors.len()) {
-            continue;
-        }
-        if settled || !entry.selectors.needs_digest() {
-            if entry.selectors.matches(&evidence).matched() {
-                best = Some(entry);
-            }
-        } else {
-            depends |= process.fits_but_for_digest(&entry.selectors, &evidence);
-        }
+/// What the control plane knows has to be filled in already.
+fn template(text: &str, selectors: &Selectors) -> Result<Template, EntryProblem> {
+    let id = || text.to_owned();
+    let template = Template::parse(text).map_err(|why| EntryProblem::Template { id: id(), why })?;
+    let unknown = |of: &Variable| !of.is_of_process() || *of == Variable::User;
+    if let Some(variable) = template.variables().find(unknown) {
+        return Err(EntryProblem::Variable { id: id(), variable });
     }
-    match best {
-        // An entry seen before `best` that depends on the hash may still be shorter: asking costs little.
-        _ if depends => Appraised::NeedsDigest,
-        Some(entry) => Appraised::Matched(entry),
-        None => Appraised::NoMatch,
+    let named = template.variables().any(|of| of == Variable::ExeName);
+    if named && selectors.branches().any(|way| way.path().is_none()) {
+        return Err(EntryProblem::ExeName { id: id() });
     }
+    Ok(template)
 }

@@ -1,12 +1,13 @@
 //! Identities of this node: a key in the kernel each, and a certificate that is always renewed in time.
 
+mod filled;
 mod life;
 mod number;
 
 use std::collections::BTreeMap;
 use std::mem;
 
-use tidelock_kabi::RefusedReason;
+use tidelock_kabi::{RefusedReason, Serial};
 use tidelock_proto::v1::report_request::Report;
 use tidelock_proto::v1::{Svid, SvidGone};
 
@@ -23,6 +24,12 @@ pub(super) struct Identities {
     wanted: BTreeMap<u32, Identity>,
     /// Not wanted any more; wiped once no configuration in force needs them.
     leaving: BTreeMap<u32, KnownIdentity>,
+    /// Those of `wanted` that templates gave single processes, and since when none has them.
+    filled: BTreeMap<u32, Option<Mono>>,
+    /// The authorities whose certificates need no renewal before their time; none: all of them.
+    issuers: Vec<Vec<u8>>,
+    /// Certificates that are believed no more; sorted.
+    revoked: Vec<Serial>,
     jitter: Jitter,
 }
 
@@ -33,36 +40,39 @@ impl Identities {
         Self {
             wanted: BTreeMap::new(),
             leaving: leaving.collect(),
+            filled: BTreeMap::new(),
+            issuers: Vec::new(),
+            revoked: Vec::new(),
             jitter,
         }
     }
 
-    /// Makes the entries' identities, and only them, the wanted ones; asks the kernel for keys of new ones.
+    /// Makes the entries' identities, and only them, the wanted ones; asks the kernel for keys of new ones. What templates gave
+    /// processes stays as long as it still comes of them.
     pub(super) fn want(&mut self, now: Now, entries: &[Entry], out: &mut Out) {
         let mut before = mem::take(&mut self.wanted);
+        let filled_before = mem::take(&mut self.filled);
         let mut fresh = Vec::new();
         for entry in entries {
-            let same = |known: &KnownIdentity| {
-                known.entry == entry.id && known.spiffe_id == entry.spiffe_id()
-            };
-            let number = number::assign(&entry.id, entry.spiffe_id(), |number| {
-                let taken = |known: &KnownIdentity| !same(known);
-                self.wanted.contains_key(&number)
-                    || before.get(&number).is_some_and(|old| taken(&old.known))
-                    || self.leaving.get(&number).is_some_and(taken)
-            });
-            self.leaving.remove(&number);
-            let identity = match before.remove(&number) {
-                Some(mut identity) => {
-                    identity.retime(entry.ttl_secs, now);
-                    identity
+            for id in self.ids(entry, &before) {
+                let number = self.assign(&entry.id, &id, &before);
+                self.leaving.remove(&number);
+                if entry.spiffe_id().is_none() {
+                    let idle = filled_before.get(&number).copied();
+                    self.filled.insert(number, idle.unwrap_or(Some(now.mono)));
                 }
-                None => {
-                    fresh.push(number);
-                    Identity::new(number, entry, now)
-                }
-            };
-            self.wanted.insert(number, identity);
+                let identity = match before.remove(&number) {
+                    Some(mut identity) => {
+                        identity.retime(entry.ttl_secs, now);
+                        identity
+                    }
+                    None => {
+                        fresh.push(number);
+                        Identity::new(number, entry, &id, now)
+                    }
+                };
+                self.wanted.insert(number, identity);
+            }
         }
         let left = before.into_iter().map(|(number, old)| (number, old.known));
         self.leaving.extend(left);
@@ -74,17 +84,39 @@ impl Identities {
         }
     }
 
+    /// A number for an identity, which nothing else has that the kernel may hold.
+    fn assign(&self, entry: &str, id: &str, before: &BTreeMap<u32, Identity>) -> u32 {
+        let taken = |known: &KnownIdentity| known.entry != entry || known.spiffe_id != id;
+        number::assign(entry, id, |number| {
+            self.wanted.contains_key(&number)
+                || before.get(&number).is_some_and(|old| taken(&old.known))
+                || self.leaving.get(&number).is_some_and(taken)
+        })
+    }
+
+    /// Renews at once what another authority than these signed, now and when more of it is installed.
+    pub(super) fn believe(&mut self, now: Now, issuers: &[Vec<u8>]) {
+        self.issuers = issuers.to_vec();
+        for identity in self.wanted.values_mut() {
+            identity.renew_unless(&self.issuers, now);
+        }
+    }
+
+    /// Renews at once what is revoked, now and when it is installed.
+    pub(super) fn disbelieve(&mut self, now: Now, revoked: &[Serial]) {
+        self.revoked = revoked.to_vec();
+        for identity in self.wanted.values_mut() {
+            identity.renew_if_revoked(&self.revoked, now);
+        }
+    }
+
     /// Has the kernel wipe what is no longer wanted. Call when no configuration in force needs it.
     pub(super) fn forget_leaving(&mut self, now: Now, out: &mut Out) {
         if self.leaving.is_empty() {
             return;
         }
         for (number, gone) in mem::take(&mut self.leaving) {
-            out.push(Output::Write(Command::Forget { identity: number }));
-            if self.number_of(&gone.entry).is_none() {
-                let entry_id = gone.entry;
-                out.report(now, Report::SvidGone(SvidGone { entry_id }));
-            }
+            forgotten(number, gone, now, out);
         }
         out.push(Output::Remember(self.known()));
     }
@@ -147,6 +179,8 @@ impl Identities {
         if let Some(identity) = self.wanted.get_mut(&number)
             && let Some(held) = identity.installed(key, serial, now, &mut self.jitter)
         {
+            identity.renew_unless(&self.issuers, now);
+            identity.renew_if_revoked(&self.revoked, now);
             let report = Report::SvidInstalled(svid(&identity.known, &held));
             out.report(now, report);
         }
@@ -199,11 +233,11 @@ impl Identities {
             .min()
     }
 
-    /// The number of an entry's identity.
-    pub(super) fn number_of(&self, entry: &str) -> Option<u32> {
+    /// The number of the identity that an entry gives by this SPIFFE ID.
+    fn number_of(&self, entry: &str, id: &str) -> Option<u32> {
         self.wanted
             .values()
-            .find(|identity| identity.known.entry == entry)
+            .find(|identity| identity.known.entry == entry && identity.known.spiffe_id == id)
             .map(|identity| identity.known.number)
     }
 
@@ -229,6 +263,16 @@ impl Identities {
         let wanted = self.wanted.values().map(|identity| &identity.known);
         wanted.chain(self.leaving.values()).cloned().collect()
     }
+}
+
+/// Has the kernel wipe an identity, and tells of it.
+fn forgotten(number: u32, gone: KnownIdentity, now: Now, out: &mut Out) {
+    out.push(Output::Write(Command::Forget { identity: number }));
+    let gone = SvidGone {
+        entry_id: gone.entry,
+        spiffe_id: gone.spiffe_id,
+    };
+    out.report(now, Report::SvidGone(gone));
 }
 
 fn svid(known: &KnownIdentity, held: &Held) -> Svid {

@@ -8,7 +8,7 @@ use tidelock_proto::v1::report_request::Report;
 
 use super::command::Command;
 use super::desired::Desired;
-use crate::measure::{Digest, FileId, HashError};
+use crate::measure::{Digest, FileId, HashError, Look, LookError, Surroundings};
 
 /// Something that happened.
 #[derive(Debug)]
@@ -46,9 +46,16 @@ pub enum Input<'a> {
         /// Its digest, or why there is none.
         answer: Result<Digest, HashError>,
     },
+    /// An answer to [`Output::Look`].
+    Looked {
+        /// The process.
+        subject: u64,
+        /// What it belongs to, or why that is not known.
+        answer: Result<Surroundings, LookError>,
+    },
 }
 
-/// Something to do. Every [`Output::Sign`] and [`Output::Measure`] has to be answered.
+/// Something to do. Every [`Output::Sign`], [`Output::Measure`] and [`Output::Look`] has to be answered.
 #[derive(Debug, PartialEq)]
 pub enum Output {
     /// Write a record.
@@ -61,6 +68,13 @@ pub enum Output {
         pid: u32,
         /// The file that it has to be.
         file: FileId,
+    },
+    /// See what a process belongs to.
+    Look {
+        /// The process.
+        subject: u64,
+        /// Where to look, and what it has to be.
+        look: Look,
     },
     /// Have a certificate request signed.
     Sign(SignRequest),
@@ -101,6 +115,8 @@ pub struct SignedSvid {
     pub chain: Vec<Vec<u8>>,
     /// The leaf's SPIFFE ID.
     pub spiffe_id: String,
+    /// The Name of the authority that signed the leaf, in DER.
+    pub issuer: Vec<u8>,
     /// First second of validity, since 1970.
     pub not_before: i64,
     /// Last second of validity, since 1970.

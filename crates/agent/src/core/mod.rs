@@ -2,12 +2,16 @@
 //! deadlines out.
 
 mod agent;
+mod appraise;
 mod clock;
 mod command;
 mod config;
 mod desired;
 mod entry;
+mod expression;
+mod filled;
 mod flows;
+mod holders;
 mod identities;
 mod io;
 mod out;
@@ -22,6 +26,7 @@ pub use clock::{Backoff, Jitter, Mono, Now};
 pub use command::Command;
 pub use desired::{Desired, DesiredError, ServiceProblem};
 pub use entry::{Entry, EntryProblem};
+pub use expression::Unreadable;
 pub use io::{
     Input, KnownIdentity, Notice, Output, ReopenReason, SignFailure, SignRequest, SignedSvid,
 };

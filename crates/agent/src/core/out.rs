@@ -42,7 +42,7 @@ impl Out {
         self.0.retain(|output| {
             !matches!(
                 output,
-                Output::Write(_) | Output::Measure { .. } | Output::Reopen(_)
+                Output::Write(_) | Output::Measure { .. } | Output::Look { .. } | Output::Reopen(_)
             )
         });
     }

@@ -33,7 +33,7 @@ impl Rule {
 
 /// The fewest rules that match whatever any entry could match.
 pub(super) fn compile(entries: &[Entry]) -> Vec<Rule> {
-    minimal(entries.iter().map(Entry::rule).collect())
+    minimal(entries.iter().flat_map(Entry::rules).collect())
 }
 
 fn minimal(rules: BTreeSet<Rule>) -> Vec<Rule> {

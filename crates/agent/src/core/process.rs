@@ -1,13 +1,11 @@
 //! A process as the kernel saw it, owned, so that it can be appraised again.
 
-use tidelock_attest::{
-    Invocation, MAX_PATH_BYTES, Selector, Selectors, Sha256, appraise, script_of,
-};
+use tidelock_attest::{Invocation, MAX_PATH_BYTES, Sha256, script_of};
 use tidelock_kabi::{Evidence, EvidenceFlags};
 use tidelock_proto::v1 as proto;
 
 use super::clock::Now;
-use crate::measure::{Digest, FileId};
+use crate::measure::{Digest, FileId, Look, Surroundings};
 
 /// Evidence that outlives the record it came in.
 #[derive(Clone, Debug, PartialEq)]
@@ -66,10 +64,24 @@ impl Process {
         !self.flags.contains(EvidenceFlags::EXE_UNHASHABLE)
     }
 
-    /// Evidence to appraise, with the hash of its file as far as it is known; `buf` holds the script's path.
+    /// What to look for in `/proc`.
+    #[must_use]
+    pub fn look(&self) -> Look {
+        Look {
+            pid: self.pid,
+            start_ns: self.start_ns,
+            uid: self.uid,
+            gid: self.gid,
+            dev: self.file.dev,
+            ino: self.file.ino,
+        }
+    }
+
+    /// Evidence to appraise, with what else is known of it; `buf` holds the script's path.
     pub(super) fn evidence<'a>(
         &'a self,
         digest: Option<Digest>,
+        surroundings: Option<&'a Surroundings>,
         buf: &'a mut [u8],
     ) -> tidelock_attest::Evidence<'a> {
         tidelock_attest::Evidence {
@@ -83,19 +95,8 @@ impl Process {
             argv: &self.argv,
             host_paths: self.flags.contains(EvidenceFlags::HOST_MNT),
             unhashable: !self.is_hashable(),
+            surroundings: surroundings.map(Surroundings::as_evidence),
         }
-    }
-
-    /// Would it match, if the hash of its file were the right one?
-    pub(super) fn fits_but_for_digest<'a>(
-        &self,
-        selectors: &'a Selectors,
-        evidence: &tidelock_attest::Evidence<'a>,
-    ) -> bool {
-        let others = selectors
-            .iter()
-            .filter(|selector| !matches!(selector, Selector::Sha256(_)));
-        self.is_hashable() && appraise(others, evidence).matched()
     }
 
     fn invocation(&self) -> Invocation<'_> {

@@ -7,20 +7,25 @@ use tidelock_kabi::DenyReason;
 use tidelock_proto::v1::report_request::Report;
 use tidelock_proto::v1::{Grant, GrantEnded, Process as ProcessReport};
 
+use super::appraise::{Appraised, Fact, Facts, appraise};
 use super::clock::{Mono, Now};
 use super::command::Command;
 use super::desired::Desired;
-use super::entry::{self, Appraised};
+use super::entry::Entry;
+use super::filled::Unfilled;
+use super::holders::{Holders, Telling};
 use super::identities::Identities;
 use super::io::Output;
 use super::out::Out;
 use super::process::Process;
-use crate::measure::{Digest, FileId, HashError};
+use crate::measure::{Digest, FileId, HashError, LookError, Surroundings};
 
 /// How often an answer that the kernel refused is given again before it is given up until the next generation.
 const MAX_ANSWERS: u32 = 5;
 /// How long to wait before giving it again.
 const ANSWER_AGAIN: Duration = Duration::from_secs(1);
+/// How long a process waits for room that there was not, before it is looked whether there is.
+const ROOM_AGAIN: Duration = Duration::from_secs(10);
 
 /// Every governed process that the kernel told of in this session.
 #[derive(Debug, Default)]
@@ -28,37 +33,30 @@ pub(super) struct Subjects {
     by_id: BTreeMap<u64, Subject>,
     /// Processes whose answer the kernel refused, and when to answer again.
     again: BTreeMap<u64, Mono>,
+    /// Of which identities these processes are.
+    pub(super) holders: Holders,
+    telling: Telling,
 }
 
 /// What appraisal is done against.
-#[derive(Clone, Copy)]
 pub(super) struct Reference<'a> {
     /// The state in force.
     pub(super) desired: &'a Desired,
     /// The identities to grant.
-    pub(super) identities: &'a Identities,
+    pub(super) identities: &'a mut Identities,
 }
 
 #[derive(Debug)]
 struct Subject {
     process: Process,
-    digest: DigestState,
+    facts: Facts,
     /// The generation at which it was last answered; 0: never.
     answered: u64,
     grant: Option<Granted>,
     /// Answers that the kernel refused at this generation.
     refusals: u32,
-}
-
-/// What is known of the hash of a process's file.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum DigestState {
-    /// Nobody asked yet.
-    Unknown,
-    /// It is being made.
-    Making,
-    /// It is this, or there is none.
-    Settled(Option<Digest>),
+    /// At which generation an entry matched that could give it no identity, and why. The kernel was told.
+    unfilled: Option<(u64, Unfilled)>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -82,22 +80,27 @@ impl Subjects {
     ) {
         let id = process.subject;
         let digest = if process.is_hashable() {
-            DigestState::Unknown
+            Fact::Unknown
         } else {
-            DigestState::Settled(None)
+            Fact::Settled(None)
         };
+        let surroundings = Fact::Unknown;
         self.again.remove(&id);
         let before = self.by_id.remove(&id);
         let subject = Subject {
             process,
-            digest,
+            facts: Facts {
+                digest,
+                surroundings,
+            },
             answered: 0,
             grant: before.and_then(|before| before.grant),
             refusals: 0,
+            unfilled: None,
         };
         self.by_id.insert(id, subject);
-        if let Some(reference) = reference {
-            self.appraise(id, reference, now, out);
+        if let Some(mut reference) = reference {
+            self.appraise(id, &mut reference, now, out);
         }
     }
 
@@ -108,6 +111,7 @@ impl Subjects {
             grant: Some(grant), ..
         }) = self.by_id.remove(&id)
         {
+            self.holders.moved(Some(grant.number), None);
             ended(id, grant.entry, "the process ended", now, out);
         }
     }
@@ -125,16 +129,45 @@ impl Subjects {
         let Some(subject) = self.by_id.get_mut(&id) else {
             return;
         };
-        if subject.digest != DigestState::Making || subject.process.file != file {
+        if subject.facts.digest != Fact::Asked || subject.process.file != file {
             return;
         }
         if let Err(error) = answer {
             let pid = subject.process.pid;
             tracing::warn!(subject = id, pid, "the executed file has no hash: {error}");
         }
-        subject.digest = DigestState::Settled(answer.ok());
-        if let Some(reference) = reference {
-            self.appraise(id, reference, now, out);
+        subject.facts.digest = Fact::Settled(answer.ok());
+        if let Some(mut reference) = reference {
+            self.appraise(id, &mut reference, now, out);
+        }
+    }
+
+    /// It was seen what a process belongs to, or could not be.
+    pub(super) fn looked(
+        &mut self,
+        id: u64,
+        answer: Result<Surroundings, LookError>,
+        reference: Option<Reference<'_>>,
+        now: Now,
+        out: &mut Out,
+    ) {
+        let Some(subject) = self.by_id.get_mut(&id) else {
+            return;
+        };
+        if subject.facts.surroundings != Fact::Asked {
+            return;
+        }
+        if let Err(error) = &answer {
+            let pid = subject.process.pid;
+            tracing::warn!(
+                subject = id,
+                pid,
+                "what it belongs to is not known: {error}"
+            );
+        }
+        subject.facts.surroundings = Fact::Settled(answer.ok());
+        if let Some(mut reference) = reference {
+            self.appraise(id, &mut reference, now, out);
         }
     }
 
@@ -153,7 +186,7 @@ impl Subjects {
     fn appraise_where(
         &mut self,
         wanted: impl Fn(&Subject) -> bool,
-        reference: Reference<'_>,
+        mut reference: Reference<'_>,
         now: Now,
         out: &mut Out,
     ) {
@@ -166,7 +199,7 @@ impl Subjects {
         }
         for id in ids {
             self.again.remove(&id);
-            self.appraise(id, reference, now, out);
+            self.appraise(id, &mut reference, now, out);
         }
     }
 
@@ -176,6 +209,7 @@ impl Subjects {
             return;
         };
         subject.answered = 0;
+        subject.unfilled = None;
         subject.refusals += 1;
         if subject.refusals < MAX_ANSWERS {
             self.again.insert(id, now.mono.after(ANSWER_AGAIN));
@@ -184,14 +218,14 @@ impl Subjects {
 
     /// Answers again where that is due.
     pub(super) fn timeout(&mut self, reference: Option<Reference<'_>>, now: Now, out: &mut Out) {
-        let Some(reference) = reference else {
+        let Some(mut reference) = reference else {
             return;
         };
         let due = self.again.iter().filter(|(_, at)| **at <= now.mono);
         let due: Vec<u64> = due.map(|(id, _)| *id).collect();
         for id in due {
             self.again.remove(&id);
-            self.appraise(id, reference, now, out);
+            self.appraise(id, &mut reference, now, out);
         }
     }
 
@@ -212,53 +246,91 @@ impl Subjects {
             .collect()
     }
 
-    fn appraise(&mut self, id: u64, reference: Reference<'_>, now: Now, out: &mut Out) {
+    fn appraise(&mut self, id: u64, reference: &mut Reference<'_>, now: Now, out: &mut Out) {
         let Some(subject) = self.by_id.get_mut(&id) else {
             return;
         };
-        let generation = reference.desired.generation;
+        let Desired {
+            generation,
+            entries,
+            ..
+        } = reference.desired;
+        let generation = *generation;
         if subject.answered == generation {
             return;
         }
-        let entries = &reference.desired.entries;
-        let matched = match entry::appraise(entries, &subject.process, subject.digest) {
-            Appraised::NeedsDigest => {
-                if subject.digest == DigestState::Unknown {
-                    subject.digest = DigestState::Making;
+        let policies = reference.desired.asks_for_digests;
+        let matched = match appraise(entries, &subject.process, &subject.facts, policies) {
+            Appraised::Needs(needs) => {
+                if needs.digest && subject.facts.digest.ask() {
                     out.push(Output::Measure {
                         subject: id,
                         pid: subject.process.pid,
                         file: subject.process.file,
                     });
                 }
+                if needs.surroundings && subject.facts.surroundings.ask() {
+                    let look = subject.process.look();
+                    out.push(Output::Look { subject: id, look });
+                }
                 return;
             }
-            Appraised::Matched(entry) => {
-                let number = reference.identities.number_of(&entry.id);
-                number.map(|number| (number, entry))
-            }
+            Appraised::Matched(entry) => Some(entry),
             Appraised::NoMatch => None,
         };
-        subject.answered = generation;
-        match matched {
-            Some((number, entry)) => {
-                let grant = Granted {
-                    number,
-                    entry: entry.id.clone(),
-                    spiffe_id: entry.spiffe_id().to_owned(),
-                    generation,
-                    at_unix_ns: now.wall_unix_ns,
-                    took_ns: subject.process.waited_ns(now),
-                };
+        let held = subject.grant.as_ref().map(|grant| grant.number);
+        match matched.map(|entry| (entry, subject.identity(entry, reference, now, out))) {
+            Some((_, Ok(Some(grant)))) => {
+                (subject.answered, subject.unfilled) = (generation, None);
                 subject.grant(grant, now, out);
             }
-            None => subject.refuse(generation, now, out),
+            Some((entry, Err(why))) => {
+                if subject.unfilled != Some((generation, why)) {
+                    subject.unfilled = Some((generation, why));
+                    const ENDED: &str = "its identity gives the process no SPIFFE ID any more";
+                    subject.refuse(generation, ENDED, now, out);
+                    let process = subject.process.report();
+                    self.telling.refused(process, &entry.id, why, now, out);
+                }
+                subject.answered = if why.may_pass() { 0 } else { generation };
+                if why.may_pass() {
+                    self.again.insert(id, now.mono.after(ROOM_AGAIN));
+                }
+            }
+            None | Some((_, Ok(None))) => {
+                (subject.answered, subject.unfilled) = (generation, None);
+                const ENDED: &str = "no identity matches the process any more";
+                subject.refuse(generation, ENDED, now, out);
+            }
         }
+        let holds = subject.grant.as_ref().map(|grant| grant.number);
+        self.holders.moved(held, holds);
     }
 }
 
 impl Subject {
-    fn refuse(&mut self, generation: u64, now: Now, out: &mut Out) {
+    /// What an entry that it matches gives it; `None`: the entry has no identity yet.
+    fn identity(
+        &self,
+        entry: &Entry,
+        reference: &mut Reference<'_>,
+        now: Now,
+        out: &mut Out,
+    ) -> Result<Option<Granted>, Unfilled> {
+        let spiffe_id = entry.id_of(&self.process, self.facts.surroundings.known())?;
+        let identities = &mut *reference.identities;
+        let number = identities.number_for(entry, &spiffe_id, now, out)?;
+        Ok(number.map(|number| Granted {
+            number,
+            entry: entry.id.clone(),
+            spiffe_id: spiffe_id.into_owned(),
+            generation: reference.desired.generation,
+            at_unix_ns: now.wall_unix_ns,
+            took_ns: self.process.waited_ns(now),
+        }))
+    }
+
+    fn refuse(&mut self, generation: u64, ended_why: &str, now: Now, out: &mut Out) {
         let subject = self.process.subject;
         out.push(Output::Write(Command::Refuse {
             subject,
@@ -266,8 +338,7 @@ impl Subject {
             reason: DenyReason::NotGranted,
         }));
         if let Some(before) = self.grant.take() {
-            const WHY: &str = "no identity matches the process any more";
-            ended(subject, before.entry, WHY, now, out);
+            ended(subject, before.entry, ended_why, now, out);
         }
     }
 
@@ -278,6 +349,7 @@ impl Subject {
             subject: id,
             generation: grant.generation,
             identity: grant.number,
+            exe_sha256: self.facts.digest.known().copied(),
         }));
         match self.grant.take() {
             Some(before) if before.number == grant.number => {

@@ -153,6 +153,7 @@ mod tests {
             subject: 1,
             generation: 3,
             identity: 1,
+            exe_sha256: None,
         };
         let unsent = session.encode(&grant).unwrap_err();
         assert_eq!(unsent.why, RefusedReason::WrongGeneration);

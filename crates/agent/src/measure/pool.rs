@@ -1,4 +1,4 @@
-//! Hashing off the async threads, a bounded number at a time.
+//! Hashing and looking off the async threads, a bounded number at a time.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,9 +7,13 @@ use tokio::sync::Semaphore;
 
 use super::cache::DigestCache;
 use super::hash::{Digest, FileId, HashError, digest_of};
+use super::look::{Look, LookError, Surroundings, look};
 
 /// Most files hashed at once: hashing is bound by one core each, and the rest of the node has work too.
 pub const MAX_HASHING: usize = 4;
+
+/// Most processes looked at in `/proc` at once.
+pub const MAX_LOOKING: usize = 8;
 
 /// Digests kept: some 100 bytes each.
 const MAX_CACHED: usize = 8192;
@@ -19,6 +23,7 @@ const MAX_CACHED: usize = 8192;
 pub struct Measurer {
     cache: Arc<Mutex<DigestCache>>,
     hashing: Arc<Semaphore>,
+    looking: Arc<Semaphore>,
 }
 
 impl Default for Measurer {
@@ -26,6 +31,7 @@ impl Default for Measurer {
         Self {
             cache: Arc::new(Mutex::new(DigestCache::new(MAX_CACHED))),
             hashing: Arc::new(Semaphore::new(MAX_HASHING)),
+            looking: Arc::new(Semaphore::new(MAX_LOOKING)),
         }
     }
 }
@@ -63,6 +69,17 @@ impl Measurer {
             .unwrap_or_else(PoisonError::into_inner)
             .keep(executed, digest);
         Ok(digest)
+    }
+
+    /// What a process belongs to.
+    ///
+    /// # Errors
+    /// Why that is not known.
+    pub async fn look(&self, at: Look) -> Result<Surroundings, LookError> {
+        let cancelled = LookError::Io(std::io::ErrorKind::Other);
+        let _turn = self.looking.acquire().await.map_err(|_| cancelled)?;
+        let looked = tokio::task::spawn_blocking(move || look(&at)).await;
+        looked.map_err(|_| cancelled)?
     }
 }
 

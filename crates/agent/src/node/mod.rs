@@ -5,5 +5,5 @@ mod store;
 mod svid;
 
 pub use key::{KeyError, NodeKey};
-pub use store::{Store, StoreError};
+pub use store::{BundleDigest, Store, StoreError, digest};
 pub use svid::{ChainError, NodeSvid};

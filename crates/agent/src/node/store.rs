@@ -5,6 +5,7 @@ use std::io::{self, ErrorKind, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+use sha2::{Digest as _, Sha256};
 use tidelock_spiffe_core::pem::{self, PemError};
 use zeroize::Zeroizing;
 
@@ -16,6 +17,10 @@ use crate::core::KnownIdentity;
 const NODE_FILE: &str = "node.pem";
 /// Which identities the kernel may hold.
 const IDENTITIES_FILE: &str = "identities.json";
+
+/// The authorities that the control plane told of, and the digest of the file that it was first recognised by.
+const BUNDLE_FILE: &str = "bundle.pem";
+const BUNDLE_OF: &str = "server bundle ";
 
 /// The agent's data folder. Files are replaced whole: after a crash there is the old one or the new one.
 #[derive(Clone, Debug)]
@@ -141,6 +146,40 @@ impl Store {
         self.replace(IDENTITIES_FILE, &text)
     }
 
+    /// The authorities to recognise the control plane by: those that it told of since it was recognised by the file with
+    /// this content, or, if there are none, the file's.
+    ///
+    /// # Errors
+    /// What is kept cannot be read.
+    pub fn server_bundle(&self, given: &str) -> Result<String, StoreError> {
+        let kept = self.read(BUNDLE_FILE)?.unwrap_or_default();
+        let rest = kept.strip_prefix(&bundle_of(&digest(given)));
+        Ok(rest.unwrap_or(given).to_owned())
+    }
+
+    /// Keeps the authorities that the control plane told of, which was recognised by a file of this digest. An empty
+    /// bundle is not kept: nobody could be recognised by it.
+    ///
+    /// # Errors
+    /// The old ones are still there.
+    pub fn keep_bundle(
+        &self,
+        of: &BundleDigest,
+        authorities: &[Vec<u8>],
+    ) -> Result<(), StoreError> {
+        if authorities.is_empty() {
+            return Ok(());
+        }
+        let blocks = authorities
+            .iter()
+            .map(|der| pem::encode("CERTIFICATE", der));
+        let text: String = std::iter::once(bundle_of(of)).chain(blocks).collect();
+        if self.read(BUNDLE_FILE)?.as_ref() == Some(&text) {
+            return Ok(());
+        }
+        self.replace(BUNDLE_FILE, text.as_bytes())
+    }
+
     fn read(&self, name: &str) -> Result<Option<String>, StoreError> {
         let path = self.dir.join(name);
         match fs::read_to_string(&path) {
@@ -158,6 +197,20 @@ impl Store {
             .and_then(|()| File::open(&self.dir)?.sync_all());
         written.map_err(io_error(&path))
     }
+}
+
+/// SHA-256 of the file that the control plane is recognised by.
+pub type BundleDigest = [u8; 32];
+
+/// The digest of a file's text.
+#[must_use]
+pub fn digest(text: &str) -> BundleDigest {
+    Sha256::digest(text).into()
+}
+
+fn bundle_of(digest: &BundleDigest) -> String {
+    let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("{BUNDLE_OF}{hex}\n")
 }
 
 /// Writes a file of mode 0600 that was not there before.
@@ -238,6 +291,20 @@ mod tests {
         let svid = svid();
         fs::write(store.dir.join(NODE_FILE), svid.key().to_pem().as_bytes()).unwrap();
         assert!(matches!(store.node_svid(), Err(StoreError::Chain { .. })));
+    }
+
+    #[test]
+    fn the_control_plane_is_recognised_by_what_it_told_until_another_file_is_given() {
+        let (_dir, store) = store();
+        let first = "-----BEGIN CERTIFICATE-----\nAQ==\n-----END CERTIFICATE-----\n";
+        assert_eq!(store.server_bundle(first).unwrap(), first);
+        store.keep_bundle(&digest(first), &[]).unwrap();
+        assert_eq!(store.server_bundle(first).unwrap(), first);
+        let told = [vec![2], vec![3]];
+        store.keep_bundle(&digest(first), &told).unwrap();
+        let kept = store.server_bundle(first).unwrap();
+        assert_eq!(pem::decode("CERTIFICATE", &kept).unwrap(), told);
+        assert_eq!(store.server_bundle("another").unwrap(), "another");
     }
 
     #[test]

@@ -12,6 +12,7 @@ pub struct NodeSvid {
     key: NodeKey,
     chain: Vec<Vec<u8>>,
     id: SpiffeIdBuf,
+    issuer: Vec<u8>,
     /// First second of validity, since 1970.
     pub not_before: i64,
     /// Last second of validity, since 1970.
@@ -55,10 +56,12 @@ impl NodeSvid {
             return Err(ChainError::NotANode { id });
         }
         let (id, not_before, not_after) = (leaf.id.to_buf(), leaf.not_before, leaf.not_after);
+        let issuer = leaf.issuer.to_vec();
         Ok(Self {
             key,
             chain,
             id,
+            issuer,
             not_before,
             not_after,
         })
@@ -74,6 +77,12 @@ impl NodeSvid {
     #[must_use]
     pub fn id(&self) -> &str {
         self.id.as_str()
+    }
+
+    /// The Name of the authority that signed it, in DER.
+    #[must_use]
+    pub fn issuer(&self) -> &[u8] {
+        &self.issuer
     }
 
     /// The chain as PEM, leaf first.

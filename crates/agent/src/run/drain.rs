@@ -5,11 +5,14 @@ use std::time::Duration;
 
 use tidelock_kabi::{AgentEnd, ToKernel};
 
-use super::open::{AGENT_VERSION, OpenError};
+use super::open::{AGENT_VERSION, OpenError, reason};
 use crate::device::{Device, DeviceError, WriteError};
 
 /// How long the kernel's greeting may take.
 const GREETING_WAIT: Duration = Duration::from_secs(5);
+
+/// How often it is looked whether the module is still held.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 /// Why the kernel was not drained.
 #[derive(Debug, thiserror::Error)]
@@ -36,12 +39,35 @@ pub async fn drain(device: &Path) -> Result<(), DrainError> {
     over(&device).await
 }
 
+/// Waits until nothing holds the module any more, at most so long: a connection that was cut is there until its program closes
+/// it. How many references are left; none too if there is no such module.
+pub async fn released(module: &str, patience: Duration) -> u64 {
+    let file = Path::new("/sys/module").join(module).join("refcnt");
+    held(&file, patience).await
+}
+
+async fn held(file: &Path, patience: Duration) -> u64 {
+    let deadline = tokio::time::Instant::now() + patience;
+    loop {
+        let text = std::fs::read_to_string(file).unwrap_or_default();
+        // No number is no module.
+        let left = text.trim().parse().unwrap_or(0);
+        if left == 0 || tokio::time::Instant::now() >= deadline {
+            return left;
+        }
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
+}
+
 async fn over(device: &Device) -> Result<(), DrainError> {
     let mut end = AgentEnd::new();
     let hello = ToKernel::Hello {
         agent_version: AGENT_VERSION,
     };
-    send(device, &mut end, &hello).await?;
+    match send(device, &mut end, &hello).await {
+        Err(DrainError::Refused(error)) => return Err(reason(device, error).await.into()),
+        sent => sent?,
+    }
     let mut buf = vec![0; tidelock_kabi::bounds::MAX_RECORD_BYTES];
     while !end.is_open() {
         let read = tokio::time::timeout(GREETING_WAIT, device.read(&mut buf)).await;
@@ -83,6 +109,21 @@ mod tests {
     use tidelock_kabi::{KernelEnd, ToAgent};
 
     use super::*;
+
+    #[tokio::test]
+    async fn who_drained_waits_until_the_module_is_let_go() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("refcnt");
+        assert_eq!(held(&file, Duration::from_secs(3600)).await, 0, "no module");
+        std::fs::write(&file, "2\n").unwrap();
+        assert_eq!(held(&file, LOOK_AGAIN * 2).await, 2, "it never is");
+        let closing = async {
+            tokio::time::sleep(LOOK_AGAIN).await;
+            std::fs::write(&file, "0\n").unwrap();
+        };
+        let (left, ()) = tokio::join!(held(&file, Duration::from_secs(3600)), closing);
+        assert_eq!(left, 0);
+    }
 
     #[tokio::test]
     async fn draining_greets_waits_for_the_greeting_and_drains() {

@@ -13,7 +13,7 @@ use super::{DeviceSource, Notice, Notify, RunError, clocks};
 use crate::control::{FromControl, Reporter, Signer};
 use crate::core::{Agent, Backoff, Command, Input, Jitter, Output, ReopenReason, SignRequest};
 use crate::device::{Device, Heard, Session, WriteError};
-use crate::measure::{FileId, Measurer};
+use crate::measure::{FileId, Look, Measurer};
 use crate::node::Store;
 
 /// Waits before the device is opened again, so that a disagreement cannot become a busy loop.
@@ -180,6 +180,7 @@ impl Driver {
         match output {
             Output::Write(command) => self.write(command).await?,
             Output::Measure { subject, pid, file } => self.measure(subject, pid, file),
+            Output::Look { subject, look } => self.look(subject, look),
             Output::Sign(request) => self.sign(request),
             Output::Report {
                 time_unix_ns,
@@ -241,6 +242,14 @@ impl Driver {
                 file,
                 answer,
             }
+        });
+    }
+
+    fn look(&mut self, subject: u64, look: Look) {
+        let measurer = self.measurer.clone();
+        self.answers.spawn(async move {
+            let answer = measurer.look(look).await;
+            Input::Looked { subject, answer }
         });
     }
 

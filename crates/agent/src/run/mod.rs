@@ -12,7 +12,7 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
-pub use drain::{DrainError, drain};
+pub use drain::{DrainError, drain, released};
 pub use notice::Notice;
 pub use open::OpenError;
 
@@ -73,6 +73,9 @@ pub enum RunError {
 /// Most messages from the control plane that wait for the core.
 const MAX_UPDATES: usize = 16;
 
+/// How long a part that ends because another does may be noticed before it.
+const LAST_WORDS: std::time::Duration = std::time::Duration::from_secs(1);
+
 /// Runs an agent until it cannot go on. Dropping the future stops it: the kernel goes on with what it was told.
 ///
 /// # Errors
@@ -125,11 +128,24 @@ async fn start(options: Options, notify: Notify) -> Result<RunError, RunError> {
     });
     tokio::select! {
         error = driver.run() => Ok(error),
-        ended = tasks.join_next() => Ok(match ended {
-            Some(Ok(Some(LinkError::Join(error)))) => RunError::Join(error),
-            Some(Ok(Some(LinkError::Store(error)))) => RunError::Store(error),
-            _ => RunError::Ended,
-        }),
+        error = why(&mut tasks) => Ok(error),
+    }
+}
+
+/// Waits until a part ends that should not. One's end brings the other's about, and either may be noticed first: the one that
+/// knows why is waited for.
+async fn why(tasks: &mut JoinSet<Option<LinkError>>) -> RunError {
+    let mut ended = tasks.join_next().await;
+    loop {
+        match ended {
+            Some(Ok(Some(LinkError::Join(error)))) => return RunError::Join(error),
+            Some(Ok(Some(LinkError::Store(error)))) => return RunError::Store(error),
+            Some(Ok(None)) => {
+                let next = tokio::time::timeout(LAST_WORDS, tasks.join_next());
+                ended = next.await.unwrap_or(None);
+            }
+            Some(Err(_)) | None => return RunError::Ended,
+        }
     }
 }
 

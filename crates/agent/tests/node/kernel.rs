@@ -288,7 +288,7 @@ impl State {
         let subject = self.processes[&pid].0;
         let evidence = Evidence {
             subject,
-            start_ns: 1,
+            start_ns: boottime_ns(),
             pid,
             uid,
             gid,
@@ -308,4 +308,11 @@ impl State {
         };
         self.send(&ToAgent::Exec(evidence));
     }
+}
+
+/// As the module takes it when it gathers evidence.
+fn boottime_ns() -> u64 {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    let (secs, ns) = (now.tv_sec.unsigned_abs(), now.tv_nsec.unsigned_abs());
+    secs * 1_000_000_000 + ns
 }

@@ -1,5 +1,6 @@
 //! A whole agent against a real control plane, over TLS, and a kernel in memory that speaks the real contract.
 
+mod authority;
 mod kernel;
 mod plane;
 mod scenes;

@@ -38,12 +38,14 @@ impl Plane {
     }
 
     pub(crate) async fn resume(&mut self) {
-        let options = tidelock_control::Options {
-            trust_domain: TrustDomainBuf::parse("example.org").unwrap(),
-            data_dir: self.dir.path().join("ca"),
-            listen: vec![self.address],
-            admin_socket: self.dir.path().join("ca.sock"),
-        };
+        let mut options = tidelock_control::Options::new(
+            TrustDomainBuf::parse("example.org").unwrap(),
+            self.dir.path().join("ca"),
+            vec![self.address],
+            self.dir.path().join("ca.sock"),
+        );
+        // Authorities are known at once, since nobody polls.
+        options.timing.propagation_secs = 0;
         let plane = ControlPlane::start(options).await.unwrap();
         self.address = plane.listening()[0];
         self.plane = Some(plane);
@@ -90,6 +92,7 @@ impl Plane {
         let request = v1::EventsRequest {
             follow: true,
             after_seq: 0,
+            tail: 0,
         };
         let mut events = self
             .admin()

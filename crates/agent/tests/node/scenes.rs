@@ -36,7 +36,7 @@ impl Drop for Sleeper {
 }
 
 /// A copy of `sleep`, with `tail` appended: another program of the same behaviour.
-fn program(dir: &Path, name: &str, tail: &[u8]) -> PathBuf {
+pub(crate) fn program(dir: &Path, name: &str, tail: &[u8]) -> PathBuf {
     let path = dir.join(name);
     let mut bytes = std::fs::read("/bin/sleep").unwrap();
     bytes.extend_from_slice(tail);
@@ -53,7 +53,7 @@ fn program(dir: &Path, name: &str, tail: &[u8]) -> PathBuf {
     path
 }
 
-fn identity(exe: &Path, ttl: &str) -> String {
+pub(crate) fn identity(exe: &Path, ttl: &str) -> String {
     let digest: [u8; 32] = Sha256::digest(std::fs::read(exe).unwrap()).into();
     let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
     format!(
@@ -64,7 +64,7 @@ fn identity(exe: &Path, ttl: &str) -> String {
     )
 }
 
-const SLEEPER: &str = "spiffe://example.org/sleeper";
+pub(crate) const SLEEPER: &str = "spiffe://example.org/sleeper";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_process_is_granted_its_identity_and_the_control_plane_sees_it_all() {
@@ -136,6 +136,87 @@ async fn a_process_is_granted_its_identity_and_the_control_plane_sees_it_all() {
         .await;
     agent.kill().await;
     plane.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn selectors_under_operators_are_held_against_what_proc_says_of_the_process() {
+    let (plane, kernel) = (Plane::start().await, Kernel::new());
+    let dir = plane.dir.path().to_owned();
+    let [outside, inside] = ["outside", "inside"].map(|name| program(&dir, name, b""));
+    let agent = Running::start(&plane, &kernel, Some(plane.token().await));
+    let document = |name: &str, exe: &Path, group: &str| {
+        format!(
+            "---\napiVersion: tidelock.dev/v1\nkind: WorkloadIdentity\nmetadata: {{name: {name}}}\nspec:\n  \
+             spiffeID: spiffe://example.org/{{{{node.name}}}}/{name}\n  selectors:\n  - unix:path:{}\n  \
+             - anyOf: [{group}, 'systemd:unit:of-nobody.service']\n",
+            exe.display()
+        )
+    };
+    // Nobody is in this group: being outside of it is known, not taken for granted.
+    let group = "unix:supplementary_gid:4244567";
+    let documents = [
+        document("outside", &outside, &format!("not: {group}")),
+        document("inside", &inside, group),
+    ];
+    let generation = plane.apply(&documents.concat()).await;
+    agent.in_force(generation).await;
+    for (exe, expected) in [
+        (&outside, Some("spiffe://example.org/n1/outside")),
+        (&inside, None),
+    ] {
+        let sleeper = Sleeper::start(exe);
+        kernel.exec(sleeper.pid(), exe, true);
+        assert_eq!(kernel.answer(sleeper.pid()).await.as_deref(), expected);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_comes_of_a_template_is_signed_for_each_process_and_registered_by_nobody() {
+    let (plane, kernel) = (Plane::start().await, Kernel::new());
+    let dir = plane.dir.path().to_owned();
+    let [ada, bob, space] = ["ada", "bob", "a b"].map(|name| program(&dir, name, b""));
+    let agent = Running::start(&plane, &kernel, Some(plane.token().await));
+    let document = format!(
+        "apiVersion: tidelock.dev/v1\nkind: WorkloadIdentity\nmetadata: {{name: programs}}\nspec:\n  \
+         spiffeID: spiffe://{{{{trustDomain}}}}/{{{{node.name}}}}/program/{{{{exe.name}}}}\n  selectors:\n  \
+         - anyOf: ['unix:path:{}', 'unix:path:{}', 'unix:path:{}']\n",
+        ada.display(),
+        bob.display(),
+        space.display()
+    );
+    let generation = plane.apply(&document).await;
+    agent.in_force(generation).await;
+    let ids = [
+        "spiffe://example.org/n1/program/ada",
+        "spiffe://example.org/n1/program/bob",
+    ];
+    let mut running = Vec::new();
+    for (exe, id) in [(&ada, ids[0]), (&bob, ids[1])] {
+        let sleeper = Sleeper::start(exe);
+        kernel.exec(sleeper.pid(), exe, true);
+        assert_eq!(kernel.answer(sleeper.pid()).await.as_deref(), Some(id));
+        kernel.serials(id, 1).await;
+        running.push(sleeper);
+    }
+    let sleeper = Sleeper::start(&space);
+    kernel.exec(sleeper.pid(), &space, true);
+    assert_eq!(kernel.answer(sleeper.pid()).await, None);
+    let why = plane.event(|kind| match kind {
+        Kind::GrantRefused(refused) => Some((refused.entry_id, refused.reason)),
+        _ => None,
+    });
+    let reason = "no SPIFFE ID can hold the value of `{{exe.name}}`";
+    assert_eq!(why.await, ("programs".to_owned(), reason.to_owned()));
+    let request = v1::GetIdentitiesRequest {};
+    let answer = plane.admin().await.get_identities(request).await.unwrap();
+    let [identity] = &answer.into_inner().identities[..] else {
+        panic!("one document");
+    };
+    let held = identity.svids.iter().filter_map(|held| held.svid.as_ref());
+    let mut held: Vec<_> = held.map(|svid| svid.spiffe_id.as_str()).collect();
+    held.sort_unstable();
+    assert_eq!(held, ids);
+    agent.kill().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

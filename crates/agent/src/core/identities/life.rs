@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tidelock_kabi::Serial;
+
 use super::super::clock::{Backoff, Jitter, Mono, Now};
 use super::super::entry::Entry;
 use super::super::io::{KnownIdentity, SignFailure, SignRequest, SignedSvid};
@@ -40,6 +42,7 @@ pub(super) struct Held {
     pub(super) serial: Vec<u8>,
     pub(super) not_before: i64,
     pub(super) not_after: i64,
+    issuer: Vec<u8>,
 }
 
 /// What is being waited for.
@@ -56,6 +59,7 @@ pub(super) enum Phase {
         key: u64,
         not_before: i64,
         not_after: i64,
+        issuer: Vec<u8>,
         until: Mono,
     },
     /// Time, to ask the kernel again for a key.
@@ -73,12 +77,12 @@ impl Phase {
 }
 
 impl Identity {
-    pub(super) fn new(number: u32, entry: &Entry, now: Now) -> Self {
+    pub(super) fn new(number: u32, entry: &Entry, spiffe_id: &str, now: Now) -> Self {
         Self {
             known: KnownIdentity {
                 number,
                 entry: entry.id.clone(),
-                spiffe_id: entry.spiffe_id().to_owned(),
+                spiffe_id: spiffe_id.to_owned(),
             },
             phase: Phase::asked(now),
             held: None,
@@ -94,6 +98,31 @@ impl Identity {
             if let Phase::Holding { renew_unix_ns } = &mut self.phase {
                 *renew_unix_ns = now.wall_unix_ns;
             }
+        }
+    }
+
+    /// Renews a certificate that none of these authorities signed as soon as may be.
+    pub(super) fn renew_unless(&mut self, issuers: &[Vec<u8>], now: Now) {
+        let foreign = |held: &Held| !issuers.is_empty() && !issuers.contains(&held.issuer);
+        if let Phase::Holding { renew_unix_ns } = &mut self.phase
+            && self.held.as_ref().is_some_and(foreign)
+        {
+            let soon = now
+                .wall_unix_ns
+                .saturating_add(MIN_RENEWAL_SECS * NS_PER_SEC);
+            *renew_unix_ns = soon.min(*renew_unix_ns);
+        }
+    }
+
+    /// Has a certificate that is revoked replaced as soon as may be: the kernel does not use it any more.
+    pub(super) fn renew_if_revoked(&mut self, revoked: &[Serial], now: Now) {
+        let is_revoked = |held: &Held| {
+            Serial::new(&held.serial).is_some_and(|serial| revoked.binary_search(&serial).is_ok())
+        };
+        if let Phase::Holding { renew_unix_ns } = &mut self.phase
+            && self.held.as_ref().is_some_and(is_revoked)
+        {
+            *renew_unix_ns = now.wall_unix_ns.min(*renew_unix_ns);
         }
     }
 
@@ -150,6 +179,7 @@ impl Identity {
                     key,
                     not_before: svid.not_before,
                     not_after: svid.not_after,
+                    issuer: svid.issuer,
                     until: now.mono.after(KERNEL_WAIT),
                 };
                 Ok(svid.chain)
@@ -190,6 +220,7 @@ impl Identity {
             key: own,
             not_before,
             not_after,
+            ref mut issuer,
             ..
         } = self.phase
         else {
@@ -198,6 +229,7 @@ impl Identity {
         if own != key {
             return None;
         }
+        let issuer = std::mem::take(issuer);
         self.failures = 0;
         self.phase = Phase::Holding {
             renew_unix_ns: renewal(not_before, not_after, now, jitter),
@@ -206,6 +238,7 @@ impl Identity {
             serial: serial.to_vec(),
             not_before,
             not_after,
+            issuer,
         });
         self.held.clone()
     }
@@ -310,6 +343,39 @@ mod tests {
     fn a_certificate_that_is_nearly_over_is_not_renewed_without_pause() {
         let due = renewal(0, 1000, at(1000), &mut Jitter::new(3));
         assert_eq!(due, 1001 * NS_PER_SEC);
+    }
+
+    #[test]
+    fn what_an_authority_signed_that_is_not_to_be_relied_on_is_renewed_at_once() {
+        let held = Held {
+            serial: vec![1],
+            not_before: 0,
+            not_after: 9000,
+            issuer: b"old".to_vec(),
+        };
+        let due = |issuers: &[&[u8]], phase: Phase| {
+            let mut identity = Identity {
+                known: KnownIdentity {
+                    number: 1,
+                    entry: "a".into(),
+                    spiffe_id: "spiffe://td/a".into(),
+                },
+                phase,
+                held: Some(held.clone()),
+                ttl_secs: 60,
+                failures: 0,
+            };
+            let issuers: Vec<_> = issuers.iter().map(|issuer| issuer.to_vec()).collect();
+            identity.renew_unless(&issuers, at(10));
+            identity.is_due(at(11))
+        };
+        let holding = || Phase::Holding {
+            renew_unix_ns: 5000 * NS_PER_SEC,
+        };
+        assert!(due(&[b"new"], holding()));
+        assert!(!due(&[b"old", b"new"], holding()));
+        assert!(!due(&[], holding()), "nothing is known of authorities");
+        assert!(!due(&[b"new"], Phase::asked(at(10))), "it is on its way");
     }
 
     #[test]

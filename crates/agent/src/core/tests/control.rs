@@ -12,6 +12,8 @@ pub(super) struct Control {
     /// Every plan there was, by its generation.
     pub(super) plans: BTreeMap<u64, Plan>,
     last_serial: u64,
+    /// Certificates that are believed no more.
+    pub(super) revoked: Vec<Vec<u8>>,
     /// Certificates are dated back by this much.
     pub(super) backdate_secs: i64,
 }
@@ -23,6 +25,7 @@ impl Control {
             generation: 0,
             plans: BTreeMap::new(),
             last_serial: 0,
+            revoked: Vec::new(),
             backdate_secs: 10,
         }
     }
@@ -44,9 +47,7 @@ impl Control {
         if !self.up {
             return Err(SignFailure::Unreachable);
         }
-        let plan = self
-            .plan()
-            .filter(|plan| plan.spiffe_ids().contains(&request.spiffe_id));
+        let plan = self.plan().filter(|plan| plan.admits(&request.spiffe_id));
         let Some(plan) = plan else {
             let why = "no such entry".into();
             return Err(SignFailure::Refused { why });
@@ -62,6 +63,7 @@ impl Control {
         Ok(SignedSvid {
             chain: vec![leaf],
             spiffe_id: request.spiffe_id.clone(),
+            issuer: Vec::new(),
             not_before: unix_secs - self.backdate_secs,
             not_after,
         })

@@ -7,6 +7,7 @@ use tidelock_kabi::{
 };
 
 use super::catalogue::Program;
+use crate::measure::Digest;
 
 /// What the kernel believes.
 #[derive(Debug, Default)]
@@ -25,6 +26,8 @@ pub(super) struct Kernel {
     pub(super) complaints: Vec<String>,
     /// The next configuration is refused, as if there were no memory.
     pub(super) out_of_memory: bool,
+    /// Configurations are refused for good.
+    pub(super) no_configs: bool,
     /// So many requests for keys are refused.
     pub(super) no_keys: u32,
 }
@@ -36,6 +39,8 @@ pub(super) struct Subject {
     adopted: bool,
     /// At which generation, and which identity.
     pub(super) answer: Option<(u64, Option<u32>)>,
+    /// The hash that came with a grant; it never changes.
+    pub(super) digest: Option<Digest>,
 }
 
 #[derive(Debug, Default)]
@@ -119,6 +124,7 @@ impl Kernel {
     fn carry_out(&mut self, command: &Command<'_>) -> Result<(), RefusedReason> {
         match command.record {
             ToKernel::Hello { .. } => self.hello(),
+            ToKernel::Config(_) if self.no_configs => return Err(RefusedReason::BadPolicy),
             ToKernel::Config(config) => {
                 if std::mem::take(&mut self.out_of_memory) {
                     return Err(RefusedReason::NoMemory);
@@ -145,11 +151,13 @@ impl Kernel {
                 subject,
                 generation,
                 identity,
+                exe_sha256,
             } => {
                 if !self.identities.contains_key(&identity) {
                     return Err(RefusedReason::Unknown);
                 }
                 self.answer(subject, generation, Some(identity))?;
+                self.measured(subject, exe_sha256);
             }
             ToKernel::Refuse {
                 subject,
@@ -226,6 +234,13 @@ impl Kernel {
         Ok(())
     }
 
+    fn measured(&mut self, subject: u64, digest: Option<&Digest>) {
+        let subject = self.subjects.get_mut(&subject).unwrap();
+        let known = subject.digest.or(digest.copied());
+        assert!(digest.is_none() || digest == known.as_ref(), "it changed");
+        subject.digest = known;
+    }
+
     fn hello(&mut self) {
         let generation = self.generation();
         // The hello is accepted after it took effect; what follows is for this session all the same.
@@ -279,6 +294,7 @@ impl Kernel {
             program,
             adopted,
             answer: None,
+            digest: None,
         };
         self.subjects.insert(self.last_subject, subject);
         let record = self.exec_record(self.last_subject);

@@ -5,4 +5,5 @@ mod control;
 mod kernel;
 mod prop;
 mod scenes;
+mod templates;
 mod world;

@@ -3,30 +3,30 @@
 use std::time::Duration;
 
 use tidelock_kabi::{Denial, DenyReason, Endpoint, RefusedReason, Role, ToAgent};
-use tidelock_proto::v1::RecordsLost;
 use tidelock_proto::v1::report_request::Report;
+use tidelock_proto::v1::{self as proto, RecordsLost};
 
-use super::catalogue::{Plan, Program};
+use super::catalogue::{ASKS_FOR_DIGESTS, Plan, Program, digest};
 use super::world::World;
-use crate::core::{Input, Notice};
+use crate::core::{Desired, DesiredError, Input, Notice};
 
-const ALL: Plan = Plan {
+pub(super) const ALL: Plan = Plan {
     on: 0b11_1111,
     version: 0,
     ttl_secs: 3600,
 };
-const A: Program = Program {
+pub(super) const A: Program = Program {
     exe: "/bin/a",
     uid: 1,
     content: 0,
     hashable: true,
 };
 
-fn secs(secs: u64) -> Duration {
+pub(super) const fn secs(secs: u64) -> Duration {
     Duration::from_secs(secs)
 }
 
-fn answer(world: &World, pid: u32) -> Option<String> {
+pub(super) fn answer(world: &World, pid: u32) -> Option<String> {
     let subject = world
         .kernel
         .subjects
@@ -39,7 +39,7 @@ fn answer(world: &World, pid: u32) -> Option<String> {
     })
 }
 
-fn count(world: &World, is: impl Fn(&Report) -> bool) -> usize {
+pub(super) fn count(world: &World, is: impl Fn(&Report) -> bool) -> usize {
     world.reports.iter().filter(|report| is(report)).count()
 }
 
@@ -92,6 +92,98 @@ fn nothing_is_hashed_that_no_answer_depends_on() {
     });
     world.exec(10, A);
     assert_eq!(answer(&world, 10).as_deref(), Some("spiffe://td/v0/a"));
+}
+
+#[test]
+fn what_policies_ask_for_is_hashed_before_the_grant_and_told_with_it() {
+    let digest_of = |world: &World, pid: u32| {
+        let mut subjects = world.kernel.subjects.values();
+        let subject = subjects.find(|subject| subject.pid == pid).unwrap();
+        subject.digest
+    };
+    let asks = Plan {
+        on: 0b00_0001 | ASKS_FOR_DIGESTS,
+        ..ALL
+    };
+    let mut world = World::new(1);
+    world.apply(Plan {
+        on: 0b00_0001,
+        ..asks
+    });
+    world.exec(10, A);
+    let own = Some("spiffe://td/v0/a");
+    assert_eq!(
+        (answer(&world, 10).as_deref(), digest_of(&world, 10)),
+        (own, None)
+    );
+    // What has a grant is measured too, and what cannot be is granted without.
+    world.slowness = secs(1000);
+    world.apply(asks);
+    let unhashable = Program {
+        hashable: false,
+        ..A
+    };
+    world.exec(11, Program { content: 3, ..A });
+    world.exec(12, unhashable);
+    assert_eq!(answer(&world, 11), None, "it is being hashed");
+    assert_eq!(
+        (answer(&world, 12).as_deref(), digest_of(&world, 12)),
+        (own, None)
+    );
+    world.pass(secs(2000));
+    for (pid, content) in [(10, 0), (11, 3)] {
+        assert_eq!(answer(&world, pid).as_deref(), own);
+        assert_eq!(digest_of(&world, pid), Some(digest(content)), "{pid}");
+    }
+}
+
+/// Whoever runs `/bin/b`, under an even uid, and is user 2 or runs content 2; whoever runs `/bin/c` in a group.
+const COMBINED: Plan = Plan {
+    on: 0b1100_0000,
+    ..ALL
+};
+
+#[test]
+fn selectors_under_operators_match_as_they_are_written() {
+    let mut world = World::new(1);
+    world.apply(COMBINED);
+    let b = Program { exe: "/bin/b", ..A };
+    let two = Program { uid: 2, ..b };
+    let content = Program {
+        uid: 4,
+        content: 2,
+        ..b
+    };
+    let excluded = Program { content: 2, ..b };
+    let neither = Program { uid: 4, ..b };
+    for (pid, program) in (10..).zip([two, content, excluded, neither]) {
+        world.exec(pid, program);
+    }
+    world.settled();
+    let fits = "spiffe://td/v0/b-even-or-two";
+    let answers = [10, 11, 12, 13].map(|pid| answer(&world, pid));
+    let answers = answers.each_ref().map(Option::as_deref);
+    let refused = Some("refused");
+    assert_eq!(answers, [Some(fits), Some(fits), refused, refused]);
+}
+
+#[test]
+fn a_process_is_looked_at_only_where_the_answer_depends_on_it() {
+    let mut world = World::new(1);
+    world.slowness = secs(1000);
+    world.apply(COMBINED);
+    let c = Program { exe: "/bin/c", ..A };
+    world.exec(10, c);
+    world.exec(11, A);
+    assert_eq!(answer(&world, 10), None, "it is being looked at");
+    world.pass(secs(2000));
+    assert_eq!(answer(&world, 10).as_deref(), Some("spiffe://td/v0/c-odd"));
+    let mut world = World::new(1);
+    world.slowness = secs(1000);
+    world.apply(ALL);
+    world.exec(10, c);
+    assert_eq!(answer(&world, 10), None, "no entry governs it");
+    assert_eq!(world.asked(), 0);
 }
 
 #[test]
@@ -158,6 +250,65 @@ fn certificates_are_renewed_at_half_life_with_distinct_serials() {
     }
     // 35 s after the first second, renewed each 8 to 10 s.
     assert!((4..=6).contains(&serials.len()), "{}", serials.len());
+}
+
+#[test]
+fn a_certificate_that_is_revoked_is_replaced_at_once_and_no_other() {
+    let mut world = World::new(1);
+    let plan = Plan {
+        on: 0b00_0011,
+        ..ALL
+    };
+    world.apply(plan);
+    world.pass(secs(1));
+    let serials = |world: &World| -> Vec<Vec<u8>> {
+        let held = world.kernel.identities.values();
+        held.map(|identity| identity.svid.clone().expect("an SVID").0)
+            .collect()
+    };
+    let before = serials(&world);
+    assert_eq!(before.len(), 2);
+    world.control.revoked = vec![before[0].clone()];
+    world.apply(plan);
+    world.pass(secs(1));
+    let after = serials(&world);
+    assert_ne!(after[0], before[0]);
+    assert_eq!(after[1], before[1]);
+    // And not again and again.
+    world.pass(secs(60));
+    assert_eq!(serials(&world), after);
+    world.settled();
+}
+
+#[test]
+fn a_revoked_serial_that_is_none_refuses_the_snapshot() {
+    let parsed = |serials: Vec<Vec<u8>>| {
+        let snapshot = proto::Snapshot {
+            generation: 1,
+            policy: Some(proto::PolicySet::default()),
+            limits: Some(proto::Limits::default()),
+            revoked_serials: serials,
+            ..proto::Snapshot::default()
+        };
+        Desired::parse(snapshot)
+    };
+    for len in [0, 21] {
+        let refused = parsed(vec![vec![1], vec![1; len]]);
+        assert_eq!(refused.unwrap_err(), DesiredError::Serial { len });
+    }
+    let many = vec![vec![1]; 4097];
+    let why = parsed(many).unwrap_err().to_string();
+    assert_eq!(why, "4097 revoked SVIDs, at most 4096 are possible");
+    // The kernel wants them sorted, each once, whatever order they come in.
+    let desired = parsed(vec![vec![2], vec![1, 0], vec![2], vec![1]]).unwrap();
+    desired.with_config(|config| {
+        let serials: Vec<_> = config
+            .revoked
+            .iter()
+            .map(|s| s.as_bytes().to_vec())
+            .collect();
+        assert_eq!(serials, [vec![1], vec![1, 0], vec![2]]);
+    });
 }
 
 #[test]
@@ -373,6 +524,7 @@ fn a_certificate_for_somebody_else_is_not_installed() {
     let answer = Ok(crate::core::SignedSvid {
         chain: vec![vec![0; 16]],
         spiffe_id: "spiffe://td/somebody-else".into(),
+        issuer: Vec::new(),
         not_before: 0,
         not_after: i64::MAX,
     });

@@ -11,7 +11,7 @@ use crate::core::{
     Agent, Command, Input, Jitter, KnownIdentity, Mono, Notice, Now, Output, SignRequest,
 };
 use crate::device::{Heard, Session};
-use crate::measure::{FileId, HashError};
+use crate::measure::{FileId, HashError, Look, LookError};
 
 const NS: u64 = 1_000_000_000;
 /// More than any stretch of time needs: beyond it the agent is in a busy loop.
@@ -25,6 +25,10 @@ enum Asked {
         subject: u64,
         pid: u32,
         file: FileId,
+    },
+    Look {
+        subject: u64,
+        look: Look,
     },
 }
 
@@ -70,6 +74,14 @@ impl World {
         };
         world.open();
         world
+    }
+
+    /// How many things about processes the agent asked for and was not told yet.
+    pub(super) fn asked(&self) -> usize {
+        let asked = self.asked.iter().map(|(_, asked)| asked);
+        asked
+            .filter(|asked| !matches!(asked, Asked::Sign(_)))
+            .count()
     }
 
     pub(super) fn apply(&mut self, plan: Plan) {
@@ -179,6 +191,9 @@ impl World {
                     self.asked
                         .push((due, Asked::Measure { subject, pid, file }));
                 }
+                Output::Look { subject, look } => {
+                    self.asked.push((due, Asked::Look { subject, look }));
+                }
                 Output::Sign(request) => self.asked.push((due, Asked::Sign(request))),
                 Output::Report { report, .. } => self.reports.push(*report),
                 Output::Remember(known) => self.known = known,
@@ -263,6 +278,16 @@ impl World {
                     },
                 );
             }
+            Asked::Look { subject, look } => {
+                let answer = match self.kernel.processes.get(&look.pid) {
+                    None => Err(LookError::Gone),
+                    Some(program) if program.file().ino != look.ino || program.uid != look.uid => {
+                        Err(LookError::Changed)
+                    }
+                    Some(program) => Ok(program.surroundings()),
+                };
+                self.agent.handle(now, Input::Looked { subject, answer });
+            }
             Asked::Measure { subject, pid, file } => {
                 // The pid may be another's by now.
                 let answer = match self.kernel.processes.get(&pid) {
@@ -292,7 +317,7 @@ impl World {
         }
         self.told = self.control.generation;
         if let Some(plan) = self.control.plan() {
-            let desired = plan.desired(self.told);
+            let desired = plan.desired(self.told, &self.control.revoked);
             self.agent.handle(self.now, Input::Desired(desired));
         }
         true
@@ -301,7 +326,7 @@ impl World {
     /// Liveness: once all is quiet and the control plane there, everything is as the plan says.
     pub(super) fn settled(&mut self) {
         self.control_up(true);
-        self.pass(Duration::from_secs(60));
+        self.pass(Duration::from_secs(90));
         self.run();
         assert_eq!(
             self.kernel.complaints, [""; 0],
@@ -318,8 +343,9 @@ impl World {
             .iter()
             .map(|identity| identity.spiffe_id.clone())
             .collect();
-        let mut expected = plan.spiffe_ids();
-        expected.sort();
+        let programs = self.kernel.subjects.values();
+        let expected = plan.spiffe_ids(programs.map(|subject| &subject.program));
+        let expected: Vec<_> = expected.into_iter().collect();
         assert_eq!(
             names, expected,
             "every identity of the plan, and no other, is in the kernel"
