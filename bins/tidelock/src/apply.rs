@@ -17,7 +17,7 @@ use crate::args::{Kind, Output};
 use crate::connect::{Admin, refusal};
 use crate::view::documents::{change_name, kind_name};
 
-const NO_ANSWER: &str =
+pub(crate) const NO_ANSWER: &str =
     "the control plane answered neither yes nor no: is it newer than this `tidelock`?";
 
 /// The name under which standard input appears in errors.
@@ -36,7 +36,9 @@ pub(crate) async fn apply(
         .map_err(refusal)?
         .into_inner();
     match answer.result {
-        Some(apply_response::Result::Applied(applied)) => tell_applied(&applied, output),
+        Some(apply_response::Result::Applied(applied)) => {
+            tell_applied(&applied, &answer.warnings, output)
+        }
         Some(apply_response::Result::Refused(refused)) => tell_refused(&refused, output),
         None => bail!(NO_ANSWER),
     }
@@ -67,30 +69,51 @@ pub(crate) async fn delete(
 ) -> anyhow::Result<ExitCode> {
     let answer = admin.delete(request).await.map_err(refusal)?.into_inner();
     match answer.result {
-        Some(delete_response::Result::Deleted(deleted)) => tell_applied(&deleted, output),
+        Some(delete_response::Result::Deleted(deleted)) => tell_applied(&deleted, &[], output),
         Some(delete_response::Result::Refused(refused)) => tell_refused(&refused, output),
         None => bail!(NO_ANSWER),
     }
 }
 
-fn tell_applied(applied: &apply_response::Applied, output: Output) -> anyhow::Result<ExitCode> {
+fn tell_applied(
+    applied: &apply_response::Applied,
+    warnings: &[DocumentError],
+    output: Output,
+) -> anyhow::Result<ExitCode> {
     let mut out = std::io::stdout().lock();
     match output {
-        Output::Table => write!(out, "{}", applied_text(applied))?,
-        Output::Json => writeln!(out, "{}", applied_json(applied))?,
+        Output::Table => {
+            tell_warnings(warnings);
+            write!(out, "{}", applied_text(applied))?;
+        }
+        Output::Json => writeln!(out, "{}", applied_json(applied, warnings))?,
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn tell_refused(refused: &apply_response::Refused, output: Output) -> anyhow::Result<ExitCode> {
-    match output {
-        Output::Table => eprint!("{}", refused_text(&refused.errors)),
-        Output::Json => writeln!(std::io::stdout(), "{}", refused_json(&refused.errors))?,
+/// Tells people what is odd about files that are not refused, on standard error.
+pub(crate) fn tell_warnings(warnings: &[DocumentError]) {
+    for line in refused_text(warnings).lines() {
+        eprintln!("warning: {line}");
     }
+}
+
+fn tell_refused(refused: &apply_response::Refused, output: Output) -> anyhow::Result<ExitCode> {
+    tell_errors(&refused.errors, output)?;
     Ok(ExitCode::FAILURE)
 }
 
-fn read_all(files: &[impl AsRef<Path>]) -> anyhow::Result<Vec<SourceFile>> {
+/// Tells what is wrong with files.
+pub(crate) fn tell_errors(errors: &[DocumentError], output: Output) -> anyhow::Result<()> {
+    match output {
+        Output::Table => eprint!("{}", refused_text(errors)),
+        Output::Json => writeln!(std::io::stdout(), "{}", refused_json(errors))?,
+    }
+    Ok(())
+}
+
+/// Reads files as one request holds them.
+pub(crate) fn read_all(files: &[impl AsRef<Path>]) -> anyhow::Result<Vec<SourceFile>> {
     let mut total_bytes = 0;
     files
         .iter()
@@ -105,7 +128,8 @@ fn read_all(files: &[impl AsRef<Path>]) -> anyhow::Result<Vec<SourceFile>> {
         .collect()
 }
 
-fn read(path: &Path) -> anyhow::Result<SourceFile> {
+/// Reads one file; its name's ending says what it is.
+pub(crate) fn read(path: &Path) -> anyhow::Result<SourceFile> {
     let (name, text) = if path == Path::new("-") {
         let mut text = String::new();
         std::io::stdin().read_to_string(&mut text).context(STDIN)?;
@@ -136,7 +160,10 @@ fn applied_text(applied: &apply_response::Applied) -> String {
     text
 }
 
-fn applied_json(applied: &apply_response::Applied) -> serde_json::Value {
+fn applied_json(
+    applied: &apply_response::Applied,
+    warnings: &[DocumentError],
+) -> serde_json::Value {
     let documents: Vec<_> = applied
         .documents
         .iter()
@@ -148,7 +175,11 @@ fn applied_json(applied: &apply_response::Applied) -> serde_json::Value {
             })
         })
         .collect();
-    json!({"generation": applied.generation, "documents": documents})
+    json!({
+        "generation": applied.generation,
+        "documents": documents,
+        "warnings": errors_json(warnings),
+    })
 }
 
 /// `file:line:column: field: reason`, a line each; parts that are not known are left out.
@@ -172,7 +203,12 @@ fn refused_text(errors: &[DocumentError]) -> String {
 }
 
 fn refused_json(errors: &[DocumentError]) -> serde_json::Value {
-    let errors: Vec<_> = errors
+    json!({"errors": errors_json(errors)})
+}
+
+/// What is wrong or odd, a value each; positions that are not known are null.
+pub(crate) fn errors_json(errors: &[DocumentError]) -> serde_json::Value {
+    errors
         .iter()
         .map(|error| {
             json!({
@@ -183,8 +219,7 @@ fn refused_json(errors: &[DocumentError]) -> serde_json::Value {
                 "reason": error.reason,
             })
         })
-        .collect();
-    json!({"errors": errors})
+        .collect()
 }
 
 #[cfg(test)]
@@ -241,7 +276,9 @@ mod tests {
             applied_text(&applied),
             "WorkloadIdentity web updated\ngeneration 4\n"
         );
-        assert_eq!(applied_json(&applied)["documents"][0]["change"], "updated");
+        let told = applied_json(&applied, &[error(3, 7, "spec.cedar")]);
+        assert_eq!(told["documents"][0]["change"], "updated");
+        assert_eq!(told["warnings"][0]["line"], 3);
     }
 
     #[test]

@@ -43,6 +43,25 @@ pub(crate) enum Command {
         #[arg(short, long = "file", required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
     },
+    /// What `apply` or `delete` would do: documents created, changed and removed, and who would lose or gain access. Exit
+    /// status: 0 nothing would change, 1 something would, 2 refused or failed.
+    Plan {
+        /// As `apply` takes them.
+        #[arg(short, long = "file", required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+        /// As if the documents were to be deleted.
+        #[arg(long)]
+        delete: bool,
+    },
+    /// As `plan`, with each line of the documents that would change.
+    Diff {
+        /// As `apply` takes them.
+        #[arg(short, long = "file", required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+        /// As if the documents were to be deleted.
+        #[arg(long)]
+        delete: bool,
+    },
     /// Remove one document, or those that files hold: all of them or, if anything is wrong, none.
     Delete {
         #[arg(
@@ -70,8 +89,33 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: TokenCommand,
     },
+    /// The authorities that sign: their lives, and moving them on.
+    Authority {
+        #[command(subcommand)]
+        command: AuthorityCommand,
+    },
+    /// Have SVIDs believed no more before they expire, and cut the connections made with them, on every node at once.
+    Revoke {
+        #[arg(value_enum)]
+        what: Revocable,
+        /// A serial number in hexadecimal, a SPIFFE ID, or a node's name.
+        name: String,
+        /// Why, for the audit log.
+        #[arg(long)]
+        reason: String,
+    },
+    /// What was changed and issued, and by whom: a log in which nothing can be altered unnoticed.
+    Audit {
+        #[command(subcommand)]
+        command: AuditCommand,
+    },
     /// The control plane and its nodes at a glance.
     Status,
+    /// Check, test, explain and suggest policies. Needs no control plane.
+    Policy {
+        #[command(subcommand)]
+        command: PolicyCommand,
+    },
     /// What happened, oldest first.
     Events {
         /// Wait for more.
@@ -80,7 +124,71 @@ pub(crate) enum Command {
         /// Only events after this number.
         #[arg(long, value_name = "SEQ", default_value_t = 0)]
         after: u64,
+        /// Of the events so far only the newest, so many.
+        #[arg(
+            long,
+            value_name = "COUNT",
+            default_value_t = 0,
+            hide_default_value = true
+        )]
+        tail: u32,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum PolicyCommand {
+    /// All that is wrong with policies, and what is odd about them, shown where it stands.
+    Check {
+        /// Cedar policies, or YAML documents of which those of kind Policy count; `-` reads YAML from standard input.
+        #[arg(short, long = "file", required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+    },
+    /// Ask policies what test files ask, and tell which answers are not those expected.
+    Test {
+        /// Policies, as `check` takes them.
+        #[arg(short, long = "file", required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+        /// YAML documents of kind PolicyTest.
+        #[arg(required = true, value_name = "TESTS")]
+        tests: Vec<PathBuf>,
+    },
+    /// Why a request is allowed or denied, by which policies, and what would change it.
+    Explain {
+        /// Policies, as `check` takes them.
+        #[arg(short, long = "file", required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+        #[command(flatten)]
+        asked: Asked,
+    },
+    /// The least policy that permits the flows that were seen.
+    Suggest {
+        /// What `tidelock get flows -o json` or `tidelock events -o json` printed; `-` is standard input.
+        #[arg(short, long = "file", value_name = "FILE", default_value = "-")]
+        files: Vec<PathBuf>,
+        /// Of events, count connections too that were refused because no permit matched.
+        #[arg(long)]
+        denied: bool,
+    },
+}
+
+/// A request.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Asked {
+    /// Who asks: a SPIFFE ID, or an entity such as `Workload::"spiffe://example.org/web"`.
+    #[arg(long)]
+    pub(crate) principal: String,
+    /// What is to be done.
+    #[arg(long, default_value = "connect")]
+    pub(crate) action: String,
+    /// To what: the name of a Service, or an entity such as `External::"192.0.2.0/24"`.
+    #[arg(long)]
+    pub(crate) resource: String,
+    /// The port of the server's end; the same as `port` in the context.
+    #[arg(long)]
+    pub(crate) port: Option<u16>,
+    /// Under which circumstances, as a JSON object that the schema types.
+    #[arg(long, default_value = "{}", value_name = "JSON")]
+    pub(crate) context: String,
 }
 
 #[derive(Debug, Subcommand)]
@@ -94,6 +202,84 @@ pub(crate) enum TokenCommand {
         #[arg(long, default_value = "10m", value_parser = span::parse_secs)]
         ttl: u32,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AuthorityCommand {
+    /// Those that are remembered, oldest first.
+    List,
+    /// Make an authority and put it into the bundle. It signs nothing yet.
+    Prepare,
+    /// Let a prepared authority sign, once it is known to everyone; the one that does now retires.
+    Activate {
+        /// As `list` shows it.
+        id: String,
+        /// Even if nodes that are connected do not say that they know it.
+        #[arg(long)]
+        despite_nodes: bool,
+    },
+    /// Have everything renewed that a retired authority signed.
+    Taint {
+        /// As `list` shows it.
+        id: String,
+    },
+    /// Take a tainted authority, or a prepared one, out of the bundle for good.
+    Revoke {
+        /// As `list` shows it.
+        id: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AuditCommand {
+    /// The newest entries, oldest of them first.
+    List {
+        /// Those after this number instead.
+        #[arg(long, value_name = "SEQ")]
+        after: Option<u64>,
+        /// How many.
+        #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
+        limit: u32,
+        /// All of them.
+        #[arg(long, conflicts_with = "limit")]
+        all: bool,
+    },
+    /// Check that nothing was altered, taken out or put in. Exit status 1 if the log is broken.
+    Verify {
+        /// The `head` that an earlier check printed, kept elsewhere: the log has to hold it still.
+        #[arg(long, value_name = "SEQ:HASH", value_parser = Noted::parse)]
+        noted: Option<Noted>,
+    },
+}
+
+/// An entry of the audit log that was noted elsewhere.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Noted {
+    pub(crate) seq: u64,
+    pub(crate) hash: Vec<u8>,
+}
+
+impl Noted {
+    fn parse(text: &str) -> Result<Self, String> {
+        let wrong = || "a number, a colon and 64 hexadecimal digits".to_owned();
+        let (seq, digits) = text.split_once(':').ok_or_else(wrong)?;
+        let digit = |byte: u8| {
+            char::from(byte)
+                .to_digit(16)
+                .and_then(|d| u8::try_from(d).ok())
+        };
+        let digits: Option<Vec<u8>> = digits.bytes().map(digit).collect();
+        let digits = digits
+            .filter(|digits| digits.len() == 64)
+            .ok_or_else(wrong)?;
+        Ok(Self {
+            seq: seq.parse().map_err(|_| wrong())?,
+            hash: digits
+                .chunks(2)
+                .map(|pair| pair[0] << 4 | pair[1])
+                .collect(),
+        })
+    }
 }
 
 /// What `get` lists.
@@ -114,6 +300,17 @@ pub(crate) enum What {
     /// Live flows of every node.
     #[value(alias = "flow")]
     Flows,
+}
+
+/// What `revoke` revokes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(crate) enum Revocable {
+    /// One SVID, by its serial number.
+    Svid,
+    /// Every SVID issued for a SPIFFE ID until now. It may be issued anew, unless its WorkloadIdentity was deleted.
+    Identity,
+    /// Every SVID issued to a node until now, its own among them. It has to join anew.
+    Node,
 }
 
 /// Kinds of documents, as `delete` takes them.
@@ -138,79 +335,4 @@ impl From<Kind> for DocumentKind {
 }
 
 #[cfg(test)]
-mod tests {
-    use clap::CommandFactory;
-
-    use super::*;
-
-    fn parse(line: &str) -> Result<Args, clap::Error> {
-        Args::try_parse_from(line.split_whitespace())
-    }
-
-    #[test]
-    fn the_command_line_is_consistent() {
-        Args::command().debug_assert();
-    }
-
-    #[test]
-    fn output_and_socket_are_taken_before_and_after_the_command() {
-        for line in [
-            "tidelock -o json --socket /s get flows",
-            "tidelock get flows -o json --socket /s",
-        ] {
-            let args = parse(line).unwrap();
-            assert_eq!(args.output, Output::Json);
-            assert_eq!(args.socket, PathBuf::from("/s"));
-            assert!(matches!(args.command, Command::Get { what: What::Flows }));
-        }
-    }
-
-    #[test]
-    fn apply_takes_many_files_and_needs_one() {
-        let args = parse("tidelock apply -f a.yaml -f b.cedar").unwrap();
-        let Command::Apply { files } = args.command else {
-            panic!("not apply")
-        };
-        assert_eq!(files, [PathBuf::from("a.yaml"), PathBuf::from("b.cedar")]);
-        assert!(parse("tidelock apply").is_err());
-    }
-
-    #[test]
-    fn token_life_is_ten_minutes_unless_given() {
-        let life = |line| match parse(line).unwrap().command {
-            Command::Token {
-                command: TokenCommand::Create { ttl, .. },
-            } => ttl,
-            _ => panic!("not token create"),
-        };
-        assert_eq!(life("tidelock token create --node a"), 600);
-        assert_eq!(life("tidelock token create --node a --ttl 2h"), 7200);
-        assert!(parse("tidelock token create --node a --ttl 0s").is_err());
-        assert!(parse("tidelock token create").is_err());
-    }
-
-    #[test]
-    fn delete_takes_the_kind_as_documents_write_it() {
-        for kind in ["WorkloadIdentity", "identity", "workloadidentity"] {
-            let args = parse(&format!("tidelock delete {kind} web")).unwrap();
-            assert!(matches!(
-                args.command,
-                Command::Delete {
-                    kind: Some(Kind::WorkloadIdentity),
-                    ..
-                }
-            ));
-        }
-    }
-
-    #[test]
-    fn delete_takes_a_name_or_files() {
-        assert!(parse("tidelock delete -f a.yaml -f b.yaml --ignore-not-found").is_ok());
-        for wrong in ["", " service", " service web -f a.yaml"] {
-            assert!(
-                parse(&format!("tidelock delete{wrong}")).is_err(),
-                "{wrong}"
-            );
-        }
-    }
-}
+mod tests;

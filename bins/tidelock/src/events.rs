@@ -8,14 +8,12 @@ use crate::args::Output;
 use crate::connect::{Admin, refusal};
 use crate::view::events as view;
 
-/// Prints events as they come. With `follow` it ends when the control plane does, or the reader of its output.
+/// Prints events as they come. If it follows, it ends when the control plane does, or the reader of its output.
 pub(crate) async fn events(
     admin: &mut Admin,
-    follow: bool,
-    after_seq: u64,
+    request: EventsRequest,
     output: Output,
 ) -> anyhow::Result<()> {
-    let request = EventsRequest { follow, after_seq };
     let mut stream = admin.events(request).await.map_err(refusal)?.into_inner();
     if output == Output::Table {
         write!(std::io::stdout(), "{}", view::HEADER)?;

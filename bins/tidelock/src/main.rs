@@ -2,19 +2,27 @@
 //!
 //! ```text
 //! tidelock apply -f identities.yaml -f policy.cedar
+//! tidelock plan -f identities.yaml
 //! tidelock get flows
 //! tidelock token create --node web-1 --ttl 10m
 //! tidelock -o json events --follow
+//! tidelock policy check -f policy.cedar
 //! ```
 //!
-//! Exit status: 0 when done, 1 when refused or failed, 2 when the command line was wrong.
+//! Exit status: 0 when done, 1 when refused or failed, 2 when the command line was wrong; for `plan` and `diff`, 1 if
+//! something would change, and 2 when refused or failed.
 #![forbid(unsafe_code)]
 
 mod apply;
 mod args;
 mod ask;
+mod audit;
+mod authority;
 mod connect;
 mod events;
+mod plan;
+mod policy;
+mod revoke;
 mod span;
 mod table;
 mod view;
@@ -24,24 +32,41 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use args::{Args, Command, TokenCommand};
+use plan::Depth;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let args = Args::parse();
+    // Where a difference has a status of its own, a failure has another.
+    let failure = match args.command {
+        Command::Plan { .. } | Command::Diff { .. } => ExitCode::from(plan::FAILED),
+        _ => ExitCode::FAILURE,
+    };
     match run(args).await {
         Ok(code) => code,
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("tidelock: {error:#}");
-            ExitCode::FAILURE
+            failure
         }
     }
 }
 
 async fn run(args: Args) -> anyhow::Result<ExitCode> {
+    if let Command::Policy { command } = args.command {
+        return policy::run(command, args.output);
+    }
     let mut admin = connect::admin(&args.socket).await?;
     match args.command {
+        // It was run above: it asks nobody.
+        Command::Policy { .. } => Ok(()),
         Command::Apply { files } => return apply::apply(&mut admin, &files, args.output).await,
+        Command::Plan { files, delete } => {
+            return plan::plan(&mut admin, &files, delete, Depth::Summary, args.output).await;
+        }
+        Command::Diff { files, delete } => {
+            return plan::plan(&mut admin, &files, delete, Depth::Lines, args.output).await;
+        }
         Command::Delete {
             kind,
             name,
@@ -56,9 +81,27 @@ async fn run(args: Args) -> anyhow::Result<ExitCode> {
         Command::Token {
             command: TokenCommand::Create { node, ttl },
         } => ask::create_token(&mut admin, node, ttl, args.output).await,
+        Command::Authority { command } => {
+            authority::authority(&mut admin, command, args.output).await
+        }
+        Command::Revoke { what, name, reason } => {
+            revoke::revoke(&mut admin, what, name, reason, args.output).await
+        }
+        Command::Audit { command } => {
+            return audit::audit(&mut admin, command, args.output).await;
+        }
         Command::Status => ask::status(&mut admin, args.output).await,
-        Command::Events { follow, after } => {
-            events::events(&mut admin, follow, after, args.output).await
+        Command::Events {
+            follow,
+            after,
+            tail,
+        } => {
+            let request = tidelock_proto::v1::EventsRequest {
+                follow,
+                after_seq: after,
+                tail,
+            };
+            events::events(&mut admin, request, args.output).await
         }
     }?;
     Ok(ExitCode::SUCCESS)

@@ -36,12 +36,13 @@ impl Bench {
     fn start() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let runtime = tokio::runtime::Runtime::new().unwrap();
-        let options = Options {
-            trust_domain: TrustDomainBuf::parse("example.org").unwrap(),
-            data_dir: dir.path().join("ca"),
-            listen: vec!["127.0.0.1:0".parse().unwrap()],
-            admin_socket: dir.path().join("ca.sock"),
-        };
+        let mut options = Options::new(
+            TrustDomainBuf::parse("example.org").unwrap(),
+            dir.path().join("ca"),
+            vec!["127.0.0.1:0".parse().unwrap()],
+            dir.path().join("ca.sock"),
+        );
+        options.timing.propagation_secs = 0;
         let plane = runtime.block_on(ControlPlane::start(options)).unwrap();
         Self {
             dir,
@@ -208,6 +209,178 @@ fn a_token_is_printed_bare_so_that_scripts_can_use_it() {
     let output = bench.run("token create --node BAD/NAME");
     assert_eq!(output.status.code(), Some(1));
     assert!(text(&output).1.starts_with("tidelock: "), "{output:?}");
+}
+
+#[test]
+fn an_authority_goes_through_its_life() {
+    let bench = Bench::start();
+    let listed = |bench: &Bench| {
+        bench.json("authority list")["x509"]
+            .as_array()
+            .unwrap()
+            .clone()
+    };
+    let first = listed(&bench)[0]["id"].as_str().unwrap().to_owned();
+    let prepared = bench.json("authority prepare");
+    assert_eq!(prepared["authority"]["state"], "prepared");
+    let second = prepared["authority"]["id"].as_str().unwrap().to_owned();
+    let table = bench.ok("authority list");
+    assert!(table.starts_with("ID "), "{table}");
+    assert!(table.contains("may be activated"), "{table}");
+
+    let wrong = bench.run(&format!("authority taint {first}"));
+    assert_eq!(wrong.status.code(), Some(1));
+    assert!(text(&wrong).1.contains("Active"), "{wrong:?}");
+    let activated = bench.ok(&format!("authority activate {second}"));
+    assert!(
+        activated.starts_with(&format!("authority {second} active\n")),
+        "{activated}"
+    );
+    bench.ok(&format!("authority taint {first}"));
+    bench.ok(&format!("authority revoke {first}"));
+    let states: Vec<_> = listed(&bench)
+        .iter()
+        .map(|one| one["state"].clone())
+        .collect();
+    assert_eq!(states, ["revoked", "active"]);
+    assert!(bench.ok("events").contains("authority-moved"));
+    let unknown = bench.run("authority revoke 00");
+    assert!(
+        text(&unknown).1.contains("`tidelock authority list`"),
+        "{unknown:?}"
+    );
+}
+
+#[test]
+fn the_audit_log_says_who_did_what_and_a_broken_one_is_found() {
+    let bench = Bench::applied();
+    bench.ok("token create --node n1");
+    bench.ok("delete policy allow");
+    let lines = bench.ok("-o json audit list --all");
+    let entries: Vec<serde_json::Value> = lines
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let did = |action: &str, subject: &str| {
+        let is =
+            |entry: &&serde_json::Value| entry["action"] == action && entry["subject"] == subject;
+        let entry = entries.iter().find(is);
+        let entry = entry.unwrap_or_else(|| panic!("{action} {subject}: {lines}"));
+        entry["actor"].as_str().unwrap().to_owned()
+    };
+    let user = did("document-created", "WorkloadIdentity/curl");
+    assert!(user.starts_with("uid "), "{user}");
+    assert_eq!(did("document-deleted", "Policy/allow"), user);
+    assert_eq!(did("token-created", "n1"), user);
+    assert_eq!(did("svid-issued", "/tidelock/control"), "control plane");
+    let newest = bench.ok("audit list --limit 1");
+    assert_eq!(newest.lines().count(), 2);
+    assert!(newest.contains("document-deleted"), "{newest}");
+
+    let whole = bench.json("audit verify");
+    assert_eq!(whole["whole"], true);
+    let head = whole["head"].as_str().unwrap().to_owned();
+    bench.ok("token create --node n2");
+    bench.ok(&format!("audit verify --noted {head}"));
+    let other = format!("1:{}", "00".repeat(32));
+    let rewritten = bench.run(&format!("audit verify --noted {other}"));
+    assert_eq!(rewritten.status.code(), Some(1));
+    assert!(
+        text(&rewritten)
+            .1
+            .contains("entry 1 is not the one that was noted")
+    );
+
+    let database = bench.dir.path().join("ca/control.db");
+    let connection = rusqlite::Connection::open(database).unwrap();
+    let tamper =
+        "DROP TRIGGER audit_is_not_altered; UPDATE audit SET actor = 'uid 7' WHERE seq = 3";
+    connection.execute_batch(tamper).unwrap();
+    let broken = bench.run("audit verify");
+    assert_eq!(broken.status.code(), Some(1));
+    let (_, err) = text(&broken);
+    assert_eq!(
+        err,
+        "the audit log is broken: entry 3 was altered, or does not follow the one before it\n"
+    );
+    let json = bench.run("-o json audit verify");
+    let json: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!(json["broken"]["seq"], 3);
+}
+
+#[test]
+fn a_plan_says_what_would_become_of_documents_and_of_whom_and_changes_nothing() {
+    let bench = Bench::applied();
+    let generation = bench.json("status")["generation"].clone();
+    let code = |line: &str| bench.run(line).status.code();
+    assert_eq!(code("plan -f a.yaml -f allow.cedar"), Some(0));
+    assert_eq!(code("diff -f a.yaml -f allow.cedar"), Some(0));
+    assert_eq!(text(&bench.run("diff -f a.yaml")).0, "");
+
+    bench.file("a.yaml", &DOCUMENTS.replace("10.0.0.1:80", "10.0.0.1:81"));
+    let plan = bench.run("plan -f a.yaml");
+    assert_eq!(plan.status.code(), Some(1));
+    let (out, _) = text(&plan);
+    assert_eq!(
+        out,
+        "  WorkloadIdentity curl unchanged\n~ Service web to be updated\n\
+         no longer: spiffe://example.org/curl may connect to web (port 80)\n\
+         from then on: spiffe://example.org/curl may connect to web (port 81)\n"
+    );
+    let diff = bench.run("diff -f a.yaml");
+    assert_eq!(diff.status.code(), Some(1));
+    let (out, _) = text(&diff);
+    assert!(
+        out.starts_with("--- now/Service web\n+++ then/Service web\n@@ "),
+        "{out}"
+    );
+    assert!(
+        out.contains("-    - \"10.0.0.1:80\"\n+    - \"10.0.0.1:81\"\n"),
+        "{out}"
+    );
+
+    bench.file("allow.cedar", &POLICY.replace("permit", "forbid"));
+    let json = bench.run("-o json plan -f allow.cedar");
+    assert_eq!(json.status.code(), Some(1));
+    let json: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!(json["lost"][0]["ports"], serde_json::json!([80]));
+    assert_eq!(json["documents"][0]["change"], "updated");
+
+    let delete = bench.run("plan --delete -f a.yaml");
+    assert_eq!(delete.status.code(), Some(1));
+    let (out, _) = text(&delete);
+    assert!(
+        out.contains("- WorkloadIdentity curl to be deleted\n"),
+        "{out}"
+    );
+    assert!(
+        out.contains("no longer: spiffe://example.org/curl may connect"),
+        "{out}"
+    );
+    assert_eq!(bench.json("status")["generation"], generation);
+}
+
+#[test]
+fn a_plan_that_cannot_be_made_is_no_difference() {
+    let bench = Bench::applied();
+    bench.file(
+        "bad.yaml",
+        &DOCUMENTS.replace("unix:uid:1000", "unix:uid:root"),
+    );
+    for line in [
+        "plan -f bad.yaml",
+        "diff -f bad.yaml",
+        "plan -f missing.yaml",
+    ] {
+        let refused = bench.run(line);
+        assert_eq!(refused.status.code(), Some(2), "{line}");
+        assert!(!text(&refused).1.is_empty(), "{line}");
+    }
+    let away = tidelock(Path::new("/nonexistent/ca.sock"))
+        .args(["diff", "-f", "a.yaml"])
+        .output()
+        .unwrap();
+    assert_eq!(away.status.code(), Some(2));
 }
 
 #[test]

@@ -4,12 +4,15 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use tidelock_proto::v1::event::Kind;
 use tidelock_proto::v1::{
-    AttestRefusal, AttestRefused, Denied, DocumentsChanged, Event, FlowClosed, GrantEnded,
+    AttestRefusal, AttestRefused, Denied, DenyReason, DocumentsChanged, Event, FlowClosed,
+    GrantEnded, GrantRefused,
 };
 
+use super::authorities::state_name;
 use super::documents::{change_name, kind_name};
 use super::flows::FlowView;
 use super::identities::{GrantView, SvidView};
+use super::revoked::svids;
 use super::{hex, known, process, reason};
 use crate::span;
 use crate::table::clean;
@@ -23,7 +26,7 @@ pub(crate) struct EventView {
     seq: u64,
     time: Option<String>,
     node: Option<String>,
-    /// A stable name, for example `denied`.
+    /// A stable name, for example `denied`; `observed` where nothing was, but would have been or not.
     what: &'static str,
     /// For people.
     why: String,
@@ -77,6 +80,7 @@ fn tell(kind: Option<Kind>) -> Told {
         Some(
             node @ (Kind::Granted(_)
             | Kind::GrantEnded(_)
+            | Kind::GrantRefused(_)
             | Kind::SvidInstalled(_)
             | Kind::FlowOpened(_)
             | Kind::FlowClosed(_)
@@ -101,6 +105,7 @@ fn tell_of_node(kind: Kind) -> Told {
             told("granted", grant.text(), json!(grant))
         }
         Kind::GrantEnded(ended) => grant_ended(&ended),
+        Kind::GrantRefused(refused) => grant_refused(refused),
         Kind::SvidInstalled(svid) => {
             let svid = SvidView::new(None, svid);
             told("svid-installed", svid.text(), json!(svid))
@@ -177,7 +182,7 @@ fn tell_of_control(kind: Kind) -> Told {
     }
 }
 
-/// Nodes that come and go.
+/// Nodes and authorities that come and go.
 fn tell_of_membership(kind: Kind) -> Told {
     match kind {
         Kind::NodeAttested(node) => told(
@@ -204,6 +209,29 @@ fn tell_of_membership(kind: Kind) -> Told {
             node.reason.clone(),
             json!({"reason": node.reason}),
         ),
+        Kind::AuthorityMoved(moved) => {
+            let state = state_name(moved.state);
+            told(
+                "authority-moved",
+                format!("authority {} {state}", moved.id),
+                json!({"id": moved.id, "state": state}),
+            )
+        }
+        Kind::SvidsRevoked(revoked) => told(
+            "svids-revoked",
+            format!(
+                "{} of {}: {}",
+                svids(revoked.count as usize),
+                revoked.what,
+                revoked.reason
+            ),
+            json!({
+                "what": revoked.what,
+                "reason": revoked.reason,
+                "count": revoked.count,
+                "generation": revoked.generation,
+            }),
+        ),
         other => told("unknown", format!("{other:?}"), Value::Null),
     }
 }
@@ -219,6 +247,29 @@ fn grant_ended(ended: &GrantEnded) -> Told {
     )
 }
 
+fn grant_refused(refused: GrantRefused) -> Told {
+    let process = process::view(refused.process);
+    let more = match refused.untold {
+        0 => String::new(),
+        untold => format!("; and {untold} more before it"),
+    };
+    told(
+        "grant-refused",
+        format!(
+            "{} of {}: {}{more}",
+            refused.entry_id,
+            process.text(),
+            refused.reason
+        ),
+        json!({
+            "process": process,
+            "identity": refused.entry_id,
+            "reason": refused.reason,
+            "untold": refused.untold,
+        }),
+    )
+}
+
 fn flow_closed(closed: &FlowClosed) -> Told {
     told(
         "flow-closed",
@@ -228,11 +279,12 @@ fn flow_closed(closed: &FlowClosed) -> Told {
 }
 
 fn denied(denied: Denied) -> Told {
+    let (what, why) = match denied.reason() {
+        DenyReason::WouldDeny => ("observed", would("denied", &denied.detail)),
+        DenyReason::WouldPermit => ("observed", would("permitted", &denied.detail)),
+        _ => ("denied", refused(&denied)),
+    };
     let process = process::view(denied.process);
-    let mut why = reason::text(denied.reason);
-    if !denied.detail.is_empty() && denied.detail != why {
-        why = format!("{why} ({})", denied.detail);
-    }
     let service = if denied.service.is_empty() {
         "no service"
     } else {
@@ -245,7 +297,7 @@ fn denied(denied: Denied) -> Told {
         denied.remote,
     );
     told(
-        "denied",
+        what,
         why,
         json!({
             "process": process,
@@ -259,6 +311,20 @@ fn denied(denied: Denied) -> Told {
             "detail": known(denied.detail),
         }),
     )
+}
+
+/// Why a connection was refused.
+fn refused(denied: &Denied) -> String {
+    let why = reason::text(denied.reason);
+    if denied.detail.is_empty() || denied.detail == why {
+        return why;
+    }
+    format!("{why} ({})", denied.detail)
+}
+
+/// What policies that are only observed would have done.
+fn would(done: &str, policies: &str) -> String {
+    format!("would have been {done} by policy {policies} (observe)")
 }
 
 fn documents_changed(changed: &DocumentsChanged) -> Told {

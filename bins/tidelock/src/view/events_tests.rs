@@ -44,6 +44,30 @@ fn a_denial_says_when_where_what_and_why() {
 }
 
 #[test]
+fn what_is_only_observed_is_no_denial() {
+    let observed = |reason: DenyReason| {
+        event(Kind::Denied(Denied {
+            service: "web".into(),
+            remote: "10.0.0.1:80".into(),
+            reason: reason.into(),
+            detail: "no batch, at night".into(),
+            ..Denied::default()
+        }))
+    };
+    for (reason, why) in [
+        (DenyReason::WouldDeny, "denied"),
+        (DenyReason::WouldPermit, "permitted"),
+    ] {
+        let told = observed(reason);
+        assert_eq!(told.what, "observed");
+        let start = format!("would have been {why} by policy no batch, at night (observe): ");
+        assert!(told.why.starts_with(&start), "{}", told.why);
+    }
+    let json = serde_json::to_value(observed(DenyReason::WouldDeny)).unwrap();
+    assert_eq!(json["data"]["reason"], "would_deny");
+}
+
+#[test]
 fn a_denial_in_json_names_process_peer_and_reason() {
     let json = serde_json::to_value(denied_event("no permit matched")).unwrap();
     assert_eq!(json["what"], "denied");
@@ -70,6 +94,24 @@ fn escape_sequences_in_names_are_not_printed() {
         reason: "\u{1b}]0;x\u{7}".into(),
     }));
     assert!(!line(&told).trim_end().chars().any(char::is_control));
+}
+
+#[test]
+fn a_grant_that_is_refused_says_of_which_identity_to_whom_and_why() {
+    let told = event(Kind::GrantRefused(GrantRefused {
+        process: Some(Process {
+            pid: 12,
+            exe: "/usr/bin/wget".into(),
+            ..Process::default()
+        }),
+        entry_id: "units".into(),
+        reason: "it is not known what `{{systemd.unit}}` is".into(),
+        untold: 3,
+    }));
+    let why = "units of /usr/bin/wget[12]: it is not known what `{{systemd.unit}}` is; and 3 more before it";
+    assert_eq!((told.what, told.why.as_str()), ("grant-refused", why));
+    assert_eq!(told.data["identity"], "units");
+    assert_eq!(told.data["untold"], 3);
 }
 
 #[test]

@@ -1,7 +1,11 @@
 //! `get identities`.
 
 use serde::Serialize;
-use tidelock_proto::v1::{GetIdentitiesResponse, Grant, Identity, NodeGrant, NodeSvid, Svid};
+use tidelock_proto::v1::selector_expression::Is;
+use tidelock_proto::v1::{
+    GetIdentitiesResponse, Grant, Identity, NodeGrant, NodeSvid, SelectorExpression,
+    SelectorExpressions, Svid,
+};
 
 use super::process::{self, ProcessView};
 use super::{hex, known, known_number};
@@ -104,11 +108,35 @@ fn row(identity: Identity) -> IdentityView {
     IdentityView {
         name: entry.id,
         spiffe_id: entry.spiffe_id,
-        selectors: entry.selectors,
+        selectors: selectors(entry.selectors, entry.expression),
         ttl_secs: entry.x509_ttl_secs,
         nodes: identity.nodes,
         svids: identity.svids.into_iter().map(svid).collect(),
         grants: identity.grants.into_iter().map(grant).collect(),
+    }
+}
+
+/// All have to match: a list as it is, else the items of an expression.
+fn selectors(list: Vec<String>, expression: Option<SelectorExpression>) -> Vec<String> {
+    match expression.map(|of| of.is) {
+        None => list,
+        Some(Some(Is::AllOf(items))) => items.of.into_iter().map(text).collect(),
+        Some(is) => vec![text(SelectorExpression { is })],
+    }
+}
+
+/// `anyOf(unix:uid:1, not(unix:gid:2))`.
+fn text(of: SelectorExpression) -> String {
+    let each = |items: SelectorExpressions| {
+        let texts: Vec<_> = items.of.into_iter().map(text).collect();
+        texts.join(", ")
+    };
+    match of.is {
+        None => "?".into(),
+        Some(Is::Selector(selector)) => selector,
+        Some(Is::AllOf(items)) => format!("allOf({})", each(items)),
+        Some(Is::AnyOf(items)) => format!("anyOf({})", each(items)),
+        Some(Is::Not(of)) => format!("not({})", text(*of)),
     }
 }
 
@@ -152,6 +180,7 @@ mod tests {
             spiffe_id: "spiffe://td/curl".into(),
             selectors: vec!["unix:path:/usr/bin/curl".into(), "unix:uid:1000".into()],
             x509_ttl_secs: 3600,
+            ..Entry::default()
         };
         let grant = Grant {
             process: Some(Process {
@@ -180,6 +209,23 @@ mod tests {
             table(&rows(answer())).to_string(),
             "NAME  SPIFFE ID         TTL    NODES  SVIDS  PROCESSES  SELECTORS\n\
              curl  spiffe://td/curl  1h00m  all    0      1          unix:path:/usr/bin/curl unix:uid:1000\n"
+        );
+    }
+
+    #[test]
+    fn operators_are_written_out() {
+        let selector = |text: &str| SelectorExpression {
+            is: Some(Is::Selector(text.into())),
+        };
+        let is = |is| SelectorExpression { is: Some(is) };
+        let not = is(Is::Not(Box::new(selector("unix:gid:2"))));
+        let of = vec![selector("unix:uid:1"), not];
+        let any = is(Is::AnyOf(SelectorExpressions { of }));
+        let of = vec![selector("unix:path:/a"), any];
+        let all = is(Is::AllOf(SelectorExpressions { of }));
+        assert_eq!(
+            selectors(vec![], Some(all)),
+            ["unix:path:/a", "anyOf(unix:uid:1, not(unix:gid:2))"]
         );
     }
 

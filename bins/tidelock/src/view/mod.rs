@@ -2,16 +2,22 @@
 //!
 //! JSON names are stable. Times are RFC 3339 in UTC; what is not known is `null`.
 
+pub(crate) mod audit;
+pub(crate) mod authorities;
+pub(crate) mod diff;
 pub(crate) mod documents;
 pub(crate) mod events;
 pub(crate) mod flows;
 pub(crate) mod identities;
 pub(crate) mod nodes;
+pub(crate) mod plan;
 pub(crate) mod policies;
 pub(crate) mod process;
 pub(crate) mod reason;
+pub(crate) mod revoked;
 pub(crate) mod services;
 pub(crate) mod status;
+pub(crate) mod yaml;
 
 /// `None` for the empty string, which in messages means "not known".
 pub(crate) fn known(text: String) -> Option<String> {

@@ -1,7 +1,7 @@
 //! `get services`.
 
 use serde::Serialize;
-use tidelock_proto::v1::{GetServicesResponse, Netns};
+use tidelock_proto::v1::{GetServicesResponse, Netns, Transform};
 
 use crate::table::Table;
 
@@ -12,6 +12,7 @@ pub(crate) struct ServiceRow {
     addresses: Vec<String>,
     servers: Vec<String>,
     netns: &'static str,
+    transform: &'static str,
 }
 
 /// Rows in the order the control plane gave them.
@@ -24,6 +25,12 @@ pub(crate) fn rows(answer: GetServicesResponse) -> Vec<ServiceRow> {
                 Netns::Host => "host",
                 Netns::Unspecified => "unknown",
             },
+            transform: match service.transform.try_into() {
+                Ok(Transform::Unspecified) => "none",
+                Ok(Transform::Identity) => "identity",
+                Ok(Transform::ForwardClientCert) => "forwardClientCert",
+                Err(_) => "unknown",
+            },
             name: service.name,
             addresses: service.addresses,
             servers: service.servers,
@@ -33,12 +40,13 @@ pub(crate) fn rows(answer: GetServicesResponse) -> Vec<ServiceRow> {
 
 /// Name, addresses, servers.
 pub(crate) fn table(rows: &[ServiceRow]) -> Table {
-    let mut table = Table::new(&["NAME", "ADDRESSES", "NETNS", "SERVERS"]);
+    let mut table = Table::new(&["NAME", "ADDRESSES", "NETNS", "TRANSFORM", "SERVERS"]);
     for row in rows {
         table.row([
             row.name.clone(),
             row.addresses.join(" "),
             row.netns.into(),
+            row.transform.into(),
             row.servers.join(" "),
         ]);
     }
@@ -59,12 +67,13 @@ mod tests {
                 addresses: vec!["10.0.0.0/24:80".into(), "[::1]:80".into()],
                 servers: vec!["spiffe://td/web".into()],
                 netns: Netns::Host.into(),
+                transform: Transform::ForwardClientCert.into(),
             }],
         };
         assert_eq!(
             table(&rows(answer)).to_string(),
-            "NAME  ADDRESSES                NETNS  SERVERS\n\
-             web   10.0.0.0/24:80 [::1]:80  host   spiffe://td/web\n"
+            "NAME  ADDRESSES                NETNS  TRANSFORM          SERVERS\n\
+             web   10.0.0.0/24:80 [::1]:80  host   forwardClientCert  spiffe://td/web\n"
         );
     }
 }

@@ -19,6 +19,7 @@ pub(crate) struct StatusView {
     identities: u32,
     services: u32,
     policies: u32,
+    policies_observed: u32,
     nodes: u32,
     nodes_connected: u32,
     processes: u32,
@@ -43,6 +44,7 @@ pub(crate) fn view(status: GetStatusResponse) -> StatusView {
         identities: status.identities,
         services: status.services,
         policies: status.policies,
+        policies_observed: status.policies_observed,
         nodes: status.nodes,
         nodes_connected: status.nodes_connected,
         processes: status.grants,
@@ -71,7 +73,7 @@ pub(crate) fn text(status: &StatusView, now_secs: i64) -> String {
             format!("{} ({} processes)", status.identities, status.processes),
         ),
         ("services", status.services.to_string()),
-        ("policies", status.policies.to_string()),
+        ("policies", policies(status)),
         ("flows", status.flows.to_string()),
     ];
     let width = lines.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
@@ -79,6 +81,14 @@ pub(crate) fn text(status: &StatusView, now_secs: i64) -> String {
         let _ = writeln!(text, "{name:<width$}  {value}");
         text
     })
+}
+
+/// How many there are, and how many of them only look on: an exception that nobody should forget.
+fn policies(status: &StatusView) -> String {
+    match status.policies_observed {
+        0 => status.policies.to_string(),
+        observed => format!("{} ({observed} observed)", status.policies),
+    }
 }
 
 #[cfg(test)]
@@ -93,6 +103,8 @@ mod tests {
             started_unix_secs: 40,
             nodes: 2,
             nodes_connected: 1,
+            policies: 3,
+            policies_observed: 1,
             ..GetStatusResponse::default()
         });
         let text = text(&view, 100);
@@ -102,5 +114,6 @@ mod tests {
             text.contains("\nnodes          2 (1 connected)\n"),
             "{text}"
         );
+        assert!(text.contains("\npolicies       3 (1 observed)\n"), "{text}");
     }
 }

@@ -1,0 +1,71 @@
+//! `authority`: what signs, what will, and what did.
+
+use std::io::Write as _;
+
+use anyhow::bail;
+use serde_json::json;
+use tidelock_proto::v1::{
+    ActivateAuthorityRequest, ListAuthoritiesRequest, PrepareAuthorityRequest,
+    RevokeAuthorityRequest, TaintAuthorityRequest,
+};
+
+use crate::args::{AuthorityCommand, Output};
+use crate::connect::{Admin, refusal};
+use crate::span;
+use crate::view::authorities as view;
+
+/// Lists the authorities, or moves one on and says where it is then.
+pub(crate) async fn authority(
+    admin: &mut Admin,
+    command: AuthorityCommand,
+    output: Output,
+) -> anyhow::Result<()> {
+    let moved = match command {
+        AuthorityCommand::List => return list(admin, output).await,
+        AuthorityCommand::Prepare => admin.prepare_authority(PrepareAuthorityRequest {}).await,
+        AuthorityCommand::Activate { id, despite_nodes } => {
+            let request = ActivateAuthorityRequest { id, despite_nodes };
+            admin.activate_authority(request).await
+        }
+        AuthorityCommand::Taint { id } => admin.taint_authority(TaintAuthorityRequest { id }).await,
+        AuthorityCommand::Revoke { id } => {
+            admin.revoke_authority(RevokeAuthorityRequest { id }).await
+        }
+    };
+    let moved = moved.map_err(refusal)?.into_inner();
+    let Some(authority) = moved.authority else {
+        bail!("the control plane did not say what became of the authority");
+    };
+    let row = view::row(authority);
+    let mut out = std::io::stdout().lock();
+    match output {
+        Output::Table => {
+            let hint = view::hint(&row, span::now_secs());
+            writeln!(out, "{hint}\ngeneration {}", moved.generation)?;
+        }
+        Output::Json => {
+            let json = json!({"authority": row, "generation": moved.generation});
+            writeln!(out, "{json}")?;
+        }
+    }
+    Ok(())
+}
+
+async fn list(admin: &mut Admin, output: Output) -> anyhow::Result<()> {
+    let answer = admin.list_authorities(ListAuthoritiesRequest {}).await;
+    let answer = answer.map_err(refusal)?.into_inner();
+    let rows: Vec<_> = answer.x509.into_iter().map(view::row).collect();
+    let mut out = std::io::stdout().lock();
+    match output {
+        Output::Table => write!(out, "{}", view::table(&rows, span::now_secs()))?,
+        Output::Json => {
+            let sequence = answer.bundle_sequence;
+            writeln!(
+                out,
+                "{}",
+                json!({"x509": rows, "bundle_sequence": sequence})
+            )?;
+        }
+    }
+    Ok(())
+}
