@@ -24,8 +24,11 @@ disk() {
 root=$(disk lab-root) modules=$(disk lab-modules) payload=$(disk lab-payload)
 [ -n "$root" ] && [ -n "$modules" ] && [ -n "$payload" ] || die "a disk is missing"
 mount -t ext4 -o rw,noatime "$root" /new || die "cannot mount the root disk"
-mkdir -p /new/usr/lib/modules
-mount -t ext4 -o ro "$modules" /new/usr/lib/modules || die "cannot mount the modules"
+# A machine of its own has them where its packages put them.
+if [ ! -e "/new/usr/lib/modules/$(uname -r)" ]; then
+    mkdir -p /new/usr/lib/modules
+    mount -t ext4 -o ro "$modules" /new/usr/lib/modules || die "cannot mount the modules"
+fi
 tar xf "$payload" -C /new || die "cannot unpack the payload"
 for dir in dev proc sys; do mount --move /$dir /new/$dir; done
 exec switch_root /new /lab/init

@@ -4,17 +4,47 @@
 . /lab/scenes/lib.sh
 PROCESSES=100
 SPEAK=$SCENE_TOOLS/speak
+TOOL=$SCENE_DIR/tool
+
+# A template: who runs the tool is in the name that it gets.
+users() {
+    cat <<END
+---
+apiVersion: tidelock.dev/v1
+kind: WorkloadIdentity
+metadata:
+  name: $SCENE-users
+spec:
+  spiffeID: spiffe://{{trustDomain}}$NAME/user/{{unix.uid}}
+  selectors:
+    - unix:path:$TOOL
+---
+apiVersion: tidelock.dev/v1
+kind: Policy
+metadata:
+  name: $SCENE-using
+spec:
+  cedar: |
+    permit (
+      principal in Workload::"$TRUST$NAME/user",
+      action == Action::"connect",
+      resource == Service::"$SCENE-web"
+    ) unless { principal == Workload::"$TRUST$NAME/user/2012" };
+END
+}
 
 { identity web 2001 "$PYTHON"
   identity browser 2002 "$CURL"
   identity short 2003 "$SPEAK"
   service web web "127.0.0.1:$PORT"
   permit browsing browser web
-  permit speaking short web; } >documents.yaml
+  permit speaking short web
+  users; } >documents.yaml
 mkdir -p pages
+cp "$SPEAK" "$TOOL"
 echo "hello from $SCENE" >pages/hello.txt
 before=$(last_event)
-apply documents.yaml || abort "the documents were not applied"
+apply documents.yaml
 
 say "python3 -m http.server and curl, as they are"
 serve a web 2001 "$SCENE_DIR/pages" 127.0.0.1 "$PORT" >server.pid || abort "the web server does not run"
@@ -23,6 +53,14 @@ expect_event "$before" '"what":"granted"' "$TRUST$NAME/web\"" '"exe":"'"$PYTHON"
 $(as 2002 "$CURL") -sS -m 60 "http://127.0.0.1:$PORT/hello.txt" >page.txt || fail "curl did not get the page"
 cmp page.txt pages/hello.txt || fail "curl got another page"
 expect_event "$before" '"what":"granted"' "$TRUST$NAME/browser\"" '"exe":"'"$CURL"'"' >/dev/null
+
+say "one identity for all who run a tool, and a SPIFFE ID for each of them"
+for uid in 2011 2012 2013; do
+    $(as $uid "$TOOL") get 127.0.0.1 "$PORT" /hello.txt >"tool-$uid.txt" 2>&1
+    expect_event "$before" '"what":"granted"' "$TRUST$NAME/user/$uid\"" "\"uid\":$uid" >/dev/null
+done
+grep -q 'page ok' tool-2011.txt && grep -q 'page ok' tool-2013.txt || fail "who runs the tool is not served: $(cat tool-201[13].txt)"
+[ "$(connect_error tool-2012.txt)" = EACCES ] || fail "who may not is served: $(cat tool-2012.txt)"
 tidelock get identities
 
 say "$PROCESSES processes, each of which lives for one request"

@@ -7,6 +7,12 @@
 CONTROL=$((PORT + 9))
 SPEAK=$SCENE_TOOLS/speak
 
+# Narrows permits to those who run that file, where that is known.
+running() {
+    local is="context.client has sha256 \&\& context.client.sha256 == \"$(program_digest "$1")\""
+    sed "s/);/) when { if context has client then $is else true };/"
+}
+
 { identity web 2001 "$PYTHON"
   identity browser 2002 "$CURL"
   identity impostor 2003 "$PYTHON"
@@ -15,7 +21,8 @@ SPEAK=$SCENE_TOOLS/speak
   identity speaker 2006 "$SPEAK"
   service web web "$SERVER_IP:$PORT"
   service far web "$ROGUE_IP:$PORT"
-  permit browsing browser web
+  permit browsing browser web | running "$CURL"
+  permit elsewhere nobody web | running "$PYTHON"
   permit scripting script web
   permit lag speaker web
   permit far browser far
@@ -34,7 +41,7 @@ make_page "$SCENE_DIR/pages" 100
 # A request so large that no other message could hold it.
 LONG=$PAGE-$(printf '%08000d' 0)
 for node in $NODES; do on "$node" "echo hello >$SCENE_DIR/pages/hello.txt"; done
-apply documents.yaml || abort "the documents were not applied"
+apply documents.yaml
 rogue_network
 
 # capture and transfers of one server at a time, so that each question has a capture of its own.
@@ -71,6 +78,26 @@ denied "an identity without a permission" 2005 no_permit "$CURL" -sv -m 60 -o /d
 grep -q 'no permit matched' event.json || fail "the event does not say \`no permit matched\`"
 end_capture wire
 check_wire wire $CONTROL --governed "$PORT" --connections 2
+
+say "policies that are only observed change nothing, and events tell what they would have changed"
+{ permit trying nobody web | sed 's/^spec:/&\n  mode: observe/'
+  permit tried browser web | sed 's/^spec:/&\n  mode: observe/; s/permit (/forbid (/'
+  for end in client:2002 server:2001 client:2001 server:2002; do
+      permit "${end/:/-}" browser web | sed "s/^spec:/&\n  mode: observe/; s/permit (/forbid (/
+          s/);/) when { context has ${end%:*} \&\& context.${end%:*}.uid == ${end#*:} };/"
+  done; } >observed.yaml
+apply observed.yaml
+before=$(last_event)
+$(as 2002 "$CURL") -sS -m 60 -o /dev/null "$url" || fail "curl is not served, though what forbids it is only observed"
+# One for both ends, and one for each end's own process; in no order.
+for role in client:2002 server:2001; do
+    expect_event "$before" '"what":"observed"' '"reason":"would_deny"' "\"role\":\"${role%:*}\"" \
+        "\"detail\":\"($SCENE-tried, $SCENE-${role/:/-}|$SCENE-${role/:/-}, $SCENE-tried)\"" >/dev/null
+done
+denied "an identity with nothing but an observed permission" 2005 no_permit "$CURL" -sv -m 60 -o /dev/null "$url"
+expect_event "$before" '"what":"observed"' '"reason":"would_permit"' '"uid":2005,' "\"detail\":\"$SCENE-trying\"" >/dev/null
+events_after "$before" | grep '"what":"observed"' | grep '"uid":2004,' >/dev/null && fail "it tells of whom no observed policy concerns"
+tidelock events --after "$before" | grep ' observed ' | cut -c41-200
 
 say "a workload with an identity of the same trust domain, at the service's address, that may not serve it"
 stop $SERVER_NODE "$web"

@@ -17,7 +17,7 @@ agent=$(pgrep -x tidelock-agent)
 kill -STOP "$agent"
 at_end "kill -CONT $agent"
 tidelock apply -f narrowed.yaml >applied.txt || fail "the edit was not applied"
-NODES=$SERVER_NODE enforced "$(sed -n 's/^generation //p' applied.txt)" || fail "the server's node does not enforce it"
+why=$(NODES=$SERVER_NODE enforced "$(sed -n 's/^generation //p' applied.txt)") || fail "$why"
 refused() { [ -n "$(connect_error lag.txt)" ]; }
 echo go >&4
 eventually 60 refused || fail "the server's refusal did not reach the client: $(tail -n 2 lag.txt)"

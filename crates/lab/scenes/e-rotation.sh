@@ -14,7 +14,7 @@ SPEAK=$SCENE_TOOLS/speak
   permit reading reader web; } >documents.yaml
 make_page "$SCENE_DIR/pages" 60000
 first=$(last_event)
-apply documents.yaml || abort "the documents were not applied"
+apply documents.yaml
 web=$(serve $SERVER_NODE web 2001 "$SCENE_DIR/pages" "$SERVER_IP" "$PORT") || abort "the web server does not run"
 at_end "stop $SERVER_NODE $web"
 capture wire "$LINK" "tcp portrange $PORT-$CONTROL"
@@ -31,7 +31,7 @@ has_flow() { [ -n "$(flow_serial)" ]; }
 
 say "a transfer that outlives its SVIDs"
 bytes=$(stat -c %s "pages/$PAGE")
-$(as 2002 "$SPEAK") slow "$SERVER_IP" "$PORT" "/$PAGE" $((bytes / 35)) >long.txt 2>long.err 3>&- &
+$(as 2002 "$SPEAK") slow "$SERVER_IP" "$PORT" "/$PAGE" $((bytes / 250)) >long.txt 2>long.err 3>&- &
 long=$!
 at_end "kill $long 2>/dev/null; true"
 eventually 60 has_flow || fail "the transfer does not get going: $(cat long.err)"
@@ -52,11 +52,11 @@ grep -qx "$began" since.txt && fail "a rotation brought the serial that the flow
 say "the next connection, while the transfer goes on"
 next_serial() { flow a role=client "local_id=$TRUST$NAME/reader " | sed -n 's/.* local_serial=\([0-9A-Fa-f]*\).*/\U\1/p' | grep -vx "$began" | tail -n 1; }
 newest=$(serials "$from" | tail -n 1)
-$(as 2002 "$SPEAK") slow "$SERVER_IP" "$PORT" "/$PAGE" $((bytes / 45)) >next.txt 2>next.err 3>&- &
+$(as 2002 "$SPEAK") slow "$SERVER_IP" "$PORT" "/$PAGE" $((bytes / 250)) >next.txt 2>next.err 3>&- &
 next=$!
 at_end "kill $next 2>/dev/null; true"
 has_next() { [ -n "$(next_serial)" ]; }
-eventually 60 has_next || fail "the next connection does not use a new SVID: $(cat next.err)"
+eventually 25 has_next || fail "the next connection does not use a new SVID: $(cat next.err)"
 used=$(next_serial)
 # A renewal may have come between the two looks.
 serials "$from" | sed -n "/^$newest\$/,\$p" >newest.txt
@@ -65,6 +65,7 @@ grep -qx "$used" newest.txt ||
 kill $next
 wait $next
 running || fail "the transfer ended before the next connection was made"
+hurry 2002
 wait $long || fail "the transfer did not survive the rotations: $(cat long.err)"
 [ "$(digest long.txt)" = "$(digest "pages/$PAGE")" ] || fail "the transfer is not what was sent"
 count=$(serials "$first" | sort -u | wc -l)

@@ -25,7 +25,7 @@ echo hello >pages/hello.txt
   service web web "127.0.0.1:$PORT"
   permit speaking genuine web
   permit by-path by-path web; } >documents.yaml
-apply documents.yaml || abort "the documents were not applied"
+apply documents.yaml
 web=$(serve a web 2001 "$SCENE_DIR/pages" 127.0.0.1 "$PORT") || abort "the web server does not run"
 at_end "stop a $web"
 

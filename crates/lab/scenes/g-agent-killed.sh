@@ -16,7 +16,7 @@ SPEAK=$SCENE_TOOLS/speak
   permit fresh fresh web
   permit slow slow web; } >documents.yaml
 make_page "$SCENE_DIR/pages" 60000
-apply documents.yaml || abort "the documents were not applied"
+apply documents.yaml
 
 say "sshd, which is not governed"
 ssh-keygen -q -t ed25519 -N '' -f host.key && ssh-keygen -q -t ed25519 -N '' -f user.key && cp user.key.pub authorized
@@ -48,7 +48,7 @@ served() { [ "$(grep -c 'page ok' stays.txt)" -ge "$1" ]; }
 echo go >&4
 eventually 60 served 1 || fail "a granted process is not served: $(cat stays.txt)"
 bytes=$(stat -c %s "pages/$PAGE")
-$(as 2004 "$SPEAK") slow 127.0.0.1 "$PORT" "/$PAGE" $((bytes / 30)) >slow.txt 2>slow.err 3>&- &
+$(as 2004 "$SPEAK") slow 127.0.0.1 "$PORT" "/$PAGE" $((bytes / 250)) >slow.txt 2>slow.err 3>&- &
 slow=$!
 at_end "kill $slow 2>/dev/null; true"
 going() { [ "$(stat -c %s slow.txt 2>/dev/null || echo 0)" -gt 0 ]; }
@@ -80,6 +80,8 @@ eventually 60 back || fail "a new process is not served with the new agent: $(ca
 figure restart_to_served $(($(now_ms) - start)) ms
 echo go >&4
 eventually 60 served 3 || fail "the granted process is not served with the new agent: $(tail -n 2 stays.txt)"
+grep -q ' then ' slow.err && fail "the slow transfer ended while there was no agent: $(cat slow.err)"
+hurry 2004
 wait $slow || fail "the slow transfer failed: $(cat slow.err)"
 cmp slow.txt "pages/$PAGE" || fail "the slow transfer is not whole"
 exec 4>&- 5>&-

@@ -13,7 +13,7 @@ same $BARE-first $BARE >bare.txt || fail "two runs without the module differ: $(
   service web web "127.0.0.1:$PORT"
   permit busy busy web; } >documents.yaml
 mkdir -p pages && echo hello >pages/hello.txt
-apply documents.yaml || abort "the documents were not applied"
+apply documents.yaml
 web=$(serve a web 2001 "$SCENE_DIR/pages" 127.0.0.1 "$PORT") || abort "the web server does not run"
 at_end "stop a $web"
 
@@ -37,7 +37,7 @@ compare() {
     traced "$SCENE_DIR/$2"
     same $BARE "$SCENE_DIR/$2" >"$2.txt" || {
         cat "$2.txt"
-        fail "$1: $(grep '^[-+][^-+]' "$2.txt" | head -n 2 | paste -sd' ' | cut -c1-300)"
+        fail "$1: $(grep -e '^[-+][^-+]' -e ' left no ' "$2.txt" | head -n 2 | paste -sd' ' | cut -c1-300)"
     }
     eventually 30 served "$before" || fail "$1: the governed flows stopped: $(tail -n 2 busy.txt)"
 }

@@ -12,7 +12,7 @@ SPEAK=$SCENE_TOOLS/speak
   service echo echo "127.0.0.1:$PORT"
   permit calling caller echo; } >documents.yaml
 at_end restore_tidelock
-apply documents.yaml || abort "the documents were not applied"
+apply documents.yaml
 generation=$(sed -n 's/^generation //p' applied.txt)
 
 say "two programs blocked in accept(), one governed and one not"
@@ -49,7 +49,7 @@ for round in $(seq $ROUNDS); do
     start=$(now_ms)
     load_module || fail "round $round: the module does not load"
     start_agent || fail "round $round: the agent does not start"
-    enforced "$generation" || fail "round $round: the documents are not enforced again"
+    why=$(enforced "$generation") || fail "round $round: $why"
     loaded=$(($(now_ms) - start))
     enforces "round $round, loaded"
 done

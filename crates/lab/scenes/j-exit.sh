@@ -11,7 +11,7 @@ SPEAK=$SCENE_TOOLS/speak
   service echo echo "127.0.0.1:$PORT"
   permit holding holder echo
   permit giving giver echo; } >documents.yaml
-apply documents.yaml || abort "the documents were not applied"
+apply documents.yaml
 server=$(start a echo "$(as 2001 "$SPEAK") accept 127.0.0.1 $PORT") && listening a "$PORT" "$server" || abort "the server does not run"
 at_end "stop a $server"
 subjects=$(status_of a subjects)

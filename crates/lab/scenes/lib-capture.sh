@@ -34,9 +34,9 @@ make_page() {
 # control_transfer DIR PORT: an ungoverned transfer of the page, in the same capture: the search has to find it there.
 control_transfer() {
     local pid
-    pid=$(serve "$SERVER_NODE" control 0 "$1" "$SERVER_IP" "$2") || abort "the control server does not run"
-    curl -sS -m 60 "http://$SERVER_IP:$2/$PAGE" >control.txt || abort "the control transfer failed"
-    stop "$SERVER_NODE" "$pid"
+    pid=$(start "$SERVER_NODE" control "nc -N -l $SERVER_IP $2 <$1/$PAGE") && listening "$SERVER_NODE" "$2" "$pid" ||
+        abort "the control server does not run"
+    timeout 60 nc -d "$SERVER_IP" "$2" >control.txt || abort "the control transfer failed"
     cmp control.txt "$1/$PAGE" || abort "the control transfer is not whole"
 }
 

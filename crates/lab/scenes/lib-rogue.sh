@@ -22,7 +22,7 @@ rogue_svid() {
     key=$(ls $AUTHORITY/authority-*.key)
     openssl ecparam -name prime256v1 -genkey -noout -out "$1.key" &&
         openssl req -new -key "$1.key" -subj / -out "$1.csr" &&
-        openssl x509 -req -in "$1.csr" -CA $AUTHORITY/bundle.pem -CAkey "$key" -days 1 -out "$1.pem" -set_serial "0x$(head -c 15 /dev/urandom | xxd -p)01" \
+        openssl x509 -req -in "$1.csr" -CA $AUTHORITY/bundle.pem -CAkey "$key" -passin "file:$AUTHORITY/passphrase" -days 1 -out "$1.pem" -set_serial "0x$(head -c 15 /dev/urandom | xxd -p)01" \
             -extfile <(echo "basicConstraints=critical,CA:FALSE
 keyUsage=critical,digitalSignature
 extendedKeyUsage=serverAuth,clientAuth
@@ -33,13 +33,10 @@ subjectAltName=critical,URI:$2") || abort "no SVID for the rogue"
 
 # rogue_control DIR PORT: see control_transfer; the server is the rogue.
 rogue_control() {
-    local pid
-    ip netns exec "$ROGUE_LINK" python3 -u -m http.server --bind "$ROGUE_IP" --directory "$1" "$2" >rogue-control.log 2>&1 3>&- &
-    pid=$!
-    at_end "kill $pid 2>/dev/null; true"
+    ip netns exec "$ROGUE_LINK" nc -N -l "$ROGUE_IP" "$2" <"$1/$PAGE" >rogue-control.log 2>&1 3>&- &
+    at_end "kill $! 2>/dev/null; true"
     rogue_listens "$2"
-    curl -sS -m 60 "http://$ROGUE_IP:$2/$PAGE" >control.txt || abort "the control transfer failed"
-    kill $pid
+    timeout 60 nc -d "$ROGUE_IP" "$2" >control.txt || abort "the control transfer failed"
     cmp control.txt "$1/$PAGE" || abort "the control transfer is not whole"
 }
 

@@ -18,11 +18,11 @@ traced() {
         ss -Hltn "sport = :$port" | grep -q . && break
         sleep 0.1
     done
-    # Neither the scene's environment nor the descriptors that it has open are theirs.
-    env -i "$strace" -f -ff -e "trace=$CURL_CALLS" -o "$dir/curl" "$(command -v curl)" -sS "http://127.0.0.1:$port/page" >"$dir/curl.out" 2>&1 3>&- 4>&-
+    # Neither the scene's environment nor the descriptors that it has open are theirs. Each takes two seconds, unless its calls wait.
+    timeout 20 env -i "$strace" -f -ff -e "trace=$CURL_CALLS" -o "$dir/curl" "$(command -v curl)" -sS "http://127.0.0.1:$port/page" >"$dir/curl.out" 2>&1 3>&- 4>&-
     kill $server
     wait $server 2>/dev/null
-    env -i "$strace" -f -ff -o "$dir/plain" "$(command -v plain)" $TRACED_PORT >"$dir/plain.out" 2>&1 3>&- 4>&-
+    timeout 20 env -i "$strace" -f -ff -o "$dir/plain" "$(command -v plain)" $TRACED_PORT >"$dir/plain.out" 2>&1 3>&- 4>&-
     for program in plain curl; do
         python3 /lab/scenes/tools/traced.py "$dir/$program" >"$dir/$program.calls"
     done

@@ -1,5 +1,5 @@
 # What the scenes share. Sourced by each of them.
-# Bash's own variables and a few of run.sh's: SCENE, SCENE_DIR, SCENE_PAIR, SCENE_SABOTAGE, SCENE_TOOLS.
+# Bash's own variables, a few of run.sh's, SCENE, SCENE_DIR, SCENE_PAIR, SCENE_SABOTAGE and SCENE_TOOLS, and the lab's LAB_SLOWER.
 # No `grep -q` at the end of a pipe: it leaves early, and with pipefail whoever still writes to it fails the pipe.
 set -u -o pipefail
 cd "$SCENE_DIR" || exit 1
@@ -74,6 +74,10 @@ stop() {
 # as UID COMMAND…: the words that run a program under a uid.
 as() { echo "setpriv --reuid $1 --regid $1 --clear-groups ${*:2}"; }
 
+# hurry UID: what is read slowly under a uid is read as fast as it comes from now on. A transfer that is to last lasts until
+# it is told to end, on a machine of any speed.
+hurry() { pkill -USR1 -u "$1" -x speak; }
+
 # serve NODE NAME UID DIR IP PORT: an unmodified web server; waits until it listens. Prints its pid.
 serve() {
     local pid
@@ -81,32 +85,47 @@ serve() {
     listening "$1" "$6" "$pid" && echo "$pid"
 }
 
-# listening NODE PORT PID: waits until that process does.
+# listening NODE PORT PID: waits until that process does. It starts no program before somebody listens there: on one emulated
+# CPU what looks takes its time from what is looked for.
 listening() {
-    on "$1" "for i in \$(seq 600); do
-        ss -Hltnp 'sport = :$2' | grep -q 'pid=$3,' && exit 0
+    on "$1" "port=\$(printf :%04X $2)
+    for i in \$(seq 300); do
+        for table in /proc/net/tcp /proc/net/tcp6; do
+            while read -r _ local _ state _; do
+                case \$state\$local in 0A*\$port) ss -Hltnp 'sport = :$2' | grep -q 'pid=$3,' && exit 0 ;; esac
+            done <\$table
+        done
         kill -0 $3 2>/dev/null || exit 1
-        sleep 0.05
+        sleep 0.1
     done; exit 1" || { echo "nothing listens on port $2 of node $1"; return 1; }
 }
+
+# Polls are few and cheap: an emulated machine starts some thirty programs a second.
 
 # ---- time ---------------------------------------------------------------------------------------------
 
 now_ms() { echo $((${EPOCHREALTIME/./} / 1000)); }
 
-# eventually SECONDS COMMAND…: repeats it until it succeeds.
+# eventually SECONDS COMMAND…: repeats it until it succeeds. On a kernel that is slow it may take longer.
 eventually() {
-    local until=$((SECONDS + $1))
+    local until=$((SECONDS + $1 * LAB_SLOWER))
     shift
     until "$@"; do
         [ $SECONDS -lt $until ] || return 1
-        sleep 0.1
+        sleep 0.2
     done
 }
 
 # ---- documents ------------------------------------------------------------------------------------------
 
 digest() { sha256sum "$1" | cut -d' ' -f1; }
+# The same for a program, remembered: an emulated machine takes seconds for an interpreter.
+program_digest() {
+    local known
+    known=/run/scenes/digest-$(stat -L -c %d-%i-%s-%.9Y "$1")
+    [ -e "$known" ] || { digest "$1" >"$known.$$" && mv "$known.$$" "$known"; }
+    cat "$known"
+}
 
 # identity NAME UID PROGRAM [SELECTOR…]: a document. The program is meant by path, by content and by who runs it.
 # TTL=10s before it asks for a short-lived SVID.
@@ -123,7 +142,7 @@ spec:
   selectors:
     - unix:path:$3
     - unix:uid:$2
-    - unix:sha256:$(digest "$3")
+    - unix:sha256:$(program_digest "$3")
 $(for selector in "${@:4}"; do echo "    - $selector"; done)
   svid:
     ttl: ${TTL:-1h}
@@ -144,6 +163,7 @@ spec:
 $(for address in "${@:3}"; do echo "    - '$address'"; done)
   servers:
     - $TRUST$NAME/$2
+${SCENE_TRANSFORM:+  transform: $SCENE_TRANSFORM}
 END
 }
 
@@ -166,34 +186,40 @@ spec:
 END
 }
 
-# apply FILE…: applies documents, and waits until every node enforces them. What is new is deleted at the end.
+# apply FILE…: applies documents, and waits until every node enforces them; the scene is over if that does not come about.
+# What is new is deleted at the end.
 apply() {
-    local file args=() generation
+    local file args=() why
     for file in "$@"; do
         args+=(-f "$file")
         at_end "tidelock delete -f $file --ignore-not-found"
     done
-    tidelock apply "${args[@]}" >applied.txt || return 1
+    tidelock apply "${args[@]}" >applied.txt 2>applied.err || abort "the documents were not applied: $(tail -n 1 applied.err)"
     cat applied.txt
-    generation=$(sed -n 's/^generation //p' applied.txt)
-    enforced "$generation"
+    why=$(enforced "$(sed -n 's/^generation //p' applied.txt)") || abort "$why"
+}
+
+# agent_says NODE: whether its agent runs, and its last words.
+agent_says() {
+    on "$1" 'pgrep -x tidelock-agent >/dev/null && echo -n "runs: " || echo -n "is gone: "; tail -n 1 /var/log/tidelock/agent.log'
 }
 
 # enforced GENERATION: waits until the kernel of every node decides by it.
 enforced() {
     local node
     for node in $NODES; do
-        on "$node" "for i in \$(seq 600); do
-            [ \"\$(sed -n 's/^generation //p' $STATUS)\" -ge $1 ] && exit 0
-            sleep 0.05
-        done; exit 1" || { echo "generation $1 is not enforced on node $node"; return 1; }
+        on "$node" "for i in \$(seq 300); do
+            while read -r key value; do [ \$key = generation ] && [ \$value -ge $1 ] && exit 0; done <$STATUS
+            sleep 0.1
+        done; exit 1" || { echo "generation $1 is not enforced on node $node, whose agent $(agent_says "$node")"; return 1; }
     done
 }
+
 
 # ---- events and state -------------------------------------------------------------------------------------
 
 # The number of the newest event.
-last_event() { tidelock -o json events | tail -n 1 | sed 's/^{"seq":\([0-9]*\).*/\1/'; }
+last_event() { tidelock -o json events --tail 1 | sed 's/^{"seq":\([0-9]*\).*/\1/'; }
 events_after() { tidelock -o json events --after "$1"; }
 # event AFTER PATTERN…: is there an event that has all of these patterns? Prints the last such.
 event() {

@@ -1,5 +1,5 @@
 #!/bin/bash
-# run.sh SCENE…: plays scenes one after another in the guest, and says what happens in lines that the lab reads.
+# run.sh [--mediated] SCENE…: plays scenes one after another in the guest, and says what happens in lines that the lab reads.
 # Each scene is a process group in a control group of its own, so that nothing of it is left when it ends.
 cd /lab/scenes || exit 1
 export SCENE_TOOLS=/lab/scene-tools
@@ -7,6 +7,8 @@ export PATH=$SCENE_TOOLS:$PATH
 parameter=/sys/module/tidelock/parameters/sabotage
 [ -e /dev/virtio-ports/lab.peer0 ] && export SCENE_PAIR=1 || export SCENE_PAIR=
 mkdir -p /lab/out /run/scenes
+# With it every Service's flows pass through the engine, which changes nothing.
+[ "$1" = --mediated ] && { shift; export SCENE_TRANSFORM=identity; }
 
 # Small buffers, so that both ends of a slow transfer live for as long as it takes.
 buffers="echo 4096 65536 131072 >/proc/sys/net/ipv4/tcp_rmem; echo 4096 16384 131072 >/proc/sys/net/ipv4/tcp_wmem"
@@ -24,7 +26,7 @@ sabotage() {
 play() {
     local file=$1 letter=${1%%-*} group bound start status
     local log=/lab/out/scene-$letter.log
-    bound=$(sed -n 's/^# bound: //p' "$file.sh")
+    bound=$(($(sed -n 's/^# bound: //p' "$file.sh") * LAB_SLOWER))
     group=/sys/fs/cgroup/scene-$letter
     mkdir -p "$group" "/run/scenes/$letter"
     # Programs of every uid leave files there.

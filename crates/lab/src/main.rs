@@ -10,12 +10,15 @@ mod disk;
 mod emulator;
 mod failure;
 mod guest_image;
+mod headers_root;
 mod host;
 mod kernel;
+mod package;
 mod peer;
 mod places;
 mod rustc;
 mod say;
+mod soak;
 mod test;
 mod vm;
 
@@ -31,21 +34,27 @@ const USAGE: &str = "\
 cargo lab demo [OPTION]...        show what Tidelock does, scene by scene, in one boot
     --kernel V        6.1, 6.12 (default) or newest
     --pair[=V]        scenes b to e between two machines, captured on the link
+    --cpus N          virtual CPUs of each machine (default 2)
     --sabotage SCENE  break what the scene tests: then exactly that scene must fail;
                       `each` breaks every scene's in turn, and all must fail
+    --mediated        every connection passes through the engine, which changes nothing
     --only a,b        just these, in this order
 cargo lab test [OPTION]...        run every check: on this machine, then in virtual ones
     --host-only       nothing that boots a kernel
     --kernel V        of what boots, only 6.1, 6.12 or newest
+    --debug-kernel    only what boots, on a kernel that looks for mistakes (KASAN, lockdep, kmemleak, …), which is built first
     --filter TEXT     only tiers and scenes with this in their names
+cargo lab soak [--cases N]        hold policy images to Cedar's own decisions, a million times, by another seed each time
 cargo lab setup [--refresh]       download and make what the other commands need
 cargo lab build [--kernel V|all] [--sabotage-build] [--c-only]
     build the module, target/lab/<kernel>/tidelock.ko, and the programs; --c-only just compiles the C half
+cargo lab package                 make Debian packages in target/lab/packages: the module for dkms, agent, control plane, command line
 cargo lab vm [OPTION]... -- SCRIPT.sh [ARG]...
     boot a kernel, run a bash script as root in it, exit with its status
-    --kernel V        6.1, 6.12 (default) or newest
+    --kernel V        6.1, 6.12 (default), newest or debug, which looks for mistakes
     --bare            without the module, the control plane and the agent
     --pair[=V]        a second machine as `peer`; `on-peer CMD` runs there
+    --machine DISK    a root disk with systemd and the kernel's modules; the script is its last unit (with --bare)
     --copy PATH       copy a file or folder to /lab in the guest (repeatable)
     --cpus N          virtual CPUs (default 2)
     --memory MIB      memory (default 1024)
@@ -95,6 +104,7 @@ fn dispatch(args: &[String]) -> Result<i32> {
             let options = test::Options::parse(rest)?;
             Ok(i32::from(!test::run(&places, &options)?))
         }
+        "soak" => soak::command(&places, rest),
         "setup" => setup(&places, rest),
         "vm" => {
             let options = vm::Options::parse(rest)?;
@@ -109,6 +119,10 @@ fn dispatch(args: &[String]) -> Result<i32> {
             })
         }
         "build" => build_command(&places, rest),
+        "package" => {
+            host::ensure_tools(&places)?;
+            package::command(&places, rest)
+        }
         _ => Err(Failure::new(format!("there is no `cargo lab {command}`")).fix(USAGE)),
     }
 }

@@ -13,7 +13,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Raised when the way an entry is made changes.
-const RECIPE: u32 = 1;
+const RECIPE: u32 = 2;
 
 /// The target that is nearest to a kernel.
 pub(crate) const TARGET: &str = "x86_64-unknown-none";
@@ -143,6 +143,7 @@ fn build(library: &Path, dir: &Path) -> Result<()> {
             ])
             .args(FLAGS)
             .args(cfgs)
+            .arg(renamed(library, "/rust/library"))
             .arg("--sysroot")
             .arg(&sysroot)
             .arg("--out-dir")
@@ -170,12 +171,26 @@ fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
         .find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
 }
 
+/// Flags that keep where it was built out of what is built: messages of panics name source files.
+pub(crate) fn without_paths(places: &Places) -> Vec<String> {
+    let cargo = std::env::var_os("CARGO_HOME").map(PathBuf::from);
+    let cargo = cargo.or_else(|| Some(std::env::home_dir()?.join(".cargo")));
+    let mut flags = vec![renamed(&places.repo, "/tidelock")];
+    flags.extend(cargo.map(|cargo| renamed(&cargo, "/cargo")));
+    flags
+}
+
+fn renamed(folder: &Path, name: &str) -> String {
+    format!("--remap-path-prefix={}={name}", folder.display())
+}
+
 /// The environment of a cargo that builds for the kernel.
 pub(crate) fn kernel_cargo(places: &Places, sysroot: &Path) -> Cmd {
     let mut flags: Vec<String> = FLAGS
         .iter()
         .chain(&CFGS)
         .map(|flag| (*flag).to_owned())
+        .chain(without_paths(places))
         .collect();
     flags.push(format!("--sysroot={}", sysroot.display()));
     Cmd::new("cargo")

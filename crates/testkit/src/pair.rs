@@ -3,10 +3,9 @@
 use std::sync::{Arc, Mutex};
 
 use tidelock_datapath::{
-    Answer, Authorize, Engine, Established, Failure, Identity, Mono, Output, Params, Role,
+    Answer, Authorize, Engine, Established, Failure, Identity, Mono, Output, Params, Peer, Role,
     TrustStore,
 };
-use tidelock_spiffe_core::SpiffeId;
 
 use crate::{SeededEntropy, VirtualClock, Wire};
 
@@ -76,11 +75,11 @@ impl Allowing {
 }
 
 impl Authorize for Allowing {
-    fn authorize(&self, role: Role, peer: SpiffeId<'_>) -> Answer {
+    fn authorize(&self, role: Role, peer: &Peer) -> Answer {
         self.asked
             .lock()
             .expect("not poisoned")
-            .push((role, peer.as_str().into()));
+            .push((role, peer.id().as_str().into()));
         match self.deny {
             None => Answer::Allow {
                 detail: "policy0".into(),

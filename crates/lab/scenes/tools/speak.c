@@ -2,7 +2,8 @@
  * A plain program that talks TCP and says how it went, by the name of the errno. It knows nothing of Tidelock.
  *
  *   speak get IP PORT PATH    one HTTP request
- *   speak slow IP PORT PATH RATE  one HTTP request, read at RATE bytes a second; the page goes to standard output
+ *   speak slow IP PORT PATH RATE  one HTTP request, read at RATE bytes a second, and after SIGUSR1 as fast as it comes;
+ *                             the page goes to standard output
  *   speak lines IP PORT PATH  one HTTP request, over a new connection, for each line of its input
  *   speak ask IP PORT WORD    sends a line, and has to get the same one back
  *   speak hold IP PORT        connects, and reads until the connection ends
@@ -12,6 +13,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -115,6 +117,13 @@ static int get(const char *ip, const char *port, const char *path)
 	return bad;
 }
 
+static volatile sig_atomic_t hurried;
+
+static void hurry(int signal)
+{
+	hurried = signal;
+}
+
 static int slow(const char *ip, const char *port, const char *path, long rate)
 {
 	static char buffer[1 << 20];
@@ -126,6 +135,7 @@ static int slow(const char *ip, const char *port, const char *path, long rate)
 	int fd;
 
 	words = stderr;
+	signal(SIGUSR1, hurry);
 	fd = connected(ip, port);
 	if (fd < 0)
 		return 1;
@@ -144,7 +154,8 @@ static int slow(const char *ip, const char *port, const char *path, long rate)
 			return 2;
 		total += buffer + n - from;
 		fflush(stdout);
-		usleep(1000000 / pauses);
+		if (!hurried)
+			usleep(1000000 / pauses);
 	}
 	say("read %lld bytes, then %s", total, n ? strerrorname_np(errno) : "EOF");
 	close(fd);

@@ -108,9 +108,9 @@ impl Index {
             .iter()
             .map(|p| format!("{}={}", p.name, p.version))
             .collect();
-        let log = self
-            .dir
-            .join(format!("download-{}.log", std::process::id()));
+        // One for each thread that downloads.
+        let (process, thread) = (std::process::id(), std::thread::current().id());
+        let log = self.dir.join(format!("download-{process}-{thread:?}.log"));
         let download = || {
             self.apt("apt-get")
                 .args(["download", "-q"])

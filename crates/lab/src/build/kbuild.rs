@@ -1,19 +1,14 @@
 //! The C half: the kernel's own build system, run in a root of the kernel's own Debian release.
 
 use super::Flavour;
-use crate::apt::{Index, Release};
-use crate::cache::{Cache, Key};
 use crate::cmd::Cmd;
-use crate::debian_root::{self, Variant};
 use crate::failure::{Doing, Failure, Result};
+use crate::headers_root;
 use crate::host::is_root;
 use crate::kernel::Kernel;
 use crate::places::Places;
 use std::fs;
 use std::path::{Path, PathBuf};
-
-/// Raised when the way an entry is made changes.
-const RECIPE: u32 = 1;
 
 /// Compiles the C half alone, to see whether it does: what the Rust half would define stays undefined.
 ///
@@ -55,7 +50,7 @@ fn make(
     rust: &Path,
     stage: &Path,
 ) -> Result<()> {
-    let root = root(places, kernel)?;
+    let root = headers_root::ensure(places, kernel)?;
     stage_sources(&places.repo.join("kmod"), stage)?;
     copy_if_changed(rust, &stage.join("rust.o_shipped"))?;
     let log = stage.with_extension("log");
@@ -65,8 +60,8 @@ fn make(
     };
     // Type information (BTF) for the module would need pahole; nothing here reads it.
     // The mounts are private to this call: they end with it, whatever happens.
-    let script = r#"mount --bind "$1" "$2/build" && mount -t proc proc "$2/proc" &&
-exec chroot "$2" make --no-print-directory -C "/usr/src/linux-headers-$3" M=/build KCFLAGS="$4" \
+    let script = r#"mount --bind "$1" "$2/mnt" && mount -t proc proc "$2/proc" &&
+exec chroot "$2" make --no-print-directory -C "/usr/src/linux-headers-$3" M=/mnt KCFLAGS="$4" \
     CONFIG_DEBUG_INFO_BTF_MODULES= -j2 modules"#;
     let mut unshare = Cmd::new("unshare").args(["--mount", "--pid", "--fork"]);
     if !is_root() {
@@ -93,63 +88,11 @@ fn is_c_only(stage: &Path) -> bool {
     stage.ends_with("kbuild-c")
 }
 
-/// A root with compiler, make and this kernel's headers.
-fn root(places: &Places, kernel: &Kernel) -> Result<PathBuf> {
-    let release = kernel.line.debian();
-    let packages: &[&str] = match release {
-        Release::Bookworm => &["gcc", "gcc-12", "libelf1", "make"],
-        Release::Trixie => &["gcc", "gcc-14", "libelf1t64", "libssl3t64", "make"],
-    };
-    let cache = Cache::new(&places.cache);
-    let key = packages
-        .iter()
-        .fold(Key::new(RECIPE).with(release.codename()), |key, package| {
-            key.with(package)
-        });
-    let what = format!("a build root of Debian {}", release.codename());
-    let base = cache.entry("build-roots", &what, key, |dir| {
-        let index = Index::open(&places.cache, release, false)?;
-        let tree = dir.join("tree");
-        debian_root::make(
-            &index,
-            Variant::Minimal,
-            packages,
-            &tree,
-            &dir.join("mmdebstrap.log"),
-        )?;
-        let mount_point = tree.join("build");
-        fs::create_dir_all(&mount_point).doing("make the folder", &mount_point)
-    })?;
-    // Links, not copies: nothing in a root is written again.
-    let headers = kernel.headers_usr();
-    let key = Key::new(RECIPE)
-        .with(base.to_string_lossy().as_bytes())
-        .with(headers.to_string_lossy().as_bytes());
-    let what = format!("a build root of {}", kernel.release);
-    let dir = cache.entry("build-roots-by-kernel", &what, key, |dir| {
-        let tree = dir.join("tree");
-        Cmd::new("cp")
-            .arg("-al")
-            .arg(base.join("tree"))
-            .arg(&tree)
-            .run()?;
-        Cmd::new("cp")
-            .arg("-al")
-            .arg(headers.join("."))
-            .arg(tree.join("usr/"))
-            .run()
-    })?;
-    Ok(dir.join("tree"))
-}
-
 /// Copies what changed, so that make rebuilds only that; removes what is gone.
 fn stage_sources(from: &Path, stage: &Path) -> Result<()> {
     fs::create_dir_all(stage).doing("make the folder", stage)?;
-    let mut wanted = Vec::new();
-    collect_sources(from, from, &mut wanted)?;
-    let mut staged = Vec::new();
-    collect_sources(stage, stage, &mut staged)?;
-    for path in staged
+    let wanted = sources(from)?;
+    for path in sources(stage)?
         .iter()
         .filter(|path| !wanted.contains(path) && !is_generated(path))
     {
@@ -164,6 +107,17 @@ fn stage_sources(from: &Path, stage: &Path) -> Result<()> {
 /// What kbuild itself writes beside the sources.
 fn is_generated(path: &Path) -> bool {
     path.to_string_lossy().ends_with(".mod.c")
+}
+
+/// The sources in a folder, in order, and as seen from there.
+///
+/// # Errors
+/// When a folder cannot be read.
+pub(crate) fn sources(root: &Path) -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    collect_sources(root, root, &mut found)?;
+    found.sort();
+    Ok(found)
 }
 
 fn collect_sources(root: &Path, dir: &Path, found: &mut Vec<PathBuf>) -> Result<()> {

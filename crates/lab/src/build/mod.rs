@@ -4,7 +4,7 @@ mod kbuild;
 mod object;
 mod programs;
 
-pub(crate) use programs::{check_guest_can_run, programs};
+pub(crate) use programs::{check_guest_can_run, programs, stripped};
 
 use crate::cache::Cache;
 use crate::failure::Result;
@@ -12,7 +12,7 @@ use crate::kernel::Kernel;
 use crate::places::Places;
 use crate::say::timed;
 use crate::vm::Software;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Which module to build.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -65,6 +65,23 @@ pub(crate) fn module(places: &Places, kernel: &Kernel, flavour: Flavour) -> Resu
 pub(crate) fn rust_library(places: &Places) -> Result<PathBuf> {
     let _lock = Cache::new(&places.lab).lock("rust", "the Rust half of the module")?;
     object::library(places, Flavour::Real)
+}
+
+/// Builds the Rust half of the module as one object, which every kernel's module is linked with.
+///
+/// # Errors
+/// When it does not build, or a check of it fails.
+pub(crate) fn rust_object(places: &Places) -> Result<PathBuf> {
+    let _lock = Cache::new(&places.lab).lock("rust", "the Rust half of the module")?;
+    object::build(places, Flavour::Real)
+}
+
+/// What the kernel's own build system needs of `kmod`, besides the Rust half; in order, and as seen from there.
+///
+/// # Errors
+/// When a folder cannot be read.
+pub(crate) fn module_sources(kmod: &Path) -> Result<Vec<PathBuf>> {
+    kbuild::sources(kmod)
 }
 
 /// Compiles the C half alone.

@@ -5,7 +5,7 @@ use crate::failure::{Doing, Failure, Result};
 use crate::places::Places;
 use crate::say::timed;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What runs in the guest.
 const PROGRAMS: [&str; 3] = ["tidelock-agent", "tidelock-ca", "tidelock"];
@@ -14,21 +14,17 @@ const PROGRAMS: [&str; 3] = ["tidelock-agent", "tidelock-ca", "tidelock"];
 const GUEST_GLIBC: (u32, u32) = (2, 36);
 
 /// Builds the programs; their paths. As the tests build them, so that nothing is compiled twice: in their profile, and
-/// with the features of the whole workspace, tests included, which takes an example. But for the lab, which is running.
-/// Without debug information, because they are copied into every guest.
+/// with the features of the whole workspace, tests included, which takes an example. Stripped, because they are copied
+/// into every guest.
 ///
 /// # Errors
 /// When one does not build.
 pub(crate) fn programs(places: &Places) -> Result<Vec<PathBuf>> {
+    let bins = PROGRAMS.iter().flat_map(|name| ["--bin", name]);
     let cargo = Cmd::new("cargo")
-        .args([
-            "build",
-            "--quiet",
-            "--workspace",
-            "--exclude",
-            "tidelock-lab",
-        ])
-        .args(["--bins", "--example", "device_fuzz"])
+        .args(["build", "--quiet", "--workspace"])
+        .args(bins)
+        .args(["--example", "device_fuzz"])
         .dir(&places.repo);
     if !timed("control plane, agent and command line", || cargo.succeeds())? {
         return Err(Failure::new("the programs do not build (see above)"));
@@ -37,17 +33,19 @@ pub(crate) fn programs(places: &Places) -> Result<Vec<PathBuf>> {
     fs::create_dir_all(&folder).doing("make the folder", &folder)?;
     PROGRAMS
         .iter()
-        .map(|name| {
-            let stripped = folder.join(name);
-            let built = places.target.join("debug").join(name);
-            Cmd::new("strip")
-                .arg("-o")
-                .arg(&stripped)
-                .arg(&built)
-                .run()?;
-            Ok(stripped)
-        })
+        .map(|name| stripped(&places.target.join("debug").join(name), &folder))
         .collect()
+}
+
+/// A program without what only a debugger reads, in another folder; its path.
+///
+/// # Errors
+/// When there is no such program.
+pub(crate) fn stripped(program: &Path, folder: &Path) -> Result<PathBuf> {
+    let stripped = folder.join(program.file_name().unwrap_or_default());
+    let strip = Cmd::new("strip").arg("-o").arg(&stripped).arg(program);
+    strip.run()?;
+    Ok(stripped)
 }
 
 /// Programs built here run in the guest only if its C library is not older than ours.

@@ -13,7 +13,7 @@ use crate::failure::{Doing, Result};
 use crate::kernel::Kernel;
 use crate::places::Places;
 use crate::say::{say, seconds};
-use crate::vm;
+use crate::vm::{self, End};
 use options::{Sabotage, Scene};
 use report::Report;
 use std::fs;
@@ -56,10 +56,11 @@ pub(crate) fn run(places: &Places, options: &Options, to: &Path) -> Result<Outco
         |kernel| build::software(places, kernel, flavour),
         &mut report,
     )?;
-    report.give_up(match ended.status {
-        vm::TIMED_OUT => "the machine ran out of time",
-        _ => "the machine ended under it",
-    });
+    let how = ended.end.to_string();
+    if !matches!(ended.end, End::Script(_)) {
+        say(&how);
+    }
+    report.give_up(&how);
     for line in ended.trouble.iter().take(10) {
         say(format!("kernel log: {line}"));
     }
@@ -87,11 +88,14 @@ fn machine(places: &Places, options: &Options) -> Result<vm::Options> {
     let mut machine = vm::Options::new(scenes.join("run.sh"));
     machine.kernel = options.kernel;
     machine.pair = options.pair;
+    machine.cpus = options.cpus;
     machine.sabotage = options.sabotage.map(Sabotage::word);
     machine.timeout = TIMEOUT;
     machine.memory_mib = MEMORY_MIB;
     machine.copy = vec![scenes, tools::build(places)?];
-    machine.args = options.scenes.iter().map(|scene| scene.file()).collect();
+    let mediated = options.mediated.then(|| "--mediated".to_owned());
+    let scenes = options.scenes.iter().map(|scene| scene.file());
+    machine.args = mediated.into_iter().chain(scenes).collect();
     Ok(machine)
 }
 

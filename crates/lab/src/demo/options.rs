@@ -2,7 +2,7 @@
 
 use crate::failure::{Failure, Result};
 use crate::kernel::Line;
-use crate::vm::DEFAULT_KERNEL;
+use crate::vm::{self, DEFAULT_CPUS, DEFAULT_KERNEL};
 
 /// A scene: its letter, which the command line and the results go by, and its title.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -93,8 +93,12 @@ pub(crate) struct Options {
     pub kernel: Line,
     /// Between two machines; the second has this kernel.
     pub pair: Option<Line>,
+    /// How many CPUs each machine has.
+    pub cpus: u32,
     /// What is broken.
     pub sabotage: Option<Sabotage>,
+    /// Whether flows are mediated, and their bytes changed by nothing.
+    pub mediated: bool,
     /// Which scenes, in order.
     pub scenes: Vec<Scene>,
 }
@@ -104,7 +108,9 @@ impl Default for Options {
         Self {
             kernel: DEFAULT_KERNEL,
             pair: None,
+            cpus: DEFAULT_CPUS,
             sabotage: None,
+            mediated: false,
             scenes: SCENES.to_vec(),
         }
     }
@@ -130,7 +136,9 @@ impl Options {
             };
             match name {
                 "--kernel" => options.kernel = Line::parse(&value()?)?,
+                "--cpus" => options.cpus = vm::number(name, &value()?)?,
                 "--sabotage" => options.sabotage = Some(Sabotage::parse(&value()?)?),
+                "--mediated" => options.mediated = true,
                 "--only" => only = Some(list(&value()?)?),
                 "--pair" => match &inline {
                     Some(kernel) => options.pair = Some(Line::parse(kernel)?),
@@ -192,6 +200,13 @@ mod tests {
     }
 
     #[test]
+    fn machines_have_two_cpus_unless_told_otherwise() {
+        assert_eq!(parse("").expect("nothing is asked for").cpus, 2);
+        assert_eq!(parse("--cpus=1").expect("one").cpus, 1);
+        assert!(parse("--cpus 0").is_err());
+    }
+
+    #[test]
     fn all_scenes_run_unless_told_otherwise() {
         let options = parse("").expect("nothing is asked for");
         assert_eq!(letters(&options), "abcdefghij");
@@ -214,6 +229,12 @@ mod tests {
         );
         assert_eq!(letters(&options), PAIR_SCENES);
         assert!(parse("--pair --only i").is_err());
+    }
+
+    #[test]
+    fn flows_are_direct_unless_told_otherwise() {
+        assert!(!parse("").expect("nothing is asked for").mediated);
+        assert!(parse("--mediated").expect("it is well formed").mediated);
     }
 
     #[test]

@@ -1,9 +1,35 @@
-# calls.sh: runs a program that moves bytes in every way that Linux has, ungoverned and governed, and compares what came
-# of each call. Prints `pass WHAT` and `fail WHAT: WHY`.
+# calls.sh: runs a program that moves bytes in every way that Linux has, ungoverned and governed, direct and mediated, and
+# compares what came of each call. Prints `pass WHAT` and `fail WHAT: WHY`.
 export LC_ALL=C.UTF-8
-MOVES=/lab/scene-tools/moves PLAIN=7600 GOVERNED=7700
+MOVES=/lab/scene-tools/moves PLAIN=7600 DIRECT=7700 MEDIATED=7800
 cd /tmp || exit 1
 
+# service NAME PORT [LINE]
+service() {
+    cat <<END
+---
+apiVersion: tidelock.dev/v1
+kind: Service
+metadata:
+  name: $1
+spec:
+  addresses: ["127.0.0.1:$2", "[::1]:$2"]
+  servers: ["spiffe://example.org/moves"]
+$3
+---
+apiVersion: tidelock.dev/v1
+kind: Policy
+metadata:
+  name: $1
+spec:
+  cedar: |
+    permit (
+      principal == Workload::"spiffe://example.org/moves",
+      action == Action::"connect",
+      resource == Service::"$1"
+    );
+END
+}
 cat >moves.yaml <<END
 apiVersion: tidelock.dev/v1
 kind: WorkloadIdentity
@@ -12,26 +38,8 @@ metadata:
 spec:
   spiffeID: spiffe://example.org/moves
   selectors: ["unix:path:$MOVES", "unix:uid:2001"]
----
-apiVersion: tidelock.dev/v1
-kind: Service
-metadata:
-  name: moves
-spec:
-  addresses: ["127.0.0.1:$GOVERNED", "[::1]:$GOVERNED"]
-  servers: ["spiffe://example.org/moves"]
----
-apiVersion: tidelock.dev/v1
-kind: Policy
-metadata:
-  name: moves
-spec:
-  cedar: |
-    permit (
-      principal == Workload::"spiffe://example.org/moves",
-      action == Action::"connect",
-      resource == Service::"moves"
-    );
+$(service direct $DIRECT)
+$(service mediated $MEDIATED "  transform: identity")
 END
 generation=$(tidelock apply -f moves.yaml | sed -n 's/^generation //p')
 for _ in $(seq 300); do
@@ -39,29 +47,41 @@ for _ in $(seq 300); do
     sleep 0.1
 done
 
-# Ungoverned is who has another uid.
-setpriv --reuid 2002 --regid 2002 --clear-groups $MOVES $PLAIN >plain.txt || echo "fail ungoverned: status $?"
-setpriv --reuid 2001 --regid 2001 --clear-groups $MOVES $GOVERNED >governed.txt || echo "fail governed: status $?"
-$MOVES $PLAIN activate 2002 >>plain.txt || echo "fail ungoverned, activated: status $?"
-$MOVES $GOVERNED activate 2001 >>governed.txt || echo "fail governed, activated: status $?"
-mkdir -p /lab/out && cp plain.txt governed.txt /lab/out/
+# run NAME UID PORT: ungoverned is who has another uid.
+run() {
+    setpriv --reuid $2 --regid $2 --clear-groups $MOVES $3 >$1.txt || echo "fail $1: status $?"
+    $MOVES $3 activate $2 >>$1.txt || echo "fail $1, activated: status $?"
+    cp $1.txt /lab/out/
+}
+mkdir -p /lab/out
+run plain 2002 $PLAIN
+run direct 2001 $DIRECT
+run mediated 2001 $MEDIATED
 
-# It was governed: the kernel opened flows for it.
-flows() { tidelock -o json events | grep '"what":"flow-opened"' | grep -c '"server_id":"spiffe://example.org/moves"'; }
-for _ in $(seq 20); do
-    [ "$(flows)" -ge 40 ] && break
-    sleep 0.5
+# They were governed: the kernel opened flows for them.
+flows() { tidelock -o json events | grep '"what":"flow-opened"' | grep '"server_id":"spiffe://example.org/moves"' | grep -c "\"service\":\"$1\""; }
+opened() { [ "$(flows $1)" -ge 40 ]; }
+for kind in direct mediated; do
+    for _ in $(seq 20); do
+        opened $kind && break
+        sleep 0.5
+    done
+    opened $kind && echo "pass $kind, governed" || echo "fail $kind, governed: only $(flows $kind) ends of flows were opened"
 done
-[ "$(flows)" -ge 40 ] && echo "pass governed" || echo "fail governed: only $(flows) ends of flows were opened"
 
-for section in $(cut -d: -f1 plain.txt | uniq | tr ' ' _); do
-    name=${section//_/ }
-    if diff <(grep "^$name: " plain.txt) <(grep "^$name: " governed.txt) | grep '^[<>]' >"$section.diff"; then
-        if grep -Fvxqf /lab/calls-differ.txt "$section.diff"; then
-            echo "fail $name: $(grep -Fvxf /lab/calls-differ.txt "$section.diff" | head -n 4 | paste -sd';')"
-            cat "$section.diff"
-            continue
+# compare KIND SECTION: each line that differs has to be one of those that are known to.
+compare() {
+    local name=${2//_/ } differences=$1-$2.diff
+    if diff <(grep "^$name: " plain.txt) <(grep "^$name: " $1.txt) | grep '^[<>]' >"$differences"; then
+        if grep -Fvxqf /lab/calls-differ-$1.txt "$differences"; then
+            echo "fail $1, $name: $(grep -Fvxf /lab/calls-differ-$1.txt "$differences" | head -n 4 | paste -sd';')"
+            cat "$differences"
+            return
         fi
     fi
-    echo "pass $name"
+    echo "pass $1, $name"
+}
+for section in $(cut -d: -f1 plain.txt | uniq | tr ' ' _); do
+    compare direct "$section"
+    compare mediated "$section"
 done

@@ -14,12 +14,8 @@ use std::path::PathBuf;
 /// When cargo cannot be run.
 pub(crate) fn formatting(places: &Places) -> Result<Tally> {
     let mut tally = Tally::default();
-    let ours = cargo(places, &["fmt", "--all", "--check"]);
-    let fuzz = cargo(places, &["fmt", "--check"]).dir(&places.repo.join("fuzz"));
-    for (what, cargo) in [("workspace", ours), ("fuzz targets", fuzz)] {
-        let cargo = cargo.args(["--", "--files-with-diff"]);
-        tally.result(what, watch::run(cargo, &log(places, "fmt")));
-    }
+    let fmt = cargo(places, &["fmt", "--all", "--check"]).args(["--", "--files-with-diff"]);
+    tally.result("workspace", watch::run(fmt, &log(places, "fmt")));
     Ok(tally)
 }
 
@@ -35,24 +31,6 @@ pub(crate) fn lints(places: &Places) -> Result<Tally> {
     )
     .args(["--", "-Dwarnings"]);
     tally.result("workspace", watch::run(clippy, &log(places, "clippy")));
-    Ok(tally)
-}
-
-/// Fuzz targets, a workspace of their own, compile, though no fuzzer's runtime is installed.
-///
-/// # Errors
-/// When cargo cannot be run.
-pub(crate) fn fuzz_targets(places: &Places) -> Result<Tally> {
-    let mut tally = Tally::default();
-    let clippy = cargo(places, &["clippy", "--locked", "--all-targets"])
-        .arg("--manifest-path")
-        .arg(places.repo.join("fuzz/Cargo.toml"))
-        .arg("--target-dir")
-        .arg(places.target.join("fuzz"))
-        // The runtime is C++ and only needed to link: a name that is not there keeps it from being compiled.
-        .env("CUSTOM_LIBFUZZER_PATH", "/nonexistent/libfuzzer.a")
-        .args(["--", "-Dwarnings"]);
-    tally.result("fuzz targets", watch::run(clippy, &log(places, "fuzz")));
     Ok(tally)
 }
 

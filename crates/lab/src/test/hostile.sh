@@ -8,7 +8,7 @@ mkdir -p $WORK/pages && cd $WORK || exit 1
 NGINX=$(readlink -f "$(command -v nginx)") CURL=$(readlink -f "$(command -v curl)")
 echo served >pages/page
 as() { setpriv --reuid "$1" --regid "$1" --clear-groups "${@:2}"; }
-eventually() { local i; for i in $(seq "$1"); do "${@:2}" && return 0; sleep 0.2; done; return 1; }
+eventually() { local i; for i in $(seq $(($1 * LAB_SLOWER))); do "${@:2}" && return 0; sleep 0.2; done; return 1; }
 status_of() { sed -n "s/^$1 //p" $STATUS; }
 echo 4096 >/proc/sys/net/core/somaxconn
 modprobe tun

@@ -3,13 +3,15 @@
 use super::filter::Filter;
 use super::tally::Tally;
 use crate::build::{self, Flavour};
-use crate::cmd::Cmd;
 use crate::demo::{self, Outcome};
 use crate::emulator::Emulator;
 use crate::failure::Result;
+use crate::headers_root;
 use crate::kernel::{Kernel, Line};
+use crate::package::{self, Purpose};
 use crate::places::Places;
 use crate::say::say;
+use crate::vm::{DEFAULT_KERNEL, End};
 use crate::{guest_image, vm};
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -21,6 +23,8 @@ const FUZZ_SECS: u32 = 60;
 const PROGRAM_ROUNDS: u32 = 3;
 /// How many peers stall, all told.
 const HOSTILE_PEERS: u32 = 10_000;
+/// How often the module is unloaded under traffic.
+const CHURN_ROUNDS: u32 = 100;
 /// How long a script may take with everything around it.
 const SCRIPT_TIMEOUT: Duration = Duration::from_secs(600);
 
@@ -28,14 +32,22 @@ const SCRIPT_TIMEOUT: Duration = Duration::from_secs(600);
 ///
 /// # Errors
 /// When a kernel's modules cannot be made ready for booting.
-pub(crate) fn set_up(places: &Places, lines: &[Line]) -> Result<Tally> {
+pub(crate) fn set_up(places: &Places, lines: &[Line], installed: &[Line]) -> Result<Tally> {
     let mut tally = Tally::default();
     tally.result("the emulator", Emulator::ensure(places).map(drop));
     tally.result("the guest's root", guest_image::root_disk(places).map(drop));
     for line in lines {
-        let ready = Kernel::ensure(places, *line, false)
-            .and_then(|kernel| guest_image::initramfs(places, &kernel));
+        let ready = Kernel::ensure(places, *line, false).and_then(|kernel| {
+            guest_image::initramfs(places, &kernel)?;
+            headers_root::ensure(places, &kernel)
+        });
         tally.result(&format!("kernel {}", line.label()), ready.map(drop));
+    }
+    for line in installed {
+        let plain =
+            Kernel::ensure(places, *line, false).and_then(|kernel| package::plain(places, &kernel));
+        let what = format!("a machine to install on, {}", line.label());
+        tally.result(&what, plain.map(drop));
     }
     Ok(tally)
 }
@@ -54,12 +66,33 @@ pub(crate) fn modules(places: &Places, wanted: &[(Line, Flavour)]) -> Result<Tal
     Ok(tally)
 }
 
+/// Machines whose scenes another tier plays on two CPUs have one: on two cores that emulate, what two CPUs say to each other
+/// is a good part of the work.
+const ONE_CPU: &str = "--cpus=1";
+
 /// Every scene on one kernel, in one boot.
 ///
 /// # Errors
 /// When the machine cannot be set up.
 pub(crate) fn scenes(places: &Places, tier: &str, line: Line, filter: &Filter) -> Result<Tally> {
-    play(places, tier, &["--kernel", line.label()], filter)
+    let cpus = (line != DEFAULT_KERNEL).then_some(ONE_CPU);
+    let words: Vec<&str> = ["--kernel", line.label()].into_iter().chain(cpus).collect();
+    play(places, tier, &words, filter)
+}
+
+/// Scenes with bytes that pass through the engine on their way: those in which bytes move and flows end. In the others
+/// nothing depends on it; `cargo lab demo --mediated` plays them all.
+pub(crate) fn mediated_words(line: Line) -> [&'static str; 5] {
+    let only = "--only=b,d,e,i,j";
+    ["--kernel", line.label(), ONE_CPU, "--mediated", only]
+}
+
+/// Plays [`mediated_words`].
+///
+/// # Errors
+/// When the machine cannot be set up.
+pub(crate) fn mediated(places: &Places, tier: &str, line: Line, filter: &Filter) -> Result<Tally> {
+    play(places, tier, &mediated_words(line), filter)
 }
 
 /// The scenes that two machines can show, on two kernels.
@@ -73,7 +106,8 @@ pub(crate) fn pair(
     filter: &Filter,
 ) -> Result<Tally> {
     let pair = format!("--pair={}", lines[1].label());
-    play(places, tier, &["--kernel", lines[0].label(), &pair], filter)
+    let words = ["--kernel", lines[0].label(), ONE_CPU, &pair];
+    play(places, tier, &words, filter)
 }
 
 /// Each scene with its mechanism broken, in one boot: all have to fail.
@@ -81,7 +115,7 @@ pub(crate) fn pair(
 /// # Errors
 /// When the machine cannot be set up.
 pub(crate) fn sabotage(places: &Places, tier: &str, line: Line, filter: &Filter) -> Result<Tally> {
-    let words = ["--kernel", line.label()];
+    let words = ["--kernel", line.label(), ONE_CPU];
     let wanted = wanted(&words, tier, filter)?;
     let mut tally = Tally::default();
     let only = wanted.join(",");
@@ -171,13 +205,17 @@ pub(crate) fn device_fuzz(places: &Places, line: Line) -> Result<Tally> {
     script(places, line, "device-fuzz.sh", vec![fuzzer(places)?], args)
 }
 
-/// A program that moves bytes in every way there is, ungoverned and governed: what its calls return is the same.
+/// A program that moves bytes in every way there is, ungoverned and governed, direct and mediated: what its calls return is
+/// the same.
 ///
 /// # Errors
 /// When the program does not build, or the machine cannot be set up.
 pub(crate) fn calls(places: &Places, line: Line) -> Result<Tally> {
-    let differences = places.repo.join("crates/lab/src/test/calls-differ.txt");
-    let copy = vec![demo::tools(places)?, differences];
+    let differ = |kind: &str| {
+        let file = format!("crates/lab/src/test/calls-differ-{kind}.txt");
+        places.repo.join(file)
+    };
+    let copy = vec![demo::tools(places)?, differ("direct"), differ("mediated")];
     script(places, line, "calls.sh", copy, Vec::new())
 }
 
@@ -199,7 +237,33 @@ pub(crate) fn hostile(places: &Places, line: Line) -> Result<Tally> {
     script(places, line, "hostile.sh", Vec::new(), args)
 }
 
-/// Runs a script of this folder that says `pass` and `fail`, in a guest where Tidelock runs.
+/// The module, unloaded and loaded under traffic again and again.
+///
+/// # Errors
+/// When a tool does not build, or the machine cannot be set up.
+pub(crate) fn churn(places: &Places, line: Line) -> Result<Tally> {
+    let args = vec![CHURN_ROUNDS.to_string()];
+    script(places, line, "churn.sh", vec![demo::tools(places)?], args)
+}
+
+/// Packages as people install them, on a machine that systemd starts: what they bring runs, and all of it goes again.
+///
+/// # Errors
+/// When a package cannot be made or installed, or the machine cannot be set up.
+pub(crate) fn package(places: &Places, line: Line) -> Result<Tally> {
+    let kernel = Kernel::ensure(places, line, false)?;
+    let debs = {
+        let _lock = vm::set_up_lock(places)?;
+        package::make(places, Purpose::Test)?
+    };
+    let mut machine = script_machine(places, line, "package.sh");
+    machine.machine = Some(package::disk(places, &kernel, &debs)?);
+    machine.copy = vec![places.repo.join("crates/lab/src/test/another-abi.c")];
+    machine.bare = true;
+    play_script(places, &machine)
+}
+
+/// Runs a script of this folder in a guest where Tidelock runs.
 fn script(
     places: &Places,
     line: Line,
@@ -207,21 +271,33 @@ fn script(
     copy: Vec<PathBuf>,
     args: Vec<String>,
 ) -> Result<Tally> {
+    let mut machine = script_machine(places, line, name);
+    machine.copy = copy;
+    machine.args = args;
+    play_script(places, &machine)
+}
+
+fn script_machine(places: &Places, line: Line, name: &str) -> vm::Options {
     let script = places.repo.join("crates/lab/src/test").join(name);
     let mut machine = vm::Options::new(script);
     machine.kernel = line;
-    machine.copy = copy;
     machine.timeout = SCRIPT_TIMEOUT;
-    machine.args = args;
+    machine
+}
+
+/// Runs a script that says `pass` and `fail`.
+fn play_script(places: &Places, machine: &vm::Options) -> Result<Tally> {
+    let name = machine.script.file_name().unwrap_or_default();
+    let name = name.to_string_lossy().into_owned();
     let mut lines = Lines::default();
     let software = |kernel: &Kernel| build::software(places, kernel, Flavour::Real);
-    let ended = vm::run(places, &machine, software, &mut lines)?;
+    let ended = vm::run(places, machine, software, &mut lines)?;
     let mut tally = lines.tally;
-    if ended.status != 0 && tally.failed.is_empty() {
-        tally.fail(name, format!("it ended with status {}", ended.status));
+    if ended.end != End::Script(0) && tally.failed.is_empty() {
+        tally.fail(&name, ended.end.to_string());
     }
     if tally.passed == 0 && tally.failed.is_empty() {
-        tally.fail(name, "it checked nothing");
+        tally.fail(&name, "it checked nothing");
     }
     tally.check("kernel log", &ended.trouble);
     if !tally.failed.is_empty() {
@@ -234,14 +310,10 @@ fn script(
 fn fuzzer(places: &Places) -> Result<PathBuf> {
     let _lock = vm::set_up_lock(places)?;
     build::programs(places)?;
-    let built = places.target.join("debug/examples/device_fuzz");
-    let stripped = places.lab.join("device_fuzz");
-    Cmd::new("strip")
-        .arg("-o")
-        .arg(&stripped)
-        .arg(&built)
-        .run()?;
-    Ok(stripped)
+    build::stripped(
+        &places.target.join("debug/examples/device_fuzz"),
+        &places.lab,
+    )
 }
 
 /// Reads `pass NAME`, `fail NAME: WHY` and `note TEXT`; shows the rest.

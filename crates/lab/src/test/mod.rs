@@ -50,13 +50,15 @@ pub(crate) fn run(places: &Places, options: &Options) -> Result<bool> {
         tally.result("tools", machines::ensure_tools(places));
         ran.push(Ran::new("tools", tally, start.elapsed(), TOOLS_MINUTES));
     }
-    let (booting, alone): (Vec<Tier>, Vec<Tier>) = tiers.into_iter().partition(Tier::boots);
-    for tier in &alone {
-        ran.push(run_tier(places, tier, &filter));
+    let run = |tier: &Tier| run_tier(places, tier, &filter);
+    let (booting, rest): (Vec<Tier>, Vec<Tier>) = tiers.into_iter().partition(Tier::boots);
+    // What is downloaded, and what is built for kernels, goes on beside what this machine checks by itself.
+    let (kernels, host): (Vec<Tier>, Vec<Tier>) = rest.into_iter().partition(Tier::is_for_kernels);
+    let in_order = |tiers: &Vec<Tier>| tiers.iter().map(run).collect::<Vec<Ran>>();
+    for done in side_by_side::map(&[host, kernels], 2, in_order) {
+        ran.extend(done);
     }
-    ran.extend(side_by_side::map(&booting, plan::AT_ONCE, |tier| {
-        run_tier(places, tier, &filter)
-    }));
+    ran.extend(side_by_side::map(&booting, plan::AT_ONCE, run));
     println!("{}", table(&ran, start.elapsed()));
     let (passed, failed) = sums(&ran);
     println!("{passed} passed, {failed} failed");

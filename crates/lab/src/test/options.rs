@@ -8,6 +8,8 @@ use crate::kernel::Line;
 pub(crate) struct Options {
     /// Nothing that needs a virtual machine.
     pub host_only: bool,
+    /// Instead of all else, tiers in virtual machines on the kernel that looks for mistakes.
+    pub debug_kernel: bool,
     /// Of the tiers in virtual machines, only those with this kernel.
     pub kernel: Option<Line>,
     /// Only tiers, or scenes of tiers, whose name has this in it.
@@ -33,6 +35,7 @@ impl Options {
             };
             match name {
                 "--host-only" => options.host_only = true,
+                "--debug-kernel" => options.debug_kernel = true,
                 "--kernel" => options.kernel = Some(Line::parse(&value()?)?),
                 "--filter" => options.filter = Some(value()?),
                 _ => {

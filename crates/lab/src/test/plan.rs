@@ -13,7 +13,8 @@ use crate::vm::DEFAULT_KERNEL;
 /// How many minutes everything together may take, on a cold machine with two cores.
 pub(crate) const BUDGET_MINUTES: f64 = 45.0;
 
-/// How many tiers that boot go on at once: a machine that is emulated waits half of its time.
+/// How many tiers that boot go on at once, most of them with one machine on one CPU: as many as there are cores. With three, each
+/// takes half as long again, and all of them as long.
 pub(crate) const AT_ONCE: usize = 2;
 
 /// The two kernels that talk to one another.
@@ -32,26 +33,30 @@ pub(crate) enum Tier {
     Documentation,
     /// Everything that `cargo test` runs.
     Tests,
-    /// Fuzz targets compile.
-    FuzzTargets,
     /// Crates of the kernel lane need no `std`.
     NoStd,
     /// The Rust half of the module as it ships.
     KernelRust,
-    /// What is made once and kept.
-    SetUp(Vec<Line>),
+    /// What is made once and kept: for kernels that are booted, and for those that packages are installed for.
+    SetUp(Vec<Line>, Vec<Line>),
     /// The modules that the next tiers load.
     Modules(Vec<(Line, Flavour)>),
     /// Every scene.
     Scenes(Line),
+    /// The scenes in which bytes move and flows end, with bytes that pass through the engine.
+    Mediated(Line),
     /// Every way in which bytes move, governed and not.
     Calls(Line),
     /// Real servers and clients, unmodified.
     Programs(Line),
     /// Peers that stall or talk nonsense.
     Hostile(Line),
+    /// Packages, installed, started and removed.
+    Package(Line),
     /// The device, fuzzed.
     DeviceFuzz(Line),
+    /// The module, unloaded under traffic.
+    Churn(Line),
     /// Scenes between two machines.
     Pair([Line; 2]),
     /// Scenes with their mechanisms broken.
@@ -67,54 +72,83 @@ impl Tier {
             Self::Lints => "clippy".to_owned(),
             Self::Documentation => "docs".to_owned(),
             Self::Tests => "tests".to_owned(),
-            Self::FuzzTargets => "fuzz-targets".to_owned(),
             Self::NoStd => "no-std".to_owned(),
             Self::KernelRust => "kernel-rust".to_owned(),
-            Self::SetUp(_) => "set-up".to_owned(),
+            Self::SetUp(..) => "set-up".to_owned(),
             Self::Modules(_) => "modules".to_owned(),
             Self::Scenes(line) => format!("e2e-{}", line.label()),
+            Self::Mediated(line) => format!("mediated-{}", line.label()),
             Self::Calls(line) => format!("calls-{}", line.label()),
             Self::Programs(line) => format!("programs-{}", line.label()),
             Self::Hostile(line) => format!("hostile-{}", line.label()),
+            Self::Package(line) => format!("package-{}", line.label()),
             Self::DeviceFuzz(line) => format!("device-fuzz-{}", line.label()),
+            Self::Churn(line) => format!("churn-{}", line.label()),
             Self::Pair([a, b]) => format!("pair-{}-{}", a.label(), b.label()),
             Self::Sabotage(line) => format!("sabotage-{}", line.label()),
         }
     }
 
-    /// How many minutes it may take on a cold machine with two cores.
+    /// How many minutes it may take on a cold machine with two cores. The debug kernel's own build is not counted.
     pub(crate) fn budget_minutes(&self) -> f64 {
+        self.minutes() * f64::from(self.kernel().map_or(1, Line::slower))
+    }
+
+    /// The kernel that it boots, if it is one.
+    fn kernel(&self) -> Option<Line> {
+        match self {
+            Self::Scenes(line) | Self::Mediated(line) | Self::Calls(line) => Some(*line),
+            Self::Programs(line) | Self::Hostile(line) | Self::Package(line) => Some(*line),
+            Self::DeviceFuzz(line) | Self::Churn(line) | Self::Sabotage(line) => Some(*line),
+            _ => None,
+        }
+    }
+
+    fn minutes(&self) -> f64 {
         match self {
             Self::Format | Self::Workspace => 0.2,
-            Self::FuzzTargets | Self::Documentation => 1.0,
-            Self::NoStd | Self::DeviceFuzz(_) | Self::SetUp(_) => 2.0,
-            Self::KernelRust | Self::Calls(_) => 1.0,
-            Self::Modules(_) => 2.5,
-            Self::Programs(_) | Self::Hostile(_) => 3.0,
-            Self::Lints => 4.5,
-            Self::Sabotage(_) | Self::Pair(_) => 6.0,
-            Self::Scenes(_) => 6.5,
-            Self::Tests => 7.0,
+            Self::Documentation => 1.0,
+            Self::KernelRust | Self::Calls(_) => 1.5,
+            Self::NoStd | Self::DeviceFuzz(_) => 2.0,
+            Self::Mediated(_) => 2.5,
+            Self::Hostile(_) => 3.0,
+            Self::Modules(_) => 3.5,
+            Self::Sabotage(_) | Self::Programs(_) | Self::Package(_) | Self::Churn(_) => 4.5,
+            Self::Pair(_) | Self::Scenes(_) => 5.0,
+            Self::Lints => 6.5,
+            Self::SetUp(..) => 7.5,
+            Self::Tests => 10.0,
         }
     }
 
     /// Whether it boots something, or prepares that.
     pub(crate) fn needs_machine(&self) -> bool {
         match self {
-            Self::SetUp(_) | Self::Modules(_) | Self::Scenes(_) | Self::Calls(_) => true,
-            Self::Programs(_)
+            Self::SetUp(..) | Self::Modules(_) | Self::Scenes(_) | Self::Calls(_) => true,
+            Self::Mediated(_)
+            | Self::Programs(_)
             | Self::Hostile(_)
+            | Self::Package(_)
             | Self::DeviceFuzz(_)
+            | Self::Churn(_)
             | Self::Pair(_)
             | Self::Sabotage(_) => true,
             Self::Format | Self::Workspace | Self::Lints | Self::Documentation => false,
-            Self::Tests | Self::FuzzTargets | Self::NoStd | Self::KernelRust => false,
+            Self::Tests | Self::NoStd | Self::KernelRust => false,
         }
+    }
+
+    /// Whether it makes what kernels need, or builds for them: in a target folder of its own, so that it does not wait for the host's.
+    pub(crate) fn is_for_kernels(&self) -> bool {
+        matches!(
+            self,
+            Self::SetUp(..) | Self::Modules(_) | Self::NoStd | Self::KernelRust
+        )
     }
 
     /// Whether it boots a machine, and runs beside others that do.
     pub(crate) fn boots(&self) -> bool {
-        self.needs_machine() && !matches!(self, Self::SetUp(_) | Self::Modules(_))
+        self.needs_machine() && !matches!(self, Self::SetUp(..) | Self::Modules(_))
     }
 
     /// The scenes that `--filter` can choose from.
@@ -123,6 +157,7 @@ impl Tier {
             Self::Scenes(line) | Self::Sabotage(line) => {
                 machines::scene_files(&["--kernel", line.label()])
             }
+            Self::Mediated(line) => machines::scene_files(&machines::mediated_words(*line)),
             Self::Pair([a, b]) => {
                 let pair = format!("--pair={}", b.label());
                 machines::scene_files(&["--kernel", a.label(), &pair])
@@ -142,16 +177,18 @@ impl Tier {
             Self::Lints => host::lints(places),
             Self::Documentation => host::documentation(places),
             Self::Tests => host::tests(places),
-            Self::FuzzTargets => host::fuzz_targets(places),
             Self::NoStd => lane::without_std(places),
             Self::KernelRust => lane::shipped(places),
-            Self::SetUp(lines) => machines::set_up(places, lines),
+            Self::SetUp(lines, installed) => machines::set_up(places, lines, installed),
             Self::Modules(wanted) => machines::modules(places, wanted),
             Self::Scenes(line) => machines::scenes(places, &self.name(), *line, filter),
+            Self::Mediated(line) => machines::mediated(places, &self.name(), *line, filter),
             Self::Calls(line) => machines::calls(places, *line),
             Self::Programs(line) => machines::programs(places, *line),
             Self::Hostile(line) => machines::hostile(places, *line),
+            Self::Package(line) => machines::package(places, *line),
             Self::DeviceFuzz(line) => machines::device_fuzz(places, *line),
+            Self::Churn(line) => machines::churn(places, *line),
             Self::Pair(lines) => machines::pair(places, &self.name(), *lines, filter),
             Self::Sabotage(line) => machines::sabotage(places, &self.name(), *line, filter),
         }
@@ -190,12 +227,14 @@ fn all(options: &Options) -> Vec<Tier> {
         Tier::Lints,
         Tier::Documentation,
         Tier::Tests,
-        Tier::FuzzTargets,
         Tier::NoStd,
         Tier::KernelRust,
     ];
     if options.host_only {
         return tiers;
+    }
+    if options.debug_kernel {
+        return on_debug_kernel();
     }
     let wanted = |line: &Line| options.kernel.is_none_or(|only| only == *line);
     let lines: Vec<Line> = Line::ALL.into_iter().filter(wanted).collect();
@@ -208,7 +247,12 @@ fn all(options: &Options) -> Vec<Tier> {
     if sabotaged {
         modules.push((DEFAULT_KERNEL, Flavour::Sabotage));
     }
-    tiers.extend([Tier::SetUp(booted), Tier::Modules(modules)]);
+    if sabotaged {
+        tiers.push(Tier::Mediated(DEFAULT_KERNEL));
+    }
+    // On the kernel that is asked for, or on one.
+    let one = options.kernel.unwrap_or(DEFAULT_KERNEL);
+    tiers.extend([Tier::SetUp(booted, vec![one]), Tier::Modules(modules)]);
     // The longest first, so that those that run side by side end together.
     tiers.extend(lines.iter().copied().map(Tier::Scenes));
     if sabotaged {
@@ -217,12 +261,26 @@ fn all(options: &Options) -> Vec<Tier> {
     if in_a_pair {
         tiers.push(Tier::Pair(PAIR));
     }
-    // On the kernel that is asked for, or on one.
-    let one = options.kernel.unwrap_or(DEFAULT_KERNEL);
-    tiers.extend([Tier::Programs(one), Tier::Hostile(one)]);
+    tiers.extend([Tier::Programs(one), Tier::Hostile(one), Tier::Package(one)]);
     tiers.extend(lines.iter().copied().map(Tier::DeviceFuzz));
     tiers.extend(lines.iter().copied().map(Tier::Calls));
     tiers
+}
+
+/// What makes the module do all that it does, on a kernel that looks for mistakes.
+fn on_debug_kernel() -> Vec<Tier> {
+    let line = Line::Debug;
+    vec![
+        Tier::SetUp(vec![line], Vec::new()),
+        Tier::Modules(vec![(line, Flavour::Real)]),
+        Tier::Scenes(line),
+        Tier::Mediated(line),
+        Tier::Programs(line),
+        Tier::Hostile(line),
+        Tier::DeviceFuzz(line),
+        Tier::Calls(line),
+        Tier::Churn(line),
+    ]
 }
 
 #[cfg(test)]
@@ -243,12 +301,18 @@ mod tests {
         }
         assert!(names.contains(&"pair-6.12-6.1".to_owned()));
         assert!(names.contains(&"sabotage-6.12".to_owned()));
+        assert!(names.contains(&"package-6.12".to_owned()));
     }
 
     #[test]
-    fn the_budgets_fit_into_three_quarters_of_an_hour() {
+    fn the_budgets_fit_into_what_everything_may_take() {
         let tiers = plan(&Options::default()).expect("everything");
-        let (booting, alone): (Vec<Tier>, Vec<Tier>) = tiers.into_iter().partition(Tier::boots);
+        let (booting, rest): (Vec<Tier>, Vec<Tier>) = tiers.into_iter().partition(Tier::boots);
+        // What is for kernels goes on beside the host's own tiers.
+        let alone: Vec<Tier> = rest
+            .into_iter()
+            .filter(|tier| !tier.is_for_kernels())
+            .collect();
         let sum = |tiers: &[Tier]| tiers.iter().map(Tier::budget_minutes).sum::<f64>();
         let at_once = f64::from(u8::try_from(AT_ONCE).expect("it is small"));
         let minutes = sum(&alone) + sum(&booting) / at_once;
@@ -262,6 +326,23 @@ mod tests {
             ..Options::default()
         };
         assert!(!names(&options).iter().any(|name| name.contains("6.1")));
+    }
+
+    #[test]
+    fn the_kernel_that_looks_for_mistakes_runs_alone() {
+        let options = Options {
+            debug_kernel: true,
+            ..Options::default()
+        };
+        let (booting, rest): (Vec<Tier>, Vec<Tier>) = plan(&options)
+            .expect("something is asked for")
+            .into_iter()
+            .partition(Tier::boots);
+        assert!(rest.iter().all(Tier::needs_machine), "{rest:?}");
+        assert!(
+            booting.iter().all(|tier| tier.name().ends_with("-debug")),
+            "{booting:?}"
+        );
     }
 
     #[test]
@@ -286,7 +367,7 @@ mod tests {
         };
         assert_eq!(filtered("clippy").expect("a tier"), ["clippy"]);
         let scenes = filtered("b-mtls").expect("a scene");
-        assert_eq!(scenes.len(), 5, "{scenes:?}");
+        assert_eq!(scenes.len(), 6, "{scenes:?}");
         let failure = filtered("nothing").expect_err("no such name").to_string();
         assert!(failure.contains("e2e-6.12"), "{failure}");
     }

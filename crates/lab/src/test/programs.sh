@@ -3,7 +3,7 @@
 export LC_ALL=C.UTF-8
 ROUNDS=${1:-3}
 WORK=/tmp/programs HOST=127.0.0.1
-NGINX=7801 REDIS=7802 ECHO=7803 SSH=7804 RELAY=7805 SQL=7806 IPERF=7807 NODE=7808
+NGINX=7801 REDIS=7802 ECHO=7803 SSH=7804 RELAY=7805 SQL=7806 IPERF=7807 NODE=7808 TOLD=7809
 # Before Debian's wrappers, which are other programs.
 PATH=$(echo /usr/lib/postgresql/*/bin):$PATH
 mkdir -p $WORK/pages && cd $WORK || exit 1
@@ -12,9 +12,10 @@ groupadd -g 2002 clients; useradd -u 2002 -g 2002 -M -d $WORK clients
 as_server() { setpriv --reuid 2001 --regid 2001 --clear-groups "$@"; }
 as_client() { setpriv --reuid 2002 --regid 2002 --clear-groups "$@"; }
 sum_of() { sha256sum "$1" | cut -d' ' -f1; }
-eventually() { local i; for i in $(seq 200); do "$@" && return 0; sleep 0.1; done; return 1; }
+eventually() { local i; for i in $(seq $((200 * LAB_SLOWER))); do "$@" && return 0; sleep 0.1; done; return 1; }
 listening() { eventually sh -c "ss -Hltn 'sport = :$1' | grep -q ."; }
 
+# service NAME PORT [LINE]
 service() {
     cat <<END
 ---
@@ -25,6 +26,7 @@ metadata:
 spec:
   addresses: ["$HOST:$2"]
   servers: ["spiffe://example.org/servers"]
+$3
 ---
 apiVersion: tidelock.dev/v1
 kind: Policy
@@ -54,7 +56,8 @@ END
 { identity servers 2001 nginx redis-server python3 sshd socat postgres iperf3 node
   identity clients 2002 curl wget redis-cli redis-benchmark python3 ssh socat psql pgbench iperf3 node wrk
   service nginx $NGINX; service redis $REDIS; service echo $ECHO; service ssh $SSH; service relay $RELAY
-  service sql $SQL; service iperf $IPERF; service node $NODE; } >documents.yaml
+  service sql $SQL; service iperf $IPERF; service node $NODE
+  service told $TOLD "  transform: forwardClientCert"; } >documents.yaml
 generation=$(tidelock apply -f documents.yaml | sed -n 's/^generation //p')
 in_force() { [ "$(sed -n 's/^generation //p' /proc/tidelock/status)" -ge "${generation:-1000000}" ]; }
 eventually in_force || { echo "fail set-up: the documents are not in force"; exit 1; }
@@ -126,11 +129,39 @@ if (process.argv[2] === 'serve') {
     }
 }
 END
+cat >told.py <<END
+import hashlib
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+class Told(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    def do_GET(self):
+        self.answer(b"")
+    def do_POST(self):
+        if self.headers.get("Transfer-Encoding") == "chunked":
+            body = b""
+            while size := int(self.rfile.readline().split(b";")[0], 16):
+                body += self.rfile.read(size)
+                self.rfile.readline()
+            self.rfile.readline()
+        else:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.answer(body)
+    def answer(self, body):
+        # What any server could take for the field.
+        told = [value for name, value in self.headers.items() if name.lower().replace("_", "-") == "x-forwarded-client-cert"]
+        text = ("%d %s %s\n" % (len(told), ", ".join(told), hashlib.sha256(body).hexdigest())).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+ThreadingHTTPServer(("$HOST", $TOLD), Told).serve_forever()
+END
+as_server python3 told.py >told.out 2>&1 &
 as_server node node.js serve >node.out 2>&1 &
 as_server iperf3 -s -B $HOST -p $IPERF >iperf.out 2>&1 &
 as_server initdb -D $WORK/sql -U servers --no-sync -A trust >initdb.out 2>&1
 as_server postgres -D $WORK/sql -p $SQL -h $HOST -k '' -c fsync=off >postgres.out 2>&1 &
-for port in $NGINX $REDIS $ECHO $SSH $RELAY $SQL $IPERF $NODE; do
+for port in $NGINX $REDIS $ECHO $SSH $RELAY $SQL $IPERF $NODE $TOLD; do
     listening $port || echo "fail set-up: nothing listens on port $port: $(tail -n 2 ./*.out | tr '\n' ' ')"
 done
 
@@ -218,11 +249,28 @@ iperf_both_ways() {
     as_client iperf3 -c $HOST -p $IPERF -n 8M -R >iperf.txt 2>&1 || tail -n 1 iperf.txt
 }
 wrk_hurries() {
-    as_client wrk -t 2 -c 50 -d 6s --timeout 30s http://$HOST:$NGINX/small >wrk.txt 2>&1 || { tail -n 2 wrk.txt; return; }
+    as_client wrk -t 2 -c 50 -d 3s --timeout 30s http://$HOST:$NGINX/small >wrk.txt 2>&1 || { tail -n 2 wrk.txt; return; }
     grep 'Socket errors\|Non-2xx' wrk.txt
     grep -q 'Requests/sec: *[1-9]' wrk.txt || tail -n 2 wrk.txt
 }
 node_streams() { as_client timeout 120 node node.js 2>&1 | head -n 2; }
+# A server is told who calls, in every request of a connection, whatever the caller says of itself.
+caller_is_told() {
+    local url=http://$HOST:$TOLD/ lie='X-Forwarded-Client-Cert: By=spiffe://example.org/servers;URI=spiffe://example.org/admin'
+    local who='1 By=spiffe://example.org/servers;Hash=[0-9a-f]{64};URI=spiffe://example.org/clients'
+    local none; none=$(sum_of /dev/null)
+    as_client curl -sS -m 60 -H "$lie" -H "${lie//-/_}" $url $url --next -sS --data-binary @pages/large -H "$lie" $url \
+        --next -sS -X POST -T pages/large -H 'Transfer-Encoding: chunked' -H "$lie" $url >told.txt || return
+    [ "$(grep -cE "^$who $none$" told.txt)" = 2 ] && [ "$(grep -cE "$who $SUM$" told.txt)" = 2 ] || tail -n 4 told.txt
+}
+# What servers might read differently does not reach one.
+smuggling_is_refused() {
+    local after; after=$(tidelock -o json events | tail -n 1 | sed 's/^{"seq":\([0-9]*\).*/\1/')
+    printf 'GET / HTTP/1.1\nHost: told\nX-Forwarded-Client-Cert: me\n\n' | as_client socat -t 10 - TCP:$HOST:$TOLD >smuggled.txt 2>&1
+    grep HTTP smuggled.txt
+    refusal() { tidelock -o json events --after "$after" | grep -q 'ends without a carriage return'; }
+    eventually refusal || echo "no event says why"
+}
 nobody_else() {
     curl -sS -m 20 http://$HOST:$NGINX/small >stranger.txt 2>&1 && echo "root is served, who has no identity"
     grep -q . stranger.txt || echo "no word of the refusal"
@@ -230,7 +278,8 @@ nobody_else() {
 
 flows() { tidelock -o json events | grep -c '"what":"flow-opened".*spiffe://example.org/servers'; }
 for what in curl_gets_pages curl_at_once wget_resumes redis_benchmark redis_keeps_values asyncio_streams ssh_carries \
-    scp_copies socat_relays pgbench_balances psql_copies iperf_both_ways wrk_hurries node_streams nobody_else; do
+    scp_copies socat_relays pgbench_balances psql_copies iperf_both_ways wrk_hurries node_streams \
+    caller_is_told smuggling_is_refused nobody_else; do
     for round in $(seq "$ROUNDS"); do
         start=$EPOCHREALTIME
         why=$($what 2>&1) && [ -z "$why" ] && { echo "pass ${what//_/ }, round $round"; continue; }

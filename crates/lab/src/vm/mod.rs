@@ -5,7 +5,7 @@ mod payload;
 mod qemu;
 mod stream;
 
-pub(crate) use options::{DEFAULT_KERNEL, Options};
+pub(crate) use options::{DEFAULT_CPUS, DEFAULT_KERNEL, Options, number};
 pub(crate) use payload::Software;
 pub(crate) use stream::until_marker;
 
@@ -19,19 +19,23 @@ use crate::kernel::Kernel;
 use crate::places::Places;
 use crate::say::{say, seconds};
 use payload::Node;
+use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 /// Exit status when the time is up, as `timeout(1)` has it.
-pub(crate) const TIMED_OUT: i32 = 124;
+const TIMED_OUT: i32 = 124;
 /// Exit status when the guest ended without saying how.
-pub(crate) const LOST: i32 = 125;
+const LOST: i32 = 125;
+
+/// How long a QEMU whose output ended may take to end itself: then it is ended, and did not say how.
+const TO_END_BY_ITSELF: Duration = Duration::from_secs(5);
 
 /// Logs of runs older than this are removed.
 const KEEP_LOGS_FOR: Duration = Duration::from_secs(24 * 3600);
@@ -52,12 +56,44 @@ const TROUBLE: [&str; 9] = [
 /// How a run ended.
 #[derive(Clone, Debug)]
 pub(crate) struct Ended {
-    /// The script's exit status, [`TIMED_OUT`] or [`LOST`].
-    pub status: i32,
+    /// How the script ended, or why it did not.
+    pub end: End,
     /// The folder with kernel logs, and `out` if the script left files in `/lab/out`.
     pub folder: PathBuf,
     /// Lines of the kernel logs that mean trouble.
     pub trouble: Vec<String>,
+}
+
+/// How a script ended, or why it did not.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum End {
+    /// With this status.
+    Script(i32),
+    /// Its time was up.
+    TimedOut,
+    /// Its machine ended under it; how QEMU ended, and what it said, in one line.
+    Lost(String),
+}
+
+impl End {
+    /// What `cargo lab vm` exits with.
+    fn status(&self) -> i32 {
+        match self {
+            Self::Script(status) => *status,
+            Self::TimedOut => TIMED_OUT,
+            Self::Lost(_) => LOST,
+        }
+    }
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Script(status) => write!(f, "the script ended with status {status}"),
+            Self::TimedOut => write!(f, "the machine ran out of time"),
+            Self::Lost(how) => write!(f, "the machine ended under it: {how}"),
+        }
+    }
 }
 
 /// Held while what a machine is given is built and packed, so that no other run packs it half-written.
@@ -71,7 +107,7 @@ pub(crate) fn set_up_lock(places: &Places) -> Result<File> {
 /// Boots the machine, or both, runs the script, and passes its output on to `out`.
 ///
 /// # Errors
-/// When a machine cannot be set up or started. A script that fails is not an error: see [`Ended::status`].
+/// When a machine cannot be set up or started. A script that fails is not an error: see [`Ended::end`].
 pub(crate) fn run(
     places: &Places,
     options: &Options,
@@ -81,7 +117,10 @@ pub(crate) fn run(
     let token = token();
     let folder = run_folder(places, options, &token)?;
     let sockets = Sockets::new(&token)?;
-    let root = guest_image::root_disk(places)?;
+    let root = match &options.machine {
+        Some(disk) => disk.clone(),
+        None => guest_image::root_disk(places)?,
+    };
     let mut nodes = vec![(Node::A, options.kernel)];
     nodes.extend(options.pair.map(|line| (Node::B, line)));
     let mut commands = Vec::new();
@@ -109,7 +148,7 @@ pub(crate) fn run(
     }
     drop(lock);
     let emulator = Emulator::ensure(places)?;
-    let status = boot(&emulator, options, &commands, &token, out)?;
+    let end = boot(&emulator, options, &commands, &token, out)?;
     for (_, files) in &commands {
         let _ = fs::remove_file(&files.payload);
         collect(&files.out, &folder)?;
@@ -119,7 +158,7 @@ pub(crate) fn run(
         .map(|(_, files)| files.kernel_log)
         .collect();
     Ok(Ended {
-        status,
+        end,
         folder,
         trouble: logs.iter().flat_map(|log| trouble(log)).collect(),
     })
@@ -139,28 +178,27 @@ pub(crate) fn command(
     for line in ended.trouble.iter().take(10) {
         say(format!("kernel log: {line}"));
     }
-    match ended.status {
-        TIMED_OUT => say(format!(
+    let took = seconds(start.elapsed());
+    match &ended.end {
+        End::Script(_) => say(format!("{} after {took}", ended.end)),
+        End::TimedOut => say(format!(
             "stopped after {} (`--timeout` gives it longer)",
-            seconds(options.timeout)
+            seconds(options.patience())
         )),
-        LOST => {
-            say("the guest ended without saying how its script did; the end of its kernel log:")
+        End::Lost(_) => {
+            say(format!(
+                "{} after {took}; the end of its kernel log:",
+                ended.end
+            ));
+            let log = fs::read(ended.folder.join("kernel-a.log")).unwrap_or_default();
+            eprintln!("{}", last_lines(&String::from_utf8_lossy(&log)));
         }
-        status => say(format!(
-            "the script ended with status {status} after {}",
-            seconds(start.elapsed())
-        )),
-    }
-    if ended.status == LOST {
-        let log = fs::read(ended.folder.join("kernel-a.log")).unwrap_or_default();
-        eprintln!("{}", last_lines(&String::from_utf8_lossy(&log)));
     }
     say(format!(
         "kernel log: {}",
         ended.folder.join("kernel-a.log").display()
     ));
-    Ok(ended.status)
+    Ok(ended.end.status())
 }
 
 type Machine = (Vec<String>, qemu::Files);
@@ -171,7 +209,7 @@ fn boot(
     machines: &[Machine],
     token: &str,
     out: &mut impl Write,
-) -> Result<i32> {
+) -> Result<End> {
     let mut running = Vec::new();
     for (args, _) in machines {
         running.push(Qemu::start(emulator, args)?);
@@ -188,7 +226,8 @@ fn boot(
     }
     let timed_out = Arc::new(AtomicBool::new(false));
     let (done, wait) = mpsc::channel::<()>();
-    let (flag, child, timeout) = (timed_out.clone(), first.child.clone(), options.timeout);
+    let (flag, child) = (timed_out.clone(), first.child.clone());
+    let timeout = options.patience();
     thread::spawn(move || {
         if wait.recv_timeout(timeout) == Err(mpsc::RecvTimeoutError::Timeout) {
             flag.store(true, Ordering::SeqCst);
@@ -199,13 +238,10 @@ fn boot(
     let ended = until_marker(output, out, token)
         .map_err(|e| Failure::new(format!("the guest's output: {e}")))?;
     drop(done);
-    if let (None, Some(message)) = (ended, first.complaint()) {
-        return Err(Failure::new("QEMU did not run").fix(message));
-    }
     Ok(match ended {
-        Some(status) => status,
-        None if timed_out.load(Ordering::SeqCst) => TIMED_OUT,
-        None => LOST,
+        Some(status) => End::Script(status),
+        None if timed_out.load(Ordering::SeqCst) => End::TimedOut,
+        None => End::Lost(first.last_words()),
     })
 }
 
@@ -235,17 +271,30 @@ impl Qemu {
         })
     }
 
-    /// What QEMU itself said, if it said anything.
-    fn complaint(&mut self) -> Option<String> {
+    /// How it ended, and what it said, in one line. Its output ended, so it is about to.
+    fn last_words(&mut self) -> String {
+        let start = Instant::now();
+        let how = loop {
+            match lock(&self.child).try_wait() {
+                Ok(Some(status)) => break format!("QEMU ended by {status}"),
+                Ok(None) if start.elapsed() < TO_END_BY_ITSELF => {
+                    thread::sleep(Duration::from_millis(50));
+                }
+                Ok(None) => break "QEMU closed its output and went on".to_owned(),
+                Err(error) => break format!("QEMU cannot be waited for: {error}"),
+            }
+        };
         stop(&self.child);
-        let mut text = String::new();
-        self.stderr.take()?.read_to_string(&mut text).ok()?;
-        let text: Vec<&str> = text
-            .lines()
-            .filter(|line| !line.contains("terminating on signal"))
-            .collect();
-        let text = text.join("\n");
-        (!text.trim().is_empty()).then(|| last_lines(&text))
+        let mut said = String::new();
+        if let Some(mut stderr) = self.stderr.take() {
+            // What cannot be read is not known; how it ended is.
+            let _ = stderr.read_to_string(&mut said);
+        }
+        let said: Vec<&str> = said.lines().collect();
+        match said.as_slice() {
+            [] => format!("{how} and said nothing"),
+            said => format!("{how} and said `{}`", said.join(" | ")),
+        }
     }
 }
 
@@ -256,10 +305,14 @@ impl Drop for Qemu {
 }
 
 fn stop(child: &Mutex<Child>) {
-    let mut child = child.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut child = lock(child);
     // It may have ended by itself; either way it is gone afterwards.
     let _ = child.kill();
     let _ = child.wait();
+}
+
+fn lock(child: &Mutex<Child>) -> MutexGuard<'_, Child> {
+    child.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Unpacks what the guest left in `/lab/out`.

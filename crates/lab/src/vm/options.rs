@@ -11,6 +11,9 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(900);
 /// The kernel that is used unless `--kernel` says otherwise.
 pub(crate) const DEFAULT_KERNEL: Line = Line::V6_12;
 
+/// How many CPUs a machine has unless told otherwise: two, so that what can race does.
+pub(crate) const DEFAULT_CPUS: u32 = 2;
+
 /// What a virtual machine is to be.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Options {
@@ -30,8 +33,10 @@ pub(crate) struct Options {
     pub sabotage: Option<String>,
     /// Files to copy into `/lab`.
     pub copy: Vec<PathBuf>,
-    /// How long the script may take, boot included.
+    /// How long the script may take, boot included, on a kernel that is not slower than others.
     pub timeout: Duration,
+    /// A root disk instead of the guest's own: with the kernel's modules in it, and systemd, which runs the script as a unit.
+    pub machine: Option<PathBuf>,
     /// Further kernel arguments.
     pub append: Option<String>,
     /// The script and its arguments.
@@ -41,18 +46,25 @@ pub(crate) struct Options {
 }
 
 impl Options {
+    /// How long the script may take on the slowest of its kernels.
+    pub(crate) fn patience(&self) -> Duration {
+        let kernels = [Some(self.kernel), self.pair].into_iter().flatten();
+        self.timeout * kernels.map(Line::slower).max().unwrap_or(1)
+    }
+
     /// A machine that runs this script with nothing asked for.
     pub(crate) fn new(script: PathBuf) -> Self {
         Self {
             kernel: DEFAULT_KERNEL,
             icount: false,
-            cpus: 2,
+            cpus: DEFAULT_CPUS,
             memory_mib: 1024,
             bare: false,
             pair: None,
             sabotage: None,
             copy: Vec::new(),
             timeout: DEFAULT_TIMEOUT,
+            machine: None,
             append: None,
             script,
             args: Vec::new(),
@@ -91,6 +103,7 @@ impl Options {
                 },
                 "--sabotage" => options.sabotage = Some(value()?),
                 "--append" => options.append = Some(value()?),
+                "--machine" => options.machine = Some(value()?.into()),
                 "--copy" => options.copy.push(value()?.into()),
                 "--" => {
                     options.script = words.next().map(PathBuf::from).unwrap_or_default();
@@ -118,7 +131,7 @@ impl Options {
         if self.script.as_os_str().is_empty() {
             return Err(Failure::new("which script? put it after `--`").fix(crate::USAGE));
         }
-        for path in self.copy.iter().chain([&self.script]) {
+        for path in self.copy.iter().chain(&self.machine).chain([&self.script]) {
             if !path.exists() {
                 return Err(Failure::new(format!(
                     "there is no file `{}`",
@@ -130,7 +143,11 @@ impl Options {
     }
 }
 
-fn number(name: &str, word: &str) -> Result<u32> {
+/// Reads the value of an option that counts something.
+///
+/// # Errors
+/// For what is no number, and for 0.
+pub(crate) fn number(name: &str, word: &str) -> Result<u32> {
     match word.parse() {
         Ok(number) if number > 0 => Ok(number),
         _ => Err(Failure::new(format!(
@@ -192,6 +209,7 @@ mod tests {
             ("--nonsense -- src/main.rs", "--nonsense"),
             ("-- no/such/script", "no/such/script"),
             ("--copy", "--copy"),
+            ("--machine no/such/disk -- src/main.rs", "no/such/disk"),
         ] {
             let message = parse(line).expect_err(line).to_string();
             assert!(message.contains(word), "{line}: {message}");

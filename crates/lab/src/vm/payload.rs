@@ -16,6 +16,8 @@ const START: &str = include_str!("../../guest/start.sh");
 const JOIN_PEER: &str = include_str!("../../guest/join-peer.sh");
 /// Starts a node's agent.
 const JOIN: &str = include_str!("../../guest/lab-join.sh");
+/// Where systemd is the first program, the unit that runs the script.
+const UNIT: &str = include_str!("../../guest/lab.service");
 
 /// One of the machines of a run.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -74,6 +76,7 @@ pub(crate) fn write(
     text(&lab.join("init"), INIT)?;
     text(&lab.join("start.sh"), START)?;
     text(&lab.join("join-peer.sh"), JOIN_PEER)?;
+    text(&lab.join("lab.service"), UNIT)?;
     text(&lab.join("config"), &config(options, kernel, node, token))?;
     let run = format!(
         "cd /lab\nexec bash /lab/script.sh {}\n",
@@ -114,13 +117,15 @@ fn config(options: &Options, kernel: &Kernel, node: Node, token: &str) -> String
         .map(|_| node.other().name())
         .unwrap_or_default();
     format!(
-        "token={token}\nnode={}\npeer={peer}\npeers={}\nkernel={}\nbare={}\nexport LAB_NODE=$node LAB_KERNEL=$kernel \
-         LAB_SABOTAGE={}\n",
+        "token={token}\nnode={}\npeer={peer}\npeers={}\nkernel={}\nbare={}\nsystemd={}\nexport LAB_NODE=$node LAB_KERNEL=$kernel \
+         LAB_SABOTAGE={} LAB_SLOWER={}\n",
         node.name(),
         super::qemu::PEER_PORTS,
         kernel.release,
         if options.bare { "1" } else { "" },
+        if options.machine.is_some() { "1" } else { "" },
         quoted(options.sabotage.as_slice()),
+        kernel.line.slower(),
     )
 }
 

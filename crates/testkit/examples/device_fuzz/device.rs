@@ -222,6 +222,13 @@ impl Device {
                     self.heard.records
                 ));
             }
+            let of_session = matches!(
+                record,
+                ToAgent::Hello { .. } | ToAgent::Refused(_) | ToAgent::Lost { .. }
+            );
+            if self.heard.hello.is_none() && !of_session {
+                return Err(format!("{record:?} came before the answer to a hello"));
+            }
             self.heard.take(record);
         }
     }

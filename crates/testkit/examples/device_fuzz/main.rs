@@ -19,7 +19,7 @@ use records::Records;
 use rng::Rng;
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 use tidelock_kabi::bounds::MAX_TO_AGENT_BYTES;
@@ -53,6 +53,8 @@ fn main() -> ExitCode {
             at_once(&records, time.mul_f64(0.3), &mut rng),
         ),
         ("answers afterwards", answers(&records)),
+        ("begins with its greeting", begins(&records)),
+        ("drains", drains()),
     ];
     let mut good = true;
     for (name, result) in checks {
@@ -180,7 +182,7 @@ fn open_again(until: Instant) -> Result<(), String> {
     Ok(())
 }
 
-/// The module is none the worse: a key is made, its certificate installed, a configuration applied, all dropped.
+/// The module is none the worse: a key is made, its certificate installed, a configuration applied, identities dropped.
 fn answers(records: &Records) -> Result<(), String> {
     let mut device = open(said_generation()?)?;
     expect(&mut device, &hello())?;
@@ -205,6 +207,33 @@ fn answers(records: &Records) -> Result<(), String> {
         // Most of them are not there.
         device.put(&forget.to_vec(device.next_seq()).unwrap_or_default())?;
     }
+    Ok(())
+}
+
+/// A governed program runs and is refused between the opening of the device and the greeting: the answer to the greeting
+/// comes first all the same, and the program is not told of, for it is gone.
+fn begins(records: &Records) -> Result<(), String> {
+    let mut device = open(said_generation()?)?;
+    expect(&mut device, &hello())?;
+    let newer = device.generation().saturating_add(1);
+    expect(&mut device, &records.governing(newer))?;
+    let in_force = device.in_force;
+    drop(device);
+    let mut device = open(in_force)?;
+    let curl = Command::new("curl")
+        .args(["-s", "-m", "1", "http://127.0.0.1:8080/"])
+        .status();
+    match curl.map_err(|error| format!("curl: {error}"))?.code() {
+        // It could not connect: it was governed, or this would show nothing.
+        Some(7 | 28) => {}
+        other => return Err(format!("curl ended with {other:?}")),
+    }
+    expect(&mut device, &hello())
+}
+
+fn drains() -> Result<(), String> {
+    let mut device = open(said_generation()?)?;
+    expect(&mut device, &hello())?;
     expect(&mut device, &ToKernel::Drain)
 }
 

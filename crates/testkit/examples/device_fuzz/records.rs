@@ -191,6 +191,7 @@ fn governing(authority: &[u8]) -> Config<'static> {
         cidr: loopback,
         port: 8080,
         netns: None,
+        transform: None,
         servers: List::of(common::leak(vec!["spiffe://example.org/1"])),
     };
     let curl = PrefilterEntry {
@@ -214,6 +215,8 @@ fn governing(authority: &[u8]) -> Config<'static> {
         services: List::of(common::leak(vec![service])),
         bundles: List::of(common::leak(vec![bundle])),
         policy: b"",
+        observed: b"",
+        revoked: List::default(),
     }
 }
 

@@ -1,6 +1,6 @@
 /*
  * Moves bytes between two ends of TCP connections in every way that Linux has, and prints what came of each call. Run
- * ungoverned and governed, what it prints has to be the same, but for what calls-differ.txt lists: to a program a
+ * ungoverned and governed, what it prints has to be the same, but for what calls-differ-*.txt list: to a program a
  * governed connection is a TCP connection.
  *
  *   moves PORT                  both ends, on PORT of 127.0.0.1 and ::1
@@ -179,6 +179,7 @@ int main(int argc, char **argv)
 	from_files();
 	pattern(much, MUCH, 7);
 	full();
+	in_one_read();
 	without_waiting();
 	many();
 	undone();

@@ -78,6 +78,7 @@ void passed_on(void);
 void both_ways(void);
 void from_files(void);
 void full(void);
+void in_one_read(void);
 void by_ring(void);
 void processes(void);
 /* What this program is besides: `serve`, `ask`, or `activate` with a uid. */

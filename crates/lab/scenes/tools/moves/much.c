@@ -160,3 +160,20 @@ void full(void)
 	done(p);
 	close(ep);
 }
+
+/* One read for more than anything holds, begun when everything is full. */
+void in_one_read(void)
+{
+	static char all[MUCH];
+	struct pair p = connected(FOUR);
+	pthread_t thread;
+
+	begin("in one read");
+	pthread_create(&thread, NULL, write_all, &p.c);
+	usleep(500000);
+	SHOW(recv(p.s, all, MUCH, MSG_WAITALL));
+	NOTE("all of it: %d", sum(SUM_BEGIN, all, MUCH) == sum(SUM_BEGIN, much, MUCH));
+	pthread_join(thread, NULL);
+	SHOW(recv(p.s, all, MUCH, MSG_WAITALL));
+	done(p);
+}

@@ -1,4 +1,7 @@
-//! Debian's own kernels: found by apt, unpacked, and made ready to boot and to build a module for.
+//! Debian's own kernels: found by apt, unpacked, and made ready to boot and to build a module for. And one that looks for
+//! mistakes, made from Debian's sources.
+
+mod debug;
 
 use crate::apt::{Index, Package, Release};
 use crate::cache::{Cache, Key, remove};
@@ -30,13 +33,15 @@ pub(crate) enum Line {
     V6_12,
     /// The newest kernel that is packaged for Debian 13.
     Newest,
+    /// The default kernel's sources, built to look for mistakes. Nobody runs it but the lab.
+    Debug,
 }
 
 impl Line {
-    /// All of them, oldest first.
+    /// Those that are supported, oldest first.
     pub(crate) const ALL: [Self; 3] = [Self::V6_1, Self::V6_12, Self::Newest];
 
-    /// Reads `6.1`, `6.12` or `newest` (also `7`, `7.x`, `7.3`).
+    /// Reads `6.1`, `6.12`, `newest` (also `7`, `7.x`, `7.3`) or `debug`.
     ///
     /// # Errors
     /// For any other word.
@@ -45,11 +50,10 @@ impl Line {
             "6.1" => Ok(Self::V6_1),
             "6.12" => Ok(Self::V6_12),
             "newest" => Ok(Self::Newest),
+            "debug" => Ok(Self::Debug),
             _ if word == "7" || word.starts_with("7.") => Ok(Self::Newest),
-            _ => {
-                Err(Failure::new(format!("no kernel `{word}`"))
-                    .fix("there are 6.1, 6.12 and newest"))
-            }
+            _ => Err(Failure::new(format!("no kernel `{word}`"))
+                .fix("there are 6.1, 6.12, newest and debug")),
         }
     }
 
@@ -59,21 +63,40 @@ impl Line {
             Self::V6_1 => "6.1",
             Self::V6_12 => "6.12",
             Self::Newest => "newest",
+            Self::Debug => "debug",
         }
     }
 
     /// The Debian release that packages it, which is also where modules for it are built.
     pub(crate) fn debian(self) -> Release {
         match self {
-            Self::V6_1 | Self::V6_12 => Release::Bookworm,
+            Self::V6_1 | Self::V6_12 | Self::Debug => Release::Bookworm,
             Self::Newest => Release::Trixie,
         }
     }
 
-    fn meta_package(self) -> &'static str {
+    /// How many times as long as on the others things may take on it.
+    pub(crate) fn slower(self) -> u32 {
         match self {
-            Self::V6_1 | Self::Newest => "linux-image-cloud-amd64",
-            Self::V6_12 => "linux-image-6.12-cloud-amd64",
+            Self::V6_1 | Self::V6_12 | Self::Newest => 1,
+            Self::Debug => 6,
+        }
+    }
+
+    /// How many times as much memory it needs: KASAN keeps account of every byte, and what is freed back for a while.
+    pub(crate) fn larger(self) -> u32 {
+        match self {
+            Self::V6_1 | Self::V6_12 | Self::Newest => 1,
+            Self::Debug => 2,
+        }
+    }
+
+    /// The package that depends on its newest image, if it is packaged.
+    fn meta_package(self) -> Option<&'static str> {
+        match self {
+            Self::V6_1 | Self::Newest => Some("linux-image-cloud-amd64"),
+            Self::V6_12 => Some("linux-image-6.12-cloud-amd64"),
+            Self::Debug => None,
         }
     }
 }
@@ -89,13 +112,17 @@ pub(crate) struct Kernel {
 }
 
 impl Kernel {
-    /// Finds, downloads and unpacks a kernel, or takes it from the cache.
+    /// Finds, downloads and unpacks a kernel, or builds it, or takes it from the cache.
     ///
     /// # Errors
-    /// When it cannot be downloaded or unpacked.
+    /// When it cannot be downloaded, unpacked or built.
     pub(crate) fn ensure(places: &Places, line: Line, refresh: bool) -> Result<Self> {
+        let Some(meta) = line.meta_package() else {
+            let (release, dir) = debug::ensure(places, refresh)?;
+            return Ok(Self { line, release, dir });
+        };
         let index = Index::open(&places.cache, line.debian(), refresh)?;
-        let image = image_package(&index, line)?;
+        let image = image_package(&index, meta)?;
         let release = image.name.trim_start_matches("linux-image-").to_owned();
         let key = Key::new(RECIPE).with(&image.name).with(&image.version);
         let what = format!("kernel {release}");
@@ -126,8 +153,8 @@ impl Kernel {
     }
 }
 
-fn image_package(index: &Index, line: Line) -> Result<Package> {
-    let meta = index.newest(line.meta_package())?;
+fn image_package(index: &Index, meta: &str) -> Result<Package> {
+    let meta = index.newest(meta)?;
     let name = meta
         .depends
         .iter()
@@ -240,7 +267,7 @@ mod tests {
 
     #[test]
     fn kernels_go_by_short_names() {
-        for line in Line::ALL {
+        for line in Line::ALL.into_iter().chain([Line::Debug]) {
             assert_eq!(Line::parse(line.label()).expect("its own label"), line);
         }
         assert_eq!(Line::parse("7.x").expect("an alias"), Line::Newest);
