@@ -1,12 +1,12 @@
 //! The script that a process claims to run: path of the interpreter, working directory, arguments.
-#![no_main]
+#![cfg_attr(fuzzing, no_main)]
 
 use tidelock_attest::{Invocation, MAX_PATH_BYTES, ScriptSource, script_of};
 
 /// Executable, working directory, arguments, the interpreter that a first line names, and whether arguments were cut.
 type Input<'a> = (&'a [u8], &'a [u8], &'a [u8], Option<&'a [u8]>, bool);
 
-libfuzzer_sys::fuzz_target!(|input: Input<'_>| {
+tidelock_fuzz::target!(|input: Input<'_>| {
     let (exe, cwd, argv, shebang, argv_cut) = input;
     let mut buf = [0; MAX_PATH_BYTES];
     let invocation = Invocation {

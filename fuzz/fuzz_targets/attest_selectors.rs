@@ -1,9 +1,9 @@
-//! Selectors as somebody writes them, one a line.
-#![no_main]
+//! Selectors as somebody writes them, one a line; and under operators, in JSON.
+#![cfg_attr(fuzzing, no_main)]
 
-use tidelock_attest::{Selector, Selectors};
+use tidelock_attest::{Expression, Selector, SelectorKind, Selectors};
 
-libfuzzer_sys::fuzz_target!(|input: &str| {
+tidelock_fuzz::target!(|input: &str| {
     for line in input.lines() {
         match Selector::parse(line) {
             Ok(selector) => {
@@ -15,8 +15,26 @@ libfuzzer_sys::fuzz_target!(|input: &str| {
         }
     }
     if let Ok(selectors) = Selectors::parse(input.lines()) {
-        assert!(
-            selectors.path().is_some() || selectors.uid().is_some() && selectors.needs_digest()
+        named(&selectors);
+    }
+    if let Ok(items) = serde_json::from_str::<Vec<Expression>>(input) {
+        let text = serde_json::to_string(&items).unwrap_or_default();
+        assert_eq!(
+            serde_json::from_str::<Vec<Expression>>(&text).ok().as_ref(),
+            Some(&items)
         );
+        if let Ok(selectors) = Selectors::new(items) {
+            named(&selectors);
+        }
     }
 });
+
+/// Every way to fit names an executable, and a path or a uid.
+fn named(selectors: &Selectors) {
+    for branch in selectors.branches() {
+        let digest = branch
+            .literals()
+            .any(|one| !one.negated && one.selector.kind() == SelectorKind::Sha256);
+        assert!(branch.path().is_some() || branch.uid().is_some() && digest);
+    }
+}

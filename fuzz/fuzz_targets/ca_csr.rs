@@ -1,7 +1,7 @@
 //! Certificate signing requests.
-#![no_main]
+#![cfg_attr(fuzzing, no_main)]
 
 #[path = "../../crates/ca/tests/bodies/mod.rs"]
 mod bodies;
 
-libfuzzer_sys::fuzz_target!(|input: &[u8]| bodies::csr(input));
+tidelock_fuzz::target!(|input: &[u8]| bodies::csr(input));

@@ -1,7 +1,7 @@
 //! Tokens, as they come. Seeds: `crates/spiffe-core/tests/corpus/jwt`.
-#![no_main]
+#![cfg_attr(fuzzing, no_main)]
 
 #[path = "../../crates/spiffe-core/tests/bodies/mod.rs"]
 mod bodies;
 
-libfuzzer_sys::fuzz_target!(|input: &[u8]| bodies::jwt(input));
+tidelock_fuzz::target!(|input: &[u8]| bodies::jwt(input));

@@ -1,5 +1,5 @@
 //! Tokens by their parts, and tokens written for names that keep the rules.
-#![no_main]
+#![cfg_attr(fuzzing, no_main)]
 
 use tidelock_spiffe_core::SpiffeIdBuf;
 
@@ -9,7 +9,7 @@ mod bodies;
 /// Header, claims, a name, an audience, and when the token begins and ends.
 type Input<'a> = (&'a [u8], &'a [u8], SpiffeIdBuf, &'a str, i64, i64);
 
-libfuzzer_sys::fuzz_target!(|input: Input<'_>| {
+tidelock_fuzz::target!(|input: Input<'_>| {
     let (header, claims, id, audience, issued_at, expires_at) = input;
     bodies::jwt_parts(header, claims);
     bodies::jwt_written(&id, &[audience], issued_at, expires_at);

@@ -1,12 +1,12 @@
 //! A session of the kernel's end: every record that an agent might write, in any order.
 //!
 //! The input is a sequence of records, each behind a length; what the fuzzer would have to guess in
-//! their headers (magic, length, sequence number) is put right unless it asks to keep it wrong.
-#![no_main]
+//! their headers (magic, version, length, sequence number) is put right unless it asks to keep it wrong.
+#![cfg_attr(fuzzing, no_main)]
 
-use tidelock_kabi::{HEADER_BYTES, KernelEnd, MAGIC, ToKernel};
+use tidelock_kabi::{ABI_VERSION, HEADER_BYTES, KernelEnd, MAGIC, ToKernel};
 
-libfuzzer_sys::fuzz_target!(|input: &[u8]| {
+tidelock_fuzz::target!(|input: &[u8]| {
     let mut kernel = KernelEnd::new(0);
     let (mut rest, mut seq) = (input, 1_u64);
     for _ in 0..16 {
@@ -19,7 +19,7 @@ libfuzzer_sys::fuzz_target!(|input: &[u8]| {
         if how % 8 != 0 && record.len() >= HEADER_BYTES {
             let len = u32::try_from(record.len()).unwrap();
             record[..4].copy_from_slice(&MAGIC.to_le_bytes());
-            record[4..6].copy_from_slice(&1_u16.to_le_bytes());
+            record[4..6].copy_from_slice(&ABI_VERSION.to_le_bytes());
             record[8..12].copy_from_slice(&len.to_le_bytes());
             record[12..16].fill(0);
             record[16..24].copy_from_slice(&seq.to_le_bytes());

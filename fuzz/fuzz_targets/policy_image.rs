@@ -1,12 +1,11 @@
 //! Any bytes: a check refuses them, or every decision ends within the proven cost. Nothing panics, checked or not.
-#![no_main]
+#![cfg_attr(fuzzing, no_main)]
 
-use libfuzzer_sys::fuzz_target;
 use tidelock_policy::{
     Attribute, Context, Entity, EntityRef, IMAGE_VERSION, Image, ImageError, Request, Value,
 };
 
-fuzz_target!(|bytes: &[u8]| {
+tidelock_fuzz::target!(|bytes: &[u8]| {
     hold(bytes);
     hold(&mended(bytes));
 });
@@ -17,17 +16,25 @@ fn mended(bytes: &[u8]) -> Vec<u8> {
     let Ok(len) = u32::try_from(image.len()) else {
         return image;
     };
-    if len < 16 {
+    if len < 20 {
         return image;
     }
     image[..4].copy_from_slice(b"TLPI");
     image[4..6].copy_from_slice(&IMAGE_VERSION.to_le_bytes());
     image[8..12].copy_from_slice(&len.to_le_bytes());
-    image[12..16].fill(0);
-    if let Err(ImageError::WrongCost { proven, .. }) = Image::check(&image)
-        && let Ok(cost) = u32::try_from(proven)
-    {
-        image[12..16].copy_from_slice(&cost.to_le_bytes());
+    image[12..20].fill(0);
+    // The sum, so that the cost is proven; the cost; the sum of that.
+    for _ in 0..3 {
+        match Image::check(&image) {
+            Err(ImageError::Damaged { sum, .. }) => {
+                image[16..20].copy_from_slice(&sum.to_le_bytes());
+            }
+            Err(ImageError::WrongCost { proven, .. }) => match u32::try_from(proven) {
+                Ok(cost) => image[12..16].copy_from_slice(&cost.to_le_bytes()),
+                Err(_) => return image,
+            },
+            _ => return image,
+        }
     }
     image
 }

@@ -1,7 +1,7 @@
 //! SPIFFE IDs, borrowed and owned.
-#![no_main]
+#![cfg_attr(fuzzing, no_main)]
 
 #[path = "../../crates/spiffe-core/tests/bodies/mod.rs"]
 mod bodies;
 
-libfuzzer_sys::fuzz_target!(|input: &[u8]| bodies::spiffe_id(input));
+tidelock_fuzz::target!(|input: &[u8]| bodies::spiffe_id(input));

@@ -1,7 +1,7 @@
 //! Certificates of bundles and SVIDs.
-#![no_main]
+#![cfg_attr(fuzzing, no_main)]
 
 #[path = "../../crates/datapath/tests/bodies/mod.rs"]
 mod bodies;
 
-libfuzzer_sys::fuzz_target!(|input: &[u8]| bodies::certificate(input));
+tidelock_fuzz::target!(|input: &[u8]| bodies::certificate(input));

@@ -1,7 +1,7 @@
 //! Record headers.
-#![no_main]
+#![cfg_attr(fuzzing, no_main)]
 
 #[path = "../../crates/datapath/tests/bodies/mod.rs"]
 mod bodies;
 
-libfuzzer_sys::fuzz_target!(|input: &[u8]| bodies::framing(input));
+tidelock_fuzz::target!(|input: &[u8]| bodies::framing(input));

@@ -1,7 +1,7 @@
 //! Bytes from the network, to either end.
-#![no_main]
+#![cfg_attr(fuzzing, no_main)]
 
 #[path = "../../crates/datapath/tests/bodies/mod.rs"]
 mod bodies;
 
-libfuzzer_sys::fuzz_target!(|input: &[u8]| bodies::stream(input));
+tidelock_fuzz::target!(|input: &[u8]| bodies::stream(input));

@@ -1,7 +1,7 @@
 //! Handshakes over a wire that tampers.
-#![no_main]
+#![cfg_attr(fuzzing, no_main)]
 
 #[path = "../../crates/datapath/tests/bodies/mod.rs"]
 mod bodies;
 
-libfuzzer_sys::fuzz_target!(|input: &[u8]| bodies::tampered(input));
+tidelock_fuzz::target!(|input: &[u8]| bodies::tampered(input));
