@@ -152,7 +152,7 @@ fn what_a_store_from_before_issued_is_found_in_it() {
         .expect("pragma");
     let transaction = connection.transaction().expect("transaction");
     authorities::set_up(&transaction, &super::authorities()).expect("set up");
-    audit::append(&transaction, &issuances()).expect("append");
+    crate::store::sqlite::audit::append(&transaction, &issuances()).expect("append");
     transaction.commit().expect("commit");
     drop(connection);
     let store = SqliteStore::open(&path).expect("open");
