@@ -212,13 +212,13 @@ static void announce(struct tl_subject *s)
 
 int tl_subject_install(struct task_struct *task, struct tl_subject *s, u64 exec_id)
 {
-	struct pid *tgid = get_pid(task_tgid(task));
+	struct pid *tgid = get_task_pid(task, PIDTYPE_TGID);
 	unsigned long flags;
 	int err = 0;
 
-	/* A sweep must not put an old image in place of the one that exec has just brought. */
+	/* A sweep must not put an old image in place of the one that exec has just brought, nor one that nobody runs. */
 	mutex_lock(&install_lock);
-	if (exec_id != READ_ONCE(task->self_exec_id)) {
+	if (!tgid || exec_id != READ_ONCE(task->self_exec_id)) {
 		tl_subject_put(s);
 		goto out;
 	}

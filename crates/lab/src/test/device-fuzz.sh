@@ -40,10 +40,12 @@ END
 # Programs that the configurations of the fuzzer govern.
 python3 -m http.server --bind 127.0.0.1 8080 >/dev/null 2>&1 & server=$!
 ( while :; do curl -s -m 2 -o /dev/null http://127.0.0.1:8080/; sleep 1; done ) & load=$!
+# Some end while the module looks at them, as it does with every process at each new configuration.
+( while :; do curl --version >/dev/null; done ) & churn=$!
 disown -a
 
 /lab/device_fuzz "$seconds" || failed=1
-kill $load $server 2>/dev/null
+kill $load $churn $server 2>/dev/null
 pkill -x curl
 sed 's/^/status: /' /proc/tidelock/status
 
