@@ -115,13 +115,19 @@ static void put_argv(struct task_struct *task, struct mm_struct *mm, struct tl_s
 {
 	unsigned long start = READ_ONCE(mm->arg_start), end = READ_ONCE(mm->arg_end);
 	size_t len = end > start ? end - start : 0;
+	unsigned int how = FOLL_FORCE;
 	int got;
 
 	if (len > TL_ARGV_MAX) {
 		len = TL_ARGV_MAX;
 		s->ev.flags |= TL_EV_ARGV_CUT;
 	}
-	got = len ? access_process_vm(task, start, s->text + *used, len, FOLL_FORCE) : 0;
+	/* What another process maps there may never answer. What is not in memory is not told. */
+	if (task != current)
+		how |= FOLL_NOFAULT;
+	got = len ? access_process_vm(task, start, s->text + *used, len, how) : 0;
+	if (got < (int)len)
+		s->ev.flags |= TL_EV_ARGV_CUT;
 	s->ev.argv.ptr = (u8 *)s->text + *used;
 	s->ev.argv.len = got > 0 ? got : 0;
 	*used += s->ev.argv.len;
@@ -135,17 +141,18 @@ static void put_script(struct tl_subject *s, size_t *used, const char *script, c
 	if (!script || kern_path(script, LOOKUP_FOLLOW, &path))
 		return;
 	put_path(s, used, &s->ev.script, &path, page);
-	if (!vfs_getattr(&path, &stat, STATX_BASIC_STATS, AT_STATX_SYNC_AS_STAT)) {
+	if (!vfs_getattr(&path, &stat, STATX_BASIC_STATS, AT_STATX_DONT_SYNC)) {
 		s->ev.script_dev = new_encode_dev(stat.dev);
 		s->ev.script_ino = stat.ino;
 	}
 	path_put(&path);
 }
 
+/* As the file system knows it: one that asks somebody else, who may be the user's own, is flagged by unhashable(). */
 static int put_exe_stat(struct file *exe, struct tl_evidence *ev)
 {
 	struct kstat stat;
-	int err = vfs_getattr(&exe->f_path, &stat, STATX_BASIC_STATS, AT_STATX_SYNC_AS_STAT);
+	int err = vfs_getattr(&exe->f_path, &stat, STATX_BASIC_STATS, AT_STATX_DONT_SYNC);
 
 	if (err)
 		return err;
