@@ -16,7 +16,8 @@ REPLACED = [
     (re.compile(r"(getrandom\()\"[^\"]*\""), r"\1RANDOM"),
     (re.compile(r"(st_(?:dev|ino|blocks|nlink|size|[amc]time))=[^,}]*"), r"\1=N"),
     (re.compile(r"(si_[us]time)=\d+( /\* [^*]*\*/)?"), r"\1=N"),
-    (re.compile(r"htons\((?:3[3-9]\d{3}|[4-6]\d{4})\)"), "htons(PORT)"),
+    # From 32768 on: net.ipv4.ip_local_port_range.
+    (re.compile(r"htons\((?:3276[89]|327[7-9]\d|32[89]\d\d|3[3-9]\d{3}|[4-6]\d{4})\)"), "htons(PORT)"),
     # Whether the first heap has to grow depends on where it begins.
     (re.compile(r"brk\((?:NULL|ADDRESS)\)\s+= ADDRESS"), "brk"),
 ]
