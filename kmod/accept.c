@@ -7,6 +7,9 @@
  * made it may pass it on, as systemd does with a socket that activates a service.
  * Its connections stay in the kernel's queue, where poll() sees them, until its
  * owner comes. Once somebody who is not governed calls accept(), they are refused.
+ *
+ * A listener may go back to plain TCP while a call is on its way here: then
+ * there is none to find, and the call is what it would have been a moment later.
  */
 #include <linux/poll.h>
 #include <linux/sched/signal.h>
@@ -41,14 +44,14 @@ static void hand_over(struct tl_flow *flow, struct socket *newsock)
 	newsock->state = SS_CONNECTED;
 	set_bit(SOCK_SUPPORT_ZC, &newsock->flags);
 	flow->sock = newsock;
+	/* What it came with: our table's if the listener was governed when the call began, else TCP's. */
+	module_put(newsock->ops->owner);
 	WRITE_ONCE(newsock->ops, &flow->ops);
 	release_sock(sk);
 	old->ops = NULL;
 	flow->pid = task_tgid_nr(current);
 	mutex_unlock(&flow->lock);
 	sock_release(old);
-	/* newsock came with a reference of its own. */
-	module_put(THIS_MODULE);
 }
 
 /* Who calls accept() is who it belongs to; a stranger only if nobody else lives to whom it does. */
@@ -132,7 +135,7 @@ int tl_listener_accept(struct socket *sock, struct socket *newsock, TL_ACCEPT_PA
 	int err;
 
 	if (!l)
-		return -EINVAL;
+		return start_over();
 	tl_enter();
 	kref_get(&l->ref);
 	err = accept_ready(l, sock, newsock, TL_ACCEPT_FLAGS);
@@ -147,7 +150,7 @@ __poll_t tl_listener_poll(struct file *file, struct socket *sock, struct poll_ta
 	bool claimed;
 
 	if (!l)
-		return EPOLLERR;
+		return READ_ONCE(sock->ops)->poll(file, sock, wait);
 	sock_poll_wait(file, sock, wait);
 	spin_lock_bh(&l->lock);
 	claimed = tl_listener_claimed(l);
@@ -160,15 +163,21 @@ __poll_t tl_listener_poll(struct file *file, struct socket *sock, struct poll_ta
 int tl_listener_setsockopt(struct socket *sock, int level, int name, sockptr_t val, unsigned int len)
 {
 	struct tl_listener *l = tl_listener_of(sock);
-	int err = tl_rs_sockopt(TL_PHASE_LISTENER, true, level, name);
+	int err;
 
+	if (!l)
+		return READ_ONCE(sock->ops)->setsockopt(sock, level, name, val, len);
+	err = tl_rs_sockopt(TL_PHASE_LISTENER, true, level, name);
 	return err ? -err : l->pristine->setsockopt(sock, level, name, val, len);
 }
 
 int tl_listener_getsockopt(struct socket *sock, int level, int name, char __user *val, int __user *len)
 {
 	struct tl_listener *l = tl_listener_of(sock);
-	int err = tl_rs_sockopt(TL_PHASE_LISTENER, false, level, name);
+	int err;
 
+	if (!l)
+		return READ_ONCE(sock->ops)->getsockopt(sock, level, name, val, len);
+	err = tl_rs_sockopt(TL_PHASE_LISTENER, false, level, name);
 	return err ? -err : l->pristine->getsockopt(sock, level, name, val, len);
 }

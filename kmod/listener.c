@@ -310,22 +310,44 @@ static void close_listener(struct tl_listener *l)
 	list_del_init(&l->all);
 }
 
+/* It went back to plain TCP while its release was on the way here; the caller still gives back what it held of us. */
+static int release_plain(struct socket *sock)
+{
+	__module_get(THIS_MODULE);
+	module_put(sock->ops->owner);
+	return sock->ops->release(sock);
+}
+
+static int release_governed(struct socket *sock)
+{
+	struct tl_listener *l;
+	int err;
+
+	mutex_lock(&listeners_lock);
+	l = tl_listener_of(sock);
+	if (l) {
+		close_listener(l);
+		unhook(l);
+	}
+	mutex_unlock(&listeners_lock);
+	if (!l)
+		return release_plain(sock);
+	throw_away(l);
+	err = l->pristine->release(sock);
+	tl_listener_put(l);
+	return err;
+}
+
 static int listener_release(struct socket *sock)
 {
-	struct tl_listener *l = tl_listener_of(sock);
-	const struct proto_ops *pristine = l->pristine;
 	int err;
 
 	/* accept() failed before its new socket became anything. */
 	if (!sock->sk)
 		return 0;
-	mutex_lock(&listeners_lock);
-	close_listener(l);
-	unhook(l);
-	mutex_unlock(&listeners_lock);
-	throw_away(l);
-	err = pristine->release(sock);
-	tl_listener_put(l);
+	tl_enter();
+	err = release_governed(sock);
+	tl_leave();
 	return err;
 }
 

@@ -1,7 +1,7 @@
 # calls.sh: runs a program that moves bytes in every way that Linux has, ungoverned and governed, direct and mediated, and
 # compares what came of each call. Prints `pass WHAT` and `fail WHAT: WHY`.
 export LC_ALL=C.UTF-8
-MOVES=/lab/scene-tools/moves PLAIN=7600 DIRECT=7700 MEDIATED=7800
+MOVES=/lab/scene-tools/moves PLAIN=7600 DIRECT=7700 MEDIATED=7800 LATE=7900
 cd /tmp || exit 1
 
 # service NAME PORT [LINE]
@@ -30,7 +30,7 @@ spec:
     );
 END
 }
-cat >moves.yaml <<END
+cat >identity.yaml <<END
 apiVersion: tidelock.dev/v1
 kind: WorkloadIdentity
 metadata:
@@ -38,14 +38,32 @@ metadata:
 spec:
   spiffeID: spiffe://example.org/moves
   selectors: ["unix:path:$MOVES", "unix:uid:2001"]
-$(service direct $DIRECT)
-$(service mediated $MEDIATED "  transform: identity")
 END
-generation=$(tidelock apply -f moves.yaml | sed -n 's/^generation //p')
+{ service direct $DIRECT; service mediated $MEDIATED "  transform: identity"; service late $LATE; } >services.yaml
+apply() {
+    local generation
+    generation=$(tidelock apply -f "$1" | sed -n 's/^generation //p')
+    for _ in $(seq 300); do
+        [ "$(sed -n 's/^generation //p' /proc/tidelock/status)" -ge "${generation:-1000000}" ] && return 0
+        sleep 0.1
+    done
+    echo "fail $1: it does not come into force"
+}
+apply identity.yaml
+
+# Its server is in accept() when its address becomes a Service's.
+mkfifo orders
+$MOVES $LATE late 2001 <orders >late.txt &
+late=$!
+exec 4>orders
 for _ in $(seq 300); do
-    [ "$(sed -n 's/^generation //p' /proc/tidelock/status)" -ge "${generation:-1000000}" ] && break
+    [ "$(cat /proc/"$(pgrep -u 2001 -f "moves $LATE serve" | head -n 1)"/syscall 2>/dev/null | cut -d' ' -f1)" = 43 ] && break
     sleep 0.1
 done
+apply services.yaml
+echo go >&4
+wait $late || echo "fail late: status $?"
+grep -q 'it says world' late.txt && grep -q 'ended with 0' late.txt && echo "pass late" || echo "fail late: $(paste -sd';' late.txt)"
 
 # run NAME UID PORT: ungoverned is who has another uid.
 run() {
@@ -85,3 +103,9 @@ for section in $(cut -d: -f1 plain.txt | uniq | tr ' ' _); do
     compare direct "$section"
     compare mediated "$section"
 done
+
+# Whatever was accepted, and however: of the module's references as many were given back as were taken.
+pkill -x tidelock-agent
+for _ in $(seq 300); do pgrep -x tidelock-agent >/dev/null || break; sleep 0.1; done
+tidelock-agent drain && [ "$(cat /sys/module/tidelock/refcnt)" = 0 ] && rmmod tidelock && echo "pass unloads" ||
+    echo "fail unloads: $(cat /sys/module/tidelock/refcnt) references are held"

@@ -5,6 +5,7 @@
  *
  *   moves PORT                  both ends, on PORT of 127.0.0.1 and ::1
  *   moves PORT activate UID     as root: listens, and starts a server under UID when somebody connects
+ *   moves PORT late UID         as root: listens, and starts a server under UID at once; a client at a line of input
  *
  * What depends on time is not printed: how many calls a transfer took, how many bytes a call took of a buffer that
  * was full.

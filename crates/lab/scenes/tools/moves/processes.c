@@ -194,6 +194,34 @@ static int activate(int uid)
 	return 0;
 }
 
+/* The server waits in accept() already, on an address of no Service, when there comes to be one. Goes on at a line of input. */
+static int late(int uid)
+{
+	pid_t client, server;
+	int listener;
+	char line[8];
+
+	begin("late");
+	listener = listening(FOUR, 0);
+	server = fork();
+	if (!server) {
+		if (setresgid(uid, uid, uid) || setresuid(uid, uid, uid))
+			_exit(8);
+		become("serve", listener);
+	}
+	if (!fgets(line, sizeof(line), stdin))
+		return 6;
+	client = fork();
+	if (!client) {
+		if (setresgid(uid, uid, uid) || setresuid(uid, uid, uid))
+			_exit(8);
+		become("ask", -1);
+	}
+	waitpid(client, NULL, 0);
+	status_of(server);
+	return 0;
+}
+
 int other_main(const char *what, const char *uid)
 {
 	begin("activated");
@@ -205,5 +233,7 @@ int other_main(const char *what, const char *uid)
 		ask_one(client_of(FOUR, 0));
 		return 0;
 	}
+	if (uid && !strcmp(what, "late"))
+		return late(atoi(uid));
 	return uid ? activate(atoi(uid)) : 7;
 }
