@@ -1,4 +1,5 @@
-# hostile.sh [PEERS]: peers that stall, trickle or talk nonsense, while one honest client wants to be served.
+# hostile.sh [PEERS]: peers that stall, trickle or talk nonsense, and a local user whose file system never answers, while one
+# honest client wants to be served.
 # Prints `pass WHAT` and `fail WHAT: WHY`.
 export LC_ALL=C.UTF-8
 PEERS=${1:-10000}
@@ -170,3 +171,32 @@ done
 as_before() { [ "$(status_of arenas)" -le $((arenas + 2)) ] && [ "$(status_of handshakes)" = 0 ]; }
 eventually 100 as_before && echo "pass everything is given back" || echo "fail everything is given back: $(paste -sd' ' $STATUS)"
 [ "$(grep -vc 'GET /page' access.log)" = 0 ] && echo "pass nobody else reached the server" || echo "fail nobody else reached the server: $(grep -v 'GET /page' access.log | head -n 2)"
+
+# A user's own file system, a program that runs from it, and one whose arguments lie in it. Then it answers no more, and a
+# configuration comes by which both are looked at.
+modprobe fuse; mkdir -p fuse
+python3 /lab/stuck.py serve $WORK/fuse "$(readlink -f "$(command -v sleep)")" >serve.txt 2>&1 & server=$!
+served() { grep -qx ready serve.txt; }
+eventually 100 served || echo "fail stuck: no file system: $(cat serve.txt)"
+as 2003 fuse/program 1000 & runs=$!
+as 2003 python3 /lab/stuck.py hide $WORK/fuse/program >hide.txt 2>&1 & hides=$!
+hidden() { grep -qx ready hide.txt; }
+eventually 100 hidden || echo "fail stuck: nothing is hidden: $(cat hide.txt)"
+kill -USR1 $server
+stuck() { grep -qx stuck serve.txt; }
+eventually 100 stuck || echo "fail stuck: it still answers"
+cat >stuck.yaml <<END
+apiVersion: tidelock.dev/v1
+kind: WorkloadIdentity
+metadata:
+  name: stuck
+spec:
+  spiffeID: spiffe://example.org/stuck
+  selectors: ["unix:uid:2003", "unix:sha256:$(printf '%064d' 0)"]
+END
+generation=$(tidelock apply -f stuck.yaml | sed -n 's/^generation //p')
+eventually 100 in_force && echo "pass stuck: a configuration comes into force" || echo "fail stuck: no configuration comes into force: $(paste -sd' ' $STATUS)"
+honest && echo "pass stuck: the honest client is served" || echo "fail stuck: the honest client is not served: $(cat honest.txt)"
+kill -0 $runs $hides 2>/dev/null && echo "pass stuck: both were there" || echo "fail stuck: they were gone: $(cat hide.txt)"
+kill -KILL $server $runs $hides
+umount -l fuse

@@ -228,13 +228,15 @@ pub(crate) fn programs(places: &Places, line: Line) -> Result<Tally> {
     script(places, line, "programs.sh", Vec::new(), args)
 }
 
-/// Peers that never prove anything, as many as one listener can have and more: honest ones are served.
+/// Peers that never prove anything, as many as one listener can have and more, and local users that hold up whoever looks at
+/// their processes: honest ones are served.
 ///
 /// # Errors
 /// When the machine cannot be set up.
 pub(crate) fn hostile(places: &Places, line: Line) -> Result<Tally> {
     let args = vec![HOSTILE_PEERS.to_string()];
-    script(places, line, "hostile.sh", Vec::new(), args)
+    let copy = vec![places.repo.join("crates/lab/src/test/stuck.py")];
+    script(places, line, "hostile.sh", copy, args)
 }
 
 /// The module, unloaded and loaded under traffic again and again.
