@@ -79,7 +79,7 @@ pub(crate) enum Command {
         #[arg(long)]
         ignore_not_found: bool,
     },
-    /// List documents, nodes or live flows.
+    /// List documents, nodes, live flows or what is revoked.
     Get {
         #[arg(value_enum)]
         what: What,
@@ -300,6 +300,8 @@ pub(crate) enum What {
     /// Live flows of every node.
     #[value(alias = "flow")]
     Flows,
+    /// SVIDs that are believed no more: since when, by whom, why, and until when nodes are told.
+    Revoked,
 }
 
 /// What `revoke` revokes.

@@ -2,18 +2,22 @@
 
 use std::io::Write as _;
 
+use anyhow::bail;
 use serde::Serialize;
 use serde_json::json;
+use tidelock_proto::MAX_REVOKED_SVIDS;
 use tidelock_proto::v1::{
     CreateTokenRequest, GetFlowsRequest, GetIdentitiesRequest, GetNodesRequest, GetPoliciesRequest,
-    GetServicesRequest, GetStatusRequest,
+    GetRevokedRequest, GetServicesRequest, GetStatusRequest, Revocation,
 };
 
 use crate::args::{Output, What};
 use crate::connect::{Admin, refusal};
 use crate::span;
 use crate::table::Table;
-use crate::view::{flows, identities, nodes, policies, services, status as status_view};
+use crate::view::{
+    flows, identities, nodes, policies, revocations, services, status as status_view,
+};
 
 /// Lists one kind of thing. JSON is an object with one list, named as the command names it.
 pub(crate) async fn list(admin: &mut Admin, what: What, output: Output) -> anyhow::Result<()> {
@@ -44,7 +48,27 @@ pub(crate) async fn list(admin: &mut Admin, what: What, output: Output) -> anyho
             let rows = flows::rows(answer.map_err(refusal)?.into_inner());
             print(output, "flows", &rows, || flows::table(&rows, now))
         }
+        What::Revoked => {
+            let rows = revocations::rows(revoked(admin).await?);
+            print(output, "revoked", &rows, || revocations::table(&rows, now))
+        }
     }
+}
+
+/// What is revoked now: as much as a control plane can have.
+async fn revoked(admin: &mut Admin) -> anyhow::Result<Vec<Revocation>> {
+    let answer = admin.get_revoked(GetRevokedRequest {}).await;
+    let mut listed = answer.map_err(refusal)?.into_inner();
+    let mut all = Vec::new();
+    while let Some(one) = listed.message().await.map_err(refusal)? {
+        if all.len() == MAX_REVOKED_SVIDS {
+            bail!(
+                "the control plane names more than {MAX_REVOKED_SVIDS} SVIDs; is it of a newer version than `tidelock`?"
+            );
+        }
+        all.push(one);
+    }
+    Ok(all)
 }
 
 /// Makes a join token. The table form is the bare token, fit for `$(…)`; its life goes to standard error.

@@ -309,6 +309,34 @@ fn the_audit_log_says_who_did_what_and_a_broken_one_is_found() {
 }
 
 #[test]
+fn what_is_revoked_is_listed_in_both_forms() {
+    let bench = Bench::start();
+    assert_eq!(bench.json("get revoked")["revoked"], serde_json::json!([]));
+    // The only SVID there is without a node.
+    let lines = bench.ok("-o json audit list --all");
+    let issued = lines
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
+        .find(|entry| entry["action"] == "svid-issued")
+        .unwrap();
+    let serial = issued["data"]["serial"].as_str().unwrap();
+    bench.ok(&format!("revoke svid {serial} --reason leaked"));
+    let json = bench.json("get revoked");
+    let one = &json["revoked"][0];
+    assert_eq!(one["serial"], serial.to_uppercase());
+    assert_eq!(
+        (&one["kind"], &one["subject"]),
+        (&"svid".into(), &one["serial"])
+    );
+    assert_eq!(one["reason"], "leaked");
+    assert!(one["by"].as_str().unwrap().starts_with("uid "), "{one}");
+    assert!(one["until"].as_str().unwrap().ends_with('Z'), "{one}");
+    let table = bench.ok("get revoked");
+    assert!(table.starts_with("SERIAL "), "{table}");
+    assert!(table.lines().nth(1).unwrap().ends_with("leaked"), "{table}");
+}
+
+#[test]
 fn a_plan_says_what_would_become_of_documents_and_of_whom_and_changes_nothing() {
     let bench = Bench::applied();
     let generation = bench.json("status")["generation"].clone();

@@ -14,6 +14,7 @@ pub(crate) mod plan;
 pub(crate) mod policies;
 pub(crate) mod process;
 pub(crate) mod reason;
+pub(crate) mod revocations;
 pub(crate) mod revoked;
 pub(crate) mod services;
 pub(crate) mod status;

@@ -148,6 +148,15 @@ impl Admin for AdminService {
         revoked.await.map(Response::new)
     }
 
+    type GetRevokedStream = ReceiverStream<Result<v1::Revocation, Status>>;
+
+    async fn get_revoked(
+        &self,
+        _: Request<v1::GetRevokedRequest>,
+    ) -> Answer<Self::GetRevokedStream> {
+        Ok(Response::new(revoke::list(&self.0)))
+    }
+
     type ListAuditStream = ReceiverStream<Result<v1::AuditEntry, Status>>;
 
     async fn list_audit(

@@ -1,18 +1,22 @@
-//! Revoking SVIDs.
+//! Revoking SVIDs, and what is revoked.
 
 use std::sync::Arc;
 
+use serde_json::Value;
 use tidelock_proto::v1::revoke_request::What;
 use tidelock_proto::{MAX_REVOKE_REASON_BYTES, RESERVED_PATH_PREFIX, v1};
 use tidelock_spiffe_core::SpiffeIdBuf;
 use tidelock_spiffe_core::x509::MAX_SERIAL_BYTES;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
 
 use crate::audit::Actor;
+use crate::clock;
 use crate::core::Core;
 use crate::name::Name;
 use crate::revocation::{Done, RevokeError, Target};
-use crate::store::RevokedRecord;
+use crate::store::{Revocation, RevokedRecord};
 
 pub(super) async fn revoke(
     core: &Arc<Core>,
@@ -23,6 +27,66 @@ pub(super) async fn revoke(
     let target = target(core, request.what)?;
     let done = core.revoke(actor, target, reason).await.map_err(refusal)?;
     Ok(response(done))
+}
+
+type Listed = ReceiverStream<Result<v1::Revocation, Status>>;
+
+/// How many are read from the store at once: others wait for it meanwhile.
+const PAGE: u32 = 1_000;
+
+/// What is revoked now.
+pub(super) fn list(core: &Arc<Core>) -> Listed {
+    let (sender, listed) = mpsc::channel(64);
+    tokio::spawn(send(Arc::clone(core), sender, clock::unix_secs()));
+    ReceiverStream::new(listed)
+}
+
+/// Ends: serial numbers only grow on the way, and at most [`tidelock_proto::MAX_REVOKED_SVIDS`] are revoked at one time.
+async fn send(core: Arc<Core>, sender: mpsc::Sender<Result<v1::Revocation, Status>>, now: i64) {
+    let mut after = Vec::new();
+    loop {
+        let page = core.with_store(move |store| store.revocations(&after, now, PAGE));
+        let page = match page.await {
+            Ok(page) => page,
+            Err(error) => {
+                let _ = sender.send(Err(error.into())).await;
+                return;
+            }
+        };
+        let Some(last) = page.last() else {
+            return;
+        };
+        after = last.revoked.serial.clone();
+        for one in page {
+            let sent = tokio::select! {
+                sent = sender.send(Ok(revocation(one))) => sent.is_ok(),
+                // Who does not read does not keep the control plane from stopping.
+                () = core.stopping() => false,
+            };
+            if !sent {
+                return;
+            }
+        }
+    }
+}
+
+fn revocation(found: Revocation) -> v1::Revocation {
+    let svid = Some(svid(found.revoked));
+    let Some(entry) = found.entry else {
+        return v1::Revocation {
+            svid,
+            ..Default::default()
+        };
+    };
+    let detail: Value = serde_json::from_str(&entry.detail).unwrap_or_default();
+    let text = |name: &str| detail[name].as_str().unwrap_or_default().to_owned();
+    v1::Revocation {
+        svid,
+        what: text("by"),
+        reason: text("reason"),
+        actor: entry.actor,
+        time_unix_ns: entry.time_unix_ns,
+    }
 }
 
 fn reason(text: String) -> Result<String, Status> {
@@ -79,16 +143,19 @@ fn identity(core: &Core, text: &str) -> Result<String, Status> {
 }
 
 fn response(done: Done) -> v1::RevokeResponse {
-    let one = |record: RevokedRecord| v1::RevokedSvid {
+    v1::RevokeResponse {
+        revoked: done.revoked.into_iter().map(svid).collect(),
+        already: u32::try_from(done.already).unwrap_or(u32::MAX),
+        generation: done.generation,
+    }
+}
+
+fn svid(record: RevokedRecord) -> v1::RevokedSvid {
+    v1::RevokedSvid {
         serial: record.serial,
         spiffe_id: record.spiffe_id,
         node: record.node,
         until_unix_secs: record.until,
-    };
-    v1::RevokeResponse {
-        revoked: done.revoked.into_iter().map(one).collect(),
-        already: u32::try_from(done.already).unwrap_or(u32::MAX),
-        generation: done.generation,
     }
 }
 

@@ -5,7 +5,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::StoreError;
 
 /// Each step leads from its index to the next version.
-const STEPS: [&str; 4] = [V1, V2, V3, V4];
+const STEPS: [&str; 5] = [V1, V2, V3, V4, V5];
 
 /// The schema version that this code works with.
 pub(super) const VERSION: u32 = {
@@ -110,7 +110,7 @@ pub(super) const V3: &str = "
 ";
 
 /// SVIDs that are believed no more. What was issued is in the audit log; the indexes find it there.
-const V4: &str = "
+pub(super) const V4: &str = "
     CREATE TABLE revoked (
         serial BLOB PRIMARY KEY CHECK (length(serial) BETWEEN 1 AND 20),
         spiffe_id TEXT NOT NULL,
@@ -124,6 +124,12 @@ const V4: &str = "
     WHERE action IN ('svid-issued', 'node-attested', 'node-renewed');
     CREATE INDEX audit_issued_actor ON audit (actor, json_extract(detail, '$.not_after'))
     WHERE action IN ('svid-issued', 'node-attested', 'node-renewed');
+";
+
+/// Who revoked an SVID, when and why is in the audit log too; the index finds it there.
+const V5: &str = "
+    CREATE INDEX audit_revoked_serial ON audit (json_extract(detail, '$.serial'))
+    WHERE action = 'svid-revoked';
 ";
 
 /// Takes the missing steps, one transaction each.

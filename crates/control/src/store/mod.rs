@@ -131,6 +131,13 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// If the store cannot be read.
     fn revoked(&self) -> Result<Vec<RevokedRecord>, StoreError>;
 
+    /// What is revoked at this time, and what the audit log tells of it: those of serial numbers after this one, sorted by
+    /// serial number, at most `most`.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    fn revocations(&self, after: &[u8], at: i64, most: u32) -> Result<Vec<Revocation>, StoreError>;
+
     /// Revokes these, none of which is revoked yet, forgets those that are over at `now`, and moves from generation `from` to
     /// the next, which is returned. `fingerprint` is as for [`Store::commit`].
     ///
@@ -306,6 +313,15 @@ pub struct RevokedRecord {
     pub node: String,
     /// Until when that has to be told, in seconds since the Unix epoch: it has expired then.
     pub until: i64,
+}
+
+/// An SVID that is believed no more, and how that came about.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Revocation {
+    /// Which it is.
+    pub revoked: RevokedRecord,
+    /// The newest entry of the audit log that says so; `None` only if that has been tampered with.
+    pub entry: Option<AuditEntry>,
 }
 
 /// An event, encoded.

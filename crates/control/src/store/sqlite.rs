@@ -16,7 +16,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, Transaction
 use super::migrations;
 use super::{
     Authorities, DocumentKey, DocumentRecord, EventRecord, IssuedRecord, IssuedTo, NodeRecord,
-    RevokedRecord, Store, StoreError, Stored, TOKEN_MEMORY_SECS, TokenRecord,
+    Revocation, RevokedRecord, Store, StoreError, Stored, TOKEN_MEMORY_SECS, TokenRecord,
 };
 use crate::audit::{AuditEntry, AuditHead, AuditRecord};
 use crate::token::TokenId;
@@ -344,6 +344,10 @@ impl Store for SqliteStore {
 
     fn revoked(&self) -> Result<Vec<RevokedRecord>, StoreError> {
         revoked::all(&self.lock())
+    }
+
+    fn revocations(&self, after: &[u8], at: i64, most: u32) -> Result<Vec<Revocation>, StoreError> {
+        revoked::after(&self.lock(), after, at, most)
     }
 
     fn revoke(

@@ -38,6 +38,18 @@ impl Plane {
         Ok(serial(&signed.into_inner().chain[0]))
     }
 
+    /// What is revoked now, as `tidelock get revoked` asks.
+    async fn listed(&self) -> Vec<v1::Revocation> {
+        let mut admin = self.admin().await;
+        let listed = admin.get_revoked(v1::GetRevokedRequest {}).await;
+        let mut stream = listed.expect("listed").into_inner();
+        let mut all = Vec::new();
+        while let Some(one) = next(&mut stream).await {
+            all.push(one.expect("a revocation"));
+        }
+        all
+    }
+
     /// The audit log's entries of what was revoked.
     async fn revocations(&self) -> Vec<v1::AuditEntry> {
         let request = v1::ListAuditRequest::default();
@@ -154,6 +166,44 @@ async fn what_is_revoked_stays_so_over_a_restart() {
     assert_eq!(first.revoked_serials, std::slice::from_ref(&curl));
     let again = plane.revoked(What::Serial(curl)).await.expect("revoked");
     assert_eq!((again.revoked.len(), again.already), (0, 1));
+}
+
+#[tokio::test]
+async fn what_is_revoked_is_listed_with_what_was_asked_for_by_whom_and_why() {
+    let (plane, n1, n2) = plane().await;
+    assert_eq!(plane.listed().await, []);
+    let curl = plane.signed(&n1, "curl").await.expect("signed");
+    let wget = plane.signed(&n2, "wget").await.expect("signed");
+    let svid = plane.revoke_for(What::Serial(curl.clone()), "leaked").await;
+    let identity = plane.revoke_for(id("wget"), "gone").await;
+    let node = plane.revoke_for(What::Node("n1".into()), "stolen").await;
+    let answers = [svid, identity, node].map(|answer| answer.expect("revoked"));
+    let listed = plane.listed().await;
+    let told = |serial: &[u8]| {
+        let is =
+            |one: &&v1::Revocation| one.svid.as_ref().is_some_and(|svid| svid.serial == serial);
+        let one = listed.iter().find(is).expect("it is listed");
+        assert!(
+            one.actor.starts_with("uid ") && one.time_unix_ns > 0,
+            "{one:?}"
+        );
+        (one.what.clone(), one.reason.clone())
+    };
+    let hex = curl.iter().map(|byte| format!("{byte:02x}"));
+    let hex: String = hex.collect();
+    let pair = |what: &str, reason: &str| (what.to_owned(), reason.to_owned());
+    assert_eq!(told(&curl), pair(&format!("svid {hex}"), "leaked"));
+    let asked = pair("identity spiffe://example.org/wget", "gone");
+    assert_eq!(told(&wget), asked);
+    // Of what the node was given one was revoked already: that is told as it was.
+    assert_eq!(told(&own_serial(&n1)), pair("node n1", "stolen"));
+    // Each as it was revoked, and in order.
+    let mut all: Vec<_> = answers.iter().flat_map(|a| a.revoked.clone()).collect();
+    all.sort_by(|a, b| a.serial.cmp(&b.serial));
+    let svids: Vec<_> = listed.iter().filter_map(|one| one.svid.clone()).collect();
+    assert_eq!(svids, all);
+    let plane = plane.restart().await;
+    assert_eq!(plane.listed().await, listed);
 }
 
 #[tokio::test]

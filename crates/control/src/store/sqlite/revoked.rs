@@ -2,8 +2,8 @@
 
 use rusqlite::{Connection, Row, Transaction, params};
 
-use super::super::{IssuedRecord, IssuedTo, RevokedRecord, StoreError};
-use crate::audit::hex;
+use super::super::{IssuedRecord, IssuedTo, Revocation, RevokedRecord, StoreError};
+use crate::audit::{AuditEntry, hex};
 
 /// What an entry of the audit log tells of an SVID. The names and the condition are those of the indexes.
 const SELECT: &str = "SELECT unhex(json_extract(detail, '$.serial')), subject, actor, action,
@@ -80,15 +80,55 @@ fn record(row: &Row<'_>) -> rusqlite::Result<IssuedRecord> {
 pub(super) fn all(connection: &Connection) -> Result<Vec<RevokedRecord>, StoreError> {
     let sql = "SELECT serial, spiffe_id, node, until FROM revoked ORDER BY serial";
     let mut statement = connection.prepare(sql)?;
+    Ok(statement
+        .query_map([], revoked)?
+        .collect::<Result<_, _>>()?)
+}
+
+/// The newest entry of the audit log that tells of each. Expression and condition are those of the index.
+pub(super) const TOLD: &str =
+    "SELECT revoked.serial, spiffe_id, node, until, time, actor, action, subject, detail
+    FROM revoked LEFT JOIN audit ON seq = (
+        SELECT max(seq) FROM audit WHERE action = 'svid-revoked'
+        AND json_extract(detail, '$.serial') = lower(hex(revoked.serial))
+    )
+    WHERE revoked.serial > ?1 AND until > ?2 ORDER BY revoked.serial LIMIT ?3";
+
+/// What is revoked at this time and the audit log tells of it, after this serial number.
+pub(super) fn after(
+    connection: &Connection,
+    serial: &[u8],
+    at: i64,
+    limit: u32,
+) -> Result<Vec<Revocation>, StoreError> {
+    let mut statement = connection.prepare_cached(TOLD)?;
     let read = |row: &Row<'_>| {
-        Ok(RevokedRecord {
-            serial: row.get(0)?,
-            spiffe_id: row.get(1)?,
-            node: row.get(2)?,
-            until: row.get(3)?,
+        let time: Option<u64> = row.get(4)?;
+        let entry = |time_unix_ns| {
+            Ok::<_, rusqlite::Error>(AuditEntry {
+                time_unix_ns,
+                actor: row.get(5)?,
+                action: row.get(6)?,
+                subject: row.get(7)?,
+                detail: row.get(8)?,
+            })
+        };
+        Ok(Revocation {
+            revoked: revoked(row)?,
+            entry: time.map(entry).transpose()?,
         })
     };
-    Ok(statement.query_map([], read)?.collect::<Result<_, _>>()?)
+    let found = statement.query_map(params![serial, at, limit], read)?;
+    Ok(found.collect::<Result<_, _>>()?)
+}
+
+fn revoked(row: &Row<'_>) -> rusqlite::Result<RevokedRecord> {
+    Ok(RevokedRecord {
+        serial: row.get(0)?,
+        spiffe_id: row.get(1)?,
+        node: row.get(2)?,
+        until: row.get(3)?,
+    })
 }
 
 /// Writes these, and forgets those that are over at `now`.

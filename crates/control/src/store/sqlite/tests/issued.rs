@@ -138,6 +138,109 @@ fn what_is_revoked_is_kept_until_it_is_over_and_moves_the_generation() {
     );
 }
 
+/// What the audit log says of an SVID that is revoked.
+fn told(serial: &str, why: &str) -> AuditEntry {
+    let detail = format!(r#"{{"by":"svid {serial}","reason":"{why}","serial":"{serial}"}}"#);
+    AuditEntry {
+        action: "svid-revoked".into(),
+        detail,
+        ..audit_entry("spiffe://td/web")
+    }
+}
+
+/// Serial numbers, and whatever the log tells.
+fn listed(store: &SqliteStore, after: &[u8], at: i64, limit: u32) -> Vec<(Vec<u8>, String)> {
+    let found = store.revocations(after, at, limit).expect("read");
+    let detail = |one: &Revocation| one.entry.clone().map_or(String::new(), |e| e.detail);
+    let pair = |one: Revocation| (one.revoked.serial.clone(), detail(&one));
+    found.into_iter().map(pair).collect()
+}
+
+#[test]
+fn what_is_revoked_is_listed_page_by_page_with_the_newest_entry_that_tells_of_it() {
+    let (_dir, store) = store();
+    let expect = |serial: u8, entry: AuditEntry| (vec![serial], entry.detail);
+    let entries = [
+        told("0a", "first"),
+        told("02", "lost"),
+        issuance("svid-issued", "node n1", "x", "0a", 9),
+    ];
+    let both = [revoked(10, 9), revoked(2, 20)];
+    store.revoke(0, b"f", &both, 0, &entries).expect("revoke");
+    let lost = [expect(2, told("02", "lost"))];
+    let first = [expect(10, told("0a", "first"))];
+    let all = [lost.clone(), first.clone()].concat();
+    assert_eq!(listed(&store, &[], 0, 10), all);
+    assert_eq!(listed(&store, &[], 0, 1), lost);
+    assert_eq!(listed(&store, &[2], 0, 1), first);
+    assert_eq!(listed(&store, &[10], 0, 1), []);
+    assert_eq!(listed(&store, &[], 9, 10), lost, "one is over");
+    // Revoked again after it was over.
+    let again = [told("0a", "again")];
+    store
+        .revoke(1, b"g", &[revoked(10, 40)], 9, &again)
+        .expect("revoke");
+    assert_eq!(
+        listed(&store, &[2], 9, 10),
+        [expect(10, told("0a", "again"))]
+    );
+    // Nothing is hidden by a log that does not tell of it.
+    store
+        .revoke(2, b"h", &[revoked(11, 40)], 9, &[])
+        .expect("revoke");
+    assert_eq!(listed(&store, &[10], 9, 10), [(vec![11], String::new())]);
+}
+
+#[test]
+fn who_revoked_what_is_found_without_reading_the_whole_log() {
+    let (_dir, store) = store();
+    let connection = store.lock();
+    let sql = format!("EXPLAIN QUERY PLAN {}", crate::store::sqlite::revoked::TOLD);
+    let mut statement = connection.prepare(&sql).expect("prepare");
+    let steps = statement.query_map(params![[0u8; 1], 0, 1], |row| row.get::<_, String>(3));
+    let steps: Vec<_> = steps
+        .expect("plan")
+        .map(|step| step.expect("step"))
+        .collect();
+    let scans = |step: &&String| step.contains("SCAN") && step.contains("audit");
+    assert_eq!(steps.iter().find(scans), None, "{steps:?}");
+    assert!(
+        steps
+            .iter()
+            .any(|step| step.contains("audit_revoked_serial")),
+        "{steps:?}"
+    );
+}
+
+#[test]
+fn what_a_store_from_before_revoked_is_told_of() {
+    let dir = tempfile::tempdir().expect("temp dir");
+    let path = dir.path().join("s.db");
+    let mut connection = Connection::open(&path).expect("open");
+    for step in [
+        migrations::V1,
+        migrations::V2,
+        migrations::V3,
+        migrations::V4,
+    ] {
+        connection.execute_batch(step).expect("schema");
+    }
+    configure(&connection).expect("configure");
+    connection
+        .pragma_update(None, "user_version", 4)
+        .expect("pragma");
+    let transaction = connection.transaction().expect("transaction");
+    authorities::set_up(&transaction, &super::authorities()).expect("set up");
+    crate::store::sqlite::revoked::put(&transaction, &[revoked(2, 20)], 0).expect("put");
+    let entry = told("02", "lost");
+    crate::store::sqlite::audit::append(&transaction, std::slice::from_ref(&entry))
+        .expect("append");
+    transaction.commit().expect("commit");
+    drop(connection);
+    let store = SqliteStore::open(&path).expect("open");
+    assert_eq!(listed(&store, &[], 0, 10), [(vec![2], entry.detail)]);
+}
+
 #[test]
 fn what_a_store_from_before_issued_is_found_in_it() {
     let dir = tempfile::tempdir().expect("temp dir");
