@@ -1,0 +1,6 @@
+//! What the examples do, run: that they go on doing it.
+
+mod embedded_node;
+mod issue;
+mod rustls_peers;
+mod verify_svid;
