@@ -4,3 +4,4 @@ mod embedded_node;
 mod issue;
 mod rustls_peers;
 mod verify_svid;
+mod versions;
