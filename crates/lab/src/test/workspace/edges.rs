@@ -48,7 +48,7 @@ const ARROWS: [(&str, &[&str]); 18] = [
 ];
 
 /// Packages that only tests, and each other, may depend on.
-const UNPUBLISHED: [&str; 6] = ["testkit", "lab", "benches", "examples", "kmod", "fuzz"];
+pub(super) const UNPUBLISHED: [&str; 6] = ["testkit", "lab", "benches", "examples", "kmod", "fuzz"];
 
 /// Everything that is linked into a kernel or read by one, and the crates of others that it may ask for. Those of
 /// `spiffe-core` come with features for hosts, such as JWT-SVIDs; what is linked into the module is checked by itself.
