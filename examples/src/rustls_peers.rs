@@ -57,7 +57,7 @@ pub enum PeerRefused {
 }
 
 impl Peers {
-    /// Accepts these IDs and no others.
+    /// Accepts these IDs and no others. Bundles change: make another, and configurations of it, when one does.
     #[must_use]
     pub fn new(bundles: BundleSet, accepted: Vec<SpiffeIdBuf>) -> Arc<Self> {
         Arc::new(Self {

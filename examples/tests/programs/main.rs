@@ -2,6 +2,7 @@
 
 mod embedded_node;
 mod issue;
+mod outside;
 mod rustls_peers;
 mod verify_svid;
 mod versions;
