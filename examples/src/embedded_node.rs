@@ -26,6 +26,9 @@ use crate::stand_in_kernel::{Answer, StandIn};
 /// Longest that anything here may take, so that what never comes is an error.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// How long the node may take to join, in seconds.
+const TOKEN_SECS: u32 = 600;
+
 /// The identity that the program asks for itself.
 pub const ID: &str = "spiffe://example.org/embedder";
 
@@ -39,7 +42,7 @@ pub async fn run(folder: &Path, selectors: &[String]) -> Result<Option<String>, 
     let mut admin = connect(folder).await?;
     let token = admin.create_token(CreateTokenRequest {
         node: "n1".into(),
-        ttl_secs: 60,
+        ttl_secs: TOKEN_SECS,
     });
     let token = JoinToken::Text(token.await?.into_inner().token.into());
     let generation = apply(&mut admin, &document(selectors)).await?;

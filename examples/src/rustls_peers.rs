@@ -4,7 +4,7 @@
 //! bundle and accepts the IDs it was given. Host names play no part.
 
 use std::io::{self, Read as _, Write as _};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -240,15 +240,14 @@ pub fn serve_one(listener: &TcpListener, config: Arc<ServerConfig>) -> io::Resul
     Ok(id)
 }
 
-/// Connects, and reads what the server says.
+/// Shakes hands over a stream, and reads what the server says.
 ///
 /// # Errors
 /// The server was refused, or refused us: it may say so only after the client's part of the handshake is done.
-pub fn call(address: SocketAddr, config: Arc<ClientConfig>) -> io::Result<String> {
-    let stream = TcpStream::connect(address)?;
+pub fn call(stream: TcpStream, config: Arc<ClientConfig>) -> io::Result<String> {
     stream.set_read_timeout(Some(PATIENCE))?;
     // Sent to nobody, compared with nothing: the verifier goes by SPIFFE IDs.
-    let name = ServerName::IpAddress(address.ip().into());
+    let name = ServerName::IpAddress(stream.peer_addr()?.ip().into());
     let connection = ClientConnection::new(config, name).map_err(io::Error::other)?;
     let tls = StreamOwned::new(connection, stream);
     let mut said = String::new();
@@ -315,9 +314,10 @@ pub fn meet(
     let server = peers(server)?.server_config(credentials(servers, server.is)?)?;
 
     let listener = TcpListener::bind("127.0.0.1:0")?;
-    let address = listener.local_addr()?;
+    // Waits in the listener's queue, so that there is something to accept.
+    let stream = TcpStream::connect(listener.local_addr()?)?;
     let serving = std::thread::spawn(move || serve_one(&listener, Arc::new(server)));
-    let at_client = call(address, Arc::new(client));
+    let at_client = call(stream, Arc::new(client));
     let at_server = serving.join().map_err(|_| "the server panicked")?;
     Ok(Meeting {
         at_server,

@@ -4,7 +4,6 @@
 //! [`tidelock_kabi::KernelEnd`] holds the order of the conversation; what is here is what a kernel does with it.
 
 use std::collections::BTreeMap;
-use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -84,7 +83,12 @@ impl StandIn {
                 state.end = state.end.reopen();
                 state.socket = Some(Arc::clone(&ours));
             }
-            tokio::spawn(kernel.clone().serve(ours));
+            let session = kernel.clone().serve(ours);
+            tokio::spawn(async move {
+                if let Err(why) = session.await {
+                    eprintln!("the stand-in for a kernel gave up: {why}");
+                }
+            });
             Device::from_fd(theirs.into())
         }))
     }
@@ -132,16 +136,14 @@ impl StandIn {
     /// One session: a record in, at most one out.
     async fn serve(self, socket: Arc<UnixDatagram>) -> Result<(), Failure> {
         let mut buffer = vec![0; MAX_RECORD_BYTES];
-        loop {
-            let len = socket.recv(&mut buffer).await?;
-            let Some(record) = buffer.get(..len) else {
-                return Err(io::Error::from(io::ErrorKind::InvalidData).into());
-            };
-            let answer = self.take(record)?;
-            if let Some(answer) = answer {
+        // Until the agent has closed its end.
+        while let Ok(len) = socket.recv(&mut buffer).await {
+            let record = buffer.get(..len).ok_or("a record beyond the buffer")?;
+            if let Some(answer) = self.take(record)? {
                 socket.send(&answer).await?;
             }
         }
+        Ok(())
     }
 
     fn take(&self, record: &[u8]) -> Result<Option<Vec<u8>>, Failure> {
