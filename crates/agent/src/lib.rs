@@ -3,25 +3,6 @@
 //! [`core::Agent`] decides, without I/O; [`run`] puts the kernel's device, the control plane, hashing and the
 //! clock around it.
 //!
-//! ```no_run
-//! use std::sync::Arc;
-//! use tidelock_agent::{DeviceSource, JoinToken, Options, Server, run};
-//!
-//! # async fn example() {
-//! let options = Options {
-//!     server: Server {
-//!         address: "10.0.0.1:8443".into(),
-//!         bundle: "/etc/tidelock/bundle.pem".into(),
-//!     },
-//!     token: Some(JoinToken::File("/run/tidelock/token".into())),
-//!     data_dir: "/var/lib/tidelock/agent".into(),
-//!     device: DeviceSource::Path("/dev/tidelock".into()),
-//! };
-//! let error = run(options, Arc::new(|notice| println!("{notice}"))).await;
-//! eprintln!("{error}");
-//! # }
-//! ```
-//!
 //! The core by itself, told what happens and asked what to do:
 //!
 //! ```
@@ -52,6 +33,27 @@
 //!     Output::Write(Command::Config(desired)) if desired.generation == 7
 //! )));
 //! # Ok::<(), tidelock_agent::core::DesiredError>(())
+//! ```
+//!
+//! All of it, on a host with the module:
+//!
+//! ```no_run
+//! use std::sync::Arc;
+//! use tidelock_agent::{DeviceSource, JoinToken, Options, Server, run};
+//!
+//! # async fn example() {
+//! let options = Options {
+//!     server: Server {
+//!         address: "10.0.0.1:8443".into(),
+//!         bundle: "/etc/tidelock/bundle.pem".into(),
+//!     },
+//!     token: Some(JoinToken::File("/run/tidelock/token".into())),
+//!     data_dir: "/var/lib/tidelock/agent".into(),
+//!     device: DeviceSource::Path("/dev/tidelock".into()),
+//! };
+//! let error = run(options, Arc::new(|notice| println!("{notice}"))).await;
+//! eprintln!("{error}");
+//! # }
 //! ```
 #![deny(unsafe_code)]
 

@@ -5,41 +5,6 @@
 //! or random source: records and time go in, records and a verdict come out. The same code runs in
 //! the kernel module, in tests on a virtual clock and in fuzzers.
 //!
-//! # Parts
-//! - [`Identity`]: a P-256 key born in place ([`Identity::generate`]), its certificate request
-//!   ([`Identity::csr`]) and its X509-SVID ([`Identity::install`]). The key cannot be read out or
-//!   printed and is wiped on drop.
-//! - [`TrustStore`]: the authorities of each trust domain, never merged.
-//! - [`Authorize`]: asked once per handshake, when the peer has proved its SPIFFE ID, whether it is
-//!   welcome.
-//! - [`Entropy`]: randomness, as an associated function, so that rustls can hold it in statics.
-//! - [`transform`]: what the bytes of a mediated flow go through, once it is open.
-//! - [`Engine`]: the four verbs of every engine, [`handle`](Engine::handle),
-//!   [`handle_timeout`](Engine::handle_timeout), [`poll`](Engine::poll),
-//!   [`next_deadline`](Engine::next_deadline).
-//!
-//! # Running one
-//! 1. Make it with [`Engine::client`] or [`Engine::server`]. Nothing is returned but the engine: a
-//!    client's first bytes, or an early failure such as [`Failure::NoSvid`], are its first outputs.
-//! 2. Call [`Engine::poll`] until `None`. [`Output::Send`] comes before the verdict; send it
-//!    whatever the verdict: it may hold an alert. [`Output::Established`] or [`Output::Failed`] is
-//!    the last output.
-//! 3. Without a verdict, read five bytes, ask [`record_body_len`] for the length of the body, read
-//!    it, give both in one slice to [`Engine::handle`], which decrypts in place; go to 2. **Read
-//!    nothing beyond that record**: what follows the last record of the handshake belongs to kernel
-//!    TLS, whose sequence numbers begin there.
-//! 4. Dropping an engine at any time ends the handshake and gives back its references to identity,
-//!    trust and authoriser.
-//!
-//! # What is promised
-//! TLS 1.3 only, X25519 or P-256; certificates with P-256 keys signed by P-256 keys; no SNI, no
-//! resumption, no early data; nothing that names either end is sent in clear. A client authorises
-//! the server before it shows its own certificate. A server authorises the client before it sends
-//! its first record after the handshake, a NewSessionTicket that opens nothing; between Tidelock
-//! ends (ALPN [`ALPN`]) the client is established only when that record has arrived, so that a
-//! refusal by the server is [`Failure::PeerRefused`] and never a surprise later. Input cannot panic
-//! the engine, nor make it hold more than [`MAX_HANDSHAKE_BYTES`] of what it was sent.
-//!
 //! # Example
 //! Both ends in one place; `deliver` stands for the network.
 //! ```
@@ -98,6 +63,41 @@
 //! assert_eq!(at_client.peer.id().as_str(), "spiffe://example.org/web");
 //! assert_eq!(at_client.tx.as_bytes(), at_server.rx.as_bytes());
 //! ```
+//!
+//! # Parts
+//! - [`Identity`]: a P-256 key born in place ([`Identity::generate`]), its certificate request
+//!   ([`Identity::csr`]) and its X509-SVID ([`Identity::install`]). The key cannot be read out or
+//!   printed and is wiped on drop.
+//! - [`TrustStore`]: the authorities of each trust domain, never merged.
+//! - [`Authorize`]: asked once per handshake, when the peer has proved its SPIFFE ID, whether it is
+//!   welcome.
+//! - [`Entropy`]: randomness, as an associated function, so that rustls can hold it in statics.
+//! - [`transform`]: what the bytes of a mediated flow go through, once it is open.
+//! - [`Engine`]: the four verbs of every engine, [`handle`](Engine::handle),
+//!   [`handle_timeout`](Engine::handle_timeout), [`poll`](Engine::poll),
+//!   [`next_deadline`](Engine::next_deadline).
+//!
+//! # Running one
+//! 1. Make it with [`Engine::client`] or [`Engine::server`]. Nothing is returned but the engine: a
+//!    client's first bytes, or an early failure such as [`Failure::NoSvid`], are its first outputs.
+//! 2. Call [`Engine::poll`] until `None`. [`Output::Send`] comes before the verdict; send it
+//!    whatever the verdict: it may hold an alert. [`Output::Established`] or [`Output::Failed`] is
+//!    the last output.
+//! 3. Without a verdict, read five bytes, ask [`record_body_len`] for the length of the body, read
+//!    it, give both in one slice to [`Engine::handle`], which decrypts in place; go to 2. **Read
+//!    nothing beyond that record**: what follows the last record of the handshake belongs to kernel
+//!    TLS, whose sequence numbers begin there.
+//! 4. Dropping an engine at any time ends the handshake and gives back its references to identity,
+//!    trust and authoriser.
+//!
+//! # What is promised
+//! TLS 1.3 only, X25519 or P-256; certificates with P-256 keys signed by P-256 keys; no SNI, no
+//! resumption, no early data; nothing that names either end is sent in clear. A client authorises
+//! the server before it shows its own certificate. A server authorises the client before it sends
+//! its first record after the handshake, a NewSessionTicket that opens nothing; between Tidelock
+//! ends (ALPN [`ALPN`]) the client is established only when that record has arrived, so that a
+//! refusal by the server is [`Failure::PeerRefused`] and never a surprise later. Input cannot panic
+//! the engine, nor make it hold more than [`MAX_HANDSHAKE_BYTES`] of what it was sent.
 //!
 //! # Context
 //! Nothing blocks. Everything allocates but [`record_body_len`] and [`transform`], which alone are fit for

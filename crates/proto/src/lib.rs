@@ -1,6 +1,34 @@
 //! The versioned gRPC contracts of Tidelock: `Node` between agents and the control plane, `Admin` between `tidelock` and the
 //! control plane. The protobuf files in `proto/` are the reference; this crate is what `prost` and `tonic` make of them, and
 //! the few constants that both ends have to agree on.
+//!
+//! ```
+//! use prost::Message as _;
+//! use tidelock_proto::MAX_MESSAGE_BYTES;
+//! use tidelock_proto::v1::admin_client::AdminClient;
+//! use tidelock_proto::v1::{ApplyRequest, SourceFile, SourceFormat};
+//! use tonic::transport::{Channel, Error};
+//!
+//! /// Reaches a control plane's administrators' socket, with the limits that both ends keep.
+//! async fn connect() -> Result<AdminClient<Channel>, Error> {
+//!     let admin = AdminClient::connect("unix:///run/tidelock/ca.sock").await?;
+//!     Ok(admin.max_encoding_message_size(MAX_MESSAGE_BYTES))
+//! }
+//!
+//! // What it would send to apply a file; on the wire it is what the protobuf files say, whoever wrote it.
+//! let text = "apiVersion: tidelock.dev/v1\nkind: Policy\n";
+//! let request = ApplyRequest {
+//!     files: vec![SourceFile {
+//!         name: "web.yaml".into(),
+//!         text: text.into(),
+//!         format: SourceFormat::Yaml.into(),
+//!     }],
+//! };
+//! let bytes = request.encode_to_vec();
+//! assert!(bytes.len() <= MAX_MESSAGE_BYTES);
+//! assert_eq!(ApplyRequest::decode(&*bytes)?.files[0].text, text);
+//! # Ok::<(), prost::DecodeError>(())
+//! ```
 #![forbid(unsafe_code)]
 
 /// Version 1 of the contracts.

@@ -3,7 +3,7 @@
 use super::metadata::Package;
 
 /// A package of ours and those of ours that it may depend on. Tests may use what they like; `tidelock-` is left out.
-const ARROWS: [(&str, &[&str]); 17] = [
+const ARROWS: [(&str, &[&str]); 18] = [
     ("spiffe-core", &[]),
     ("policy", &[]),
     ("attest", &["spiffe-core"]),
@@ -30,6 +30,10 @@ const ARROWS: [(&str, &[&str]); 17] = [
     ("lab", &[]),
     ("benches", &[]),
     (
+        "examples",
+        &["agent", "ca", "control", "kabi", "proto", "spiffe-core"],
+    ),
+    (
         "fuzz",
         &[
             "attest",
@@ -44,7 +48,7 @@ const ARROWS: [(&str, &[&str]); 17] = [
 ];
 
 /// Packages that only tests, and each other, may depend on.
-const UNPUBLISHED: [&str; 5] = ["testkit", "lab", "benches", "kmod", "fuzz"];
+pub(super) const UNPUBLISHED: [&str; 6] = ["testkit", "lab", "benches", "examples", "kmod", "fuzz"];
 
 /// Everything that is linked into a kernel or read by one, and the crates of others that it may ask for. Those of
 /// `spiffe-core` come with features for hosts, such as JWT-SVIDs; what is linked into the module is checked by itself.

@@ -46,6 +46,10 @@ pub(crate) fn run(places: &Places) -> Result<Tally> {
     tally.check("licences in the module", &licences_in_the_module(&module));
     tally.check("one version of each crate in the module", &twice(&module));
     tally.check("attributes of packages", &sources::attributes(&packages)?);
+    tally.check(
+        "libraries begin with an example",
+        &sources::without_example(&packages)?,
+    );
     tally.check("no file too long", &sources::too_long(&places.repo, &files));
     tally.check("scripts", &sources::broken_scripts(&places.repo, &files));
     tally.notes.push(compiler_note(&packages)?);

@@ -1,5 +1,6 @@
 //! Rules about files: what compilers and linters do not hold.
 
+use super::edges::UNPUBLISHED;
 use super::metadata::Package;
 use crate::cmd::Cmd;
 use crate::failure::{Doing, Result};
@@ -117,6 +118,35 @@ fn root(manifest: &Path) -> Option<PathBuf> {
         .find(|file| file.is_file())
 }
 
+/// Libraries for others whose documentation does not begin with an example that is run.
+///
+/// # Errors
+/// When a file cannot be read.
+pub(crate) fn without_example(packages: &[Package]) -> Result<Vec<String>> {
+    let mut wrong = Vec::new();
+    for package in packages.iter().filter(|package| package.source.is_none()) {
+        let name = package.name.trim_start_matches("tidelock-");
+        let root = root(&package.manifest).filter(|root| root.ends_with("src/lib.rs"));
+        let Some(root) = root.filter(|_| !UNPUBLISHED.contains(&name)) else {
+            continue;
+        };
+        if !begins_with_example(&read(&root)?) {
+            wrong.push(format!(
+                "`{}`: its documentation does not begin with an example that is run",
+                package.name
+            ));
+        }
+    }
+    Ok(wrong)
+}
+
+/// Whether the first block of code in the documentation at a file's head is a test, and is run.
+fn begins_with_example(text: &str) -> bool {
+    let docs = text.lines().take_while(|line| line.starts_with("//!"));
+    let mut blocks = docs.filter_map(|line| line.strip_prefix("//! ```"));
+    blocks.next().is_some_and(str::is_empty)
+}
+
 /// Shell scripts that are no shell.
 pub(crate) fn broken_scripts(repo: &Path, files: &[PathBuf]) -> Vec<String> {
     let is_script = |file: &&PathBuf| {
@@ -147,5 +177,19 @@ mod tests {
         let text = format!("{code}\n#[cfg(test)]\nmod tests {{\n{code}}}\n");
         assert_eq!(lines_of_code(&text), 10);
         assert_eq!(lines_of_code(&code), 10);
+    }
+
+    #[test]
+    fn an_example_is_one_only_if_it_is_run() {
+        assert!(begins_with_example(
+            "//! A crate.\n//! ```\n//! f();\n//! ```\n"
+        ));
+        for not_run in ["no_run", "text", "ignore"] {
+            let text = format!("//! A crate.\n//! ```{not_run}\n//! f();\n//! ```\n");
+            assert!(!begins_with_example(&text), "{not_run}");
+        }
+        assert!(!begins_with_example(
+            "//! A crate.\n\n/// ```\n/// f();\n/// ```\n"
+        ));
     }
 }
