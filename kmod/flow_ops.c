@@ -86,9 +86,30 @@ void tl_flow_refused(struct tl_flow *flow, u32 reason)
 	tl_device_denied(flow->subject, &rec, reason, NULL, 0);
 }
 
+int tl_flow_write(struct tl_flow *flow, struct msghdr *msg, size_t len)
+{
+	int n;
+
+	if ((u64)atomic64_read(&flow->records) >= flow->records_max)
+		return -EKEYEXPIRED;
+	n = flow->inner->sendmsg(flow->sock, msg, len);
+	if (n > 0)
+		atomic64_add(n / TLS_MAX_PAYLOAD_SIZE + 1, &flow->records);
+	return n;
+}
+
 static int transmit(struct tl_flow *flow, struct msghdr *msg, size_t len)
 {
-	return flow->mediation ? tl_mediated_send(flow, msg, len) : flow->inner->sendmsg(flow->sock, msg, len);
+	int n;
+
+	if (flow->mediation)
+		return tl_mediated_send(flow, msg, len);
+	n = tl_flow_write(flow, msg, len);
+	if (n != -EKEYEXPIRED)
+		return n;
+	tl_flow_refused(flow, TL_R_KEY_USED_UP);
+	tl_flow_cut(flow, TL_R_KEY_USED_UP);
+	return sk_stream_error(flow->sk, msg->msg_flags, -EPIPE);
 }
 
 /*

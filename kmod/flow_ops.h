@@ -24,6 +24,11 @@ int tl_flow_await(struct tl_flow *flow, bool nonblock, long timeo);
 /* Tells the agent what the program asked for and did not get, or met. */
 void tl_flow_refused(struct tl_flow *flow, u32 reason);
 
+/*
+ * Gives kTLS data to send. -EKEYEXPIRED once its key has protected all that it may (RFC 8446 section 5.5): kTLS itself would go on. What is
+ * counted are records that are whole, and one more for each call.
+ */
+int tl_flow_write(struct tl_flow *flow, struct msghdr *msg, size_t len);
 /* What kTLS gives: data only; 0 at the peer's end, -EPROTO for a record that has no place, or another error. */
 int tl_flow_read(struct tl_flow *flow, struct msghdr *msg, size_t len, int flags);
 int tl_flow_recvmsg(struct socket *sock, struct msghdr *msg, size_t len, int flags);

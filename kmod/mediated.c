@@ -161,9 +161,13 @@ void tl_tx_drain(struct tl_flow *flow)
 			break;
 		vec = (struct kvec){ .iov_base = q->buf + q->head, .iov_len = q->ready - q->head };
 		iov_iter_kvec(&msg.msg_iter, WRITE, &vec, 1, vec.iov_len);
-		n = flow->inner->sendmsg(flow->sock, &msg, vec.iov_len);
+		n = tl_flow_write(flow, &msg, vec.iov_len);
 		if (n == -EAGAIN)
 			break;
+		if (n == -EKEYEXPIRED) {
+			queue_refuse(q, tl_str("as many records were sent as one key may protect"));
+			break;
+		}
 		if (n < 0) {
 			give_back(flow->sk, n);
 			q->head = q->ready = q->end = 0;

@@ -230,6 +230,7 @@ struct tl_step {
 	/* TL_ESTABLISHED: struct tls12_crypto_info_* ready for setsockopt(SOL_TLS). Wiped by C after use. */
 	u8  tx_info[64]; u32 tx_info_len;
 	u8  rx_info[64]; u32 rx_info_len;
+	u64 records_max;	/* TL_ESTABLISHED: how many the key may protect that we send with */
 	u8  peer_hash[32];	/* SHA-256 of the peer's certificate, when known */
 };
 /* Starts the engine in the current arena and does its first step (a client has bytes to send). [lane] */
@@ -292,7 +293,7 @@ enum tl_reason {
 	TL_R_RESOURCE_LIMIT, TL_R_UNSUPPORTED_SOCKET, TL_R_CREDENTIALS_CHANGED, TL_R_SVID_EXPIRED, TL_R_NO_POLICY,
 	TL_R_DRAINED, TL_R_GRANT_WITHDRAWN, TL_R_POLICY_CHANGED, TL_R_EXITED, TL_R_PEER_CLOSED, TL_R_LOCAL_CLOSED,
 	TL_R_TRUNCATED, TL_R_INTERNAL, TL_R_AGENT_GONE, TL_R_SOCKET_OPTION,
-	TL_R_WOULD_DENY, TL_R_WOULD_PERMIT, TL_R_PEER_REVOKED, TL_R_SVID_REVOKED,
+	TL_R_WOULD_DENY, TL_R_WOULD_PERMIT, TL_R_PEER_REVOKED, TL_R_SVID_REVOKED, TL_R_KEY_USED_UP,
 };
 /* The errno (positive) a program sees for a reason. [any] */
 s32  tl_rs_errno(u32 reason);

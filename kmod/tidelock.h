@@ -217,6 +217,8 @@ struct tl_flow {
 	char *peer_id, *local_id, *service_name;
 	u8 peer_serial[20];
 	u32 peer_serial_len, suite;
+	atomic64_t records;			/* sent, at least */
+	u64 records_max;			/* that its key may protect */
 	bool eof, wr_shutdown, rd_shutdown, announced;
 	bool truncated, told;			/* it ended without close_notify; the program was told */
 	u64 control;				/* Rust's state of half-read control records */

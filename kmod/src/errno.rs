@@ -59,7 +59,8 @@ pub const fn of_reason(reason: DenyReason) -> i32 {
         | R::Exited
         | R::PeerClosed
         | R::LocalClosed
-        | R::Truncated => ECONNRESET,
+        | R::Truncated
+        | R::KeyUsedUp => ECONNRESET,
         // All else, and what a later contract may add, is a refusal.
         _ => EACCES,
     }

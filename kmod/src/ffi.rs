@@ -268,7 +268,7 @@ const _: () = {
     assert!(size_of::<Decision>() == 268);
     assert!(size_of::<Svid>() == 40);
     assert!(size_of::<FlowNew>() == 72);
-    assert!(size_of::<Step>() == 504);
+    assert!(size_of::<Step>() == 512);
     assert!(size_of::<Edit>() == 96);
 };
 

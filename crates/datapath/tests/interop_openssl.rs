@@ -241,6 +241,9 @@ fn our_client_meets_s_server_in_every_suite() {
         let end = end.unwrap_or_else(|why| panic!("{suite}: {why}"));
         assert_eq!(end.peer.id().as_str(), SERVER);
         assert!(!end.confirmed);
+        // RFC 8446 §5.5, which is of AES-GCM alone.
+        let limited = end.records_max == 1 << 24;
+        assert_eq!(limited, suite.contains("AES"), "{}", end.records_max);
         exchange(&end, &mut stream, &mut openssl);
     }
 }

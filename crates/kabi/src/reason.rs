@@ -63,5 +63,7 @@ numbered! {
         PeerRevoked = 29 => "the peer's svid was revoked",
         /// This process' own SVID is one of those that were revoked.
         SvidRevoked = 30 => "the svid was revoked and no newer one came",
+        /// The flow sent as many records as one key may protect (RFC 8446 §5.5).
+        KeyUsedUp = 31 => "as many records were sent as one key may protect: connect again",
     }
 }

@@ -153,7 +153,7 @@ fn reasons_keep_their_numbers() {
     let deny = "NoGrant NotGranted NoIdentity NoSvid NoPermit Forbidden NotAServer PeerUnauthenticated \
         PeerRefused HandshakeDeadline Protocol ResourceLimit UnsupportedSocket CredentialsChanged \
         SvidExpired NoPolicy Drained GrantWithdrawn PolicyChanged Exited PeerClosed LocalClosed \
-        Truncated Internal AgentGone SocketOption WouldDeny WouldPermit PeerRevoked SvidRevoked";
+        Truncated Internal AgentGone SocketOption WouldDeny WouldPermit PeerRevoked SvidRevoked KeyUsedUp";
     let refused = "TooShort TooLong Magic AbiVersion Kind Length Reserved HelloFirst HelloAgain Sequence \
         OldGeneration WrongGeneration Truncated Trailing NotUtf8 FieldTooLong ListTooLong Empty \
         OutOfRange Layout GovernsAll BadCidr BadSpiffeId Unknown BadPolicy BadChain NoMemory Internal \
@@ -164,7 +164,7 @@ fn reasons_keep_their_numbers() {
             .map(|r| format!("{r:?}"))
             .eq(deny.split_whitespace())
     );
-    assert!(DenyReason::ALL.iter().map(|r| r.number()).eq(1..=30));
+    assert!(DenyReason::ALL.iter().map(|r| r.number()).eq(1..=31));
     assert!(
         RefusedReason::ALL
             .iter()
@@ -183,7 +183,7 @@ fn reasons_keep_their_numbers() {
             .all(|r| RefusedReason::from_number(r.number()) == Some(*r))
     );
     assert_eq!(
-        (DenyReason::from_number(0), DenyReason::from_number(31)),
+        (DenyReason::from_number(0), DenyReason::from_number(32)),
         (None, None)
     );
     assert_eq!(

@@ -72,6 +72,8 @@ pub struct Step {
     pub rx_info: [u8; CRYPTO_INFO_BYTES],
     /// Bytes used in `rx_info`.
     pub rx_info_len: u32,
+    /// How many records the key may protect that we send with, when established.
+    pub records_max: u64,
     /// SHA-256 of the peer's certificate, when known.
     pub peer_hash: [u8; 32],
 }

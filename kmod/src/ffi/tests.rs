@@ -52,7 +52,7 @@ fn all() -> Probe {
         FlowNew = tl_flow_new { cfg, identity, service, role, addr, now, process, exe_sha256 }
         Step = tl_step { verdict, reason, err, suite, tx, tx_len, peer_id, peer_serial,
             peer_serial_len, detail_len, detail, tx_info, tx_info_len, rx_info, rx_info_len,
-            peer_hash }
+            records_max, peer_hash }
         Edit = tl_edit { state, buf, cap, ready, end, own_id, peer_id, peer_hash, why }
     }
 }
@@ -147,6 +147,7 @@ fn reasons() -> impl Iterator<Item = (&'static str, DenyReason)> {
         ("TL_R_WOULD_PERMIT", R::WouldPermit),
         ("TL_R_PEER_REVOKED", R::PeerRevoked),
         ("TL_R_SVID_REVOKED", R::SvidRevoked),
+        ("TL_R_KEY_USED_UP", R::KeyUsedUp),
     ]
     .into_iter()
 }

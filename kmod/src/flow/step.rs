@@ -79,8 +79,10 @@ fn established(end: &Established) -> Step {
         return failed(DenyReason::Internal, "the traffic secrets are too long");
     };
     let suite = u32::from(end.suite);
+    let records_max = end.records_max;
     Step {
         suite,
+        records_max,
         detail,
         detail_len,
         tx_info,
@@ -115,6 +117,7 @@ const fn blank(verdict: u32) -> Step {
         tx_info_len: 0,
         rx_info: [0; CRYPTO_INFO_BYTES],
         rx_info_len: 0,
+        records_max: 0,
         peer_hash: [0; 32],
     }
 }

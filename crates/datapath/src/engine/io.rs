@@ -44,6 +44,8 @@ pub struct Established {
     pub peer: Peer,
     /// The cipher suite's number (RFC 8446 §B.4).
     pub suite: u16,
+    /// How many records the key of one direction may protect (RFC 8446 §5.5): whoever sends ends the connection there.
+    pub records_max: u64,
     /// The peer is another Tidelock end: ALPN [`ALPN`](super::ALPN) was agreed on.
     pub confirmed: bool,
     /// What [`Authorize`] gave as the reason for its yes.

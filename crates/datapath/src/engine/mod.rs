@@ -287,6 +287,7 @@ impl Engine {
         Ok(Established {
             peer: peer.clone(),
             suite: end.suite,
+            records_max: end.records_max,
             confirmed: end.confirmed,
             detail: detail.clone(),
             tx: KtlsInfo::new(secrets.tx.0, &secrets.tx.1).ok_or_else(unsupported)?,
@@ -317,6 +318,7 @@ impl Engine {
 /// What rustls agreed on with the peer.
 struct End {
     suite: u16,
+    records_max: u64,
     confirmed: bool,
 }
 
@@ -329,6 +331,9 @@ fn finish(conn: &rustls::CommonState) -> Result<End, Error> {
         .ok_or(Error::HandshakeNotComplete)?;
     Ok(End {
         suite: suite.suite().into(),
+        records_max: suite
+            .tls13()
+            .map_or(0, |suite| suite.common.confidentiality_limit),
         confirmed: conn.alpn_protocol() == Some(ALPN),
     })
 }

@@ -176,6 +176,7 @@ fn two_ends_establish_name_each_other_and_share_secrets() {
         ("allow web", "allow web")
     );
     assert_eq!(client.last.suite, server.last.suite);
+    assert_eq!(client.last.records_max, 1 << 24);
     assert!(client.last.peer_serial_len > 0 && server.last.peer_serial_len > 0);
     for (from, to) in [(&client, &server), (&server, &client)] {
         let mut seal = KernelTls::new(&info(&from.last)[0]);
