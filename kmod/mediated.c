@@ -34,10 +34,11 @@ u32 tl_queue_behind(const struct tl_queue *q)
 	return TL_QUEUE_BYTES - TL_ADDED_MAX - min_t(u32, q->end, TL_QUEUE_BYTES - TL_ADDED_MAX);
 }
 
-static void queue_refuse(struct tl_queue *q, struct tl_str why)
+static void queue_refuse(struct tl_queue *q, u32 reason, struct tl_str why)
 {
+	q->reason = reason;
 	q->why = why;
-	WRITE_ONCE(q->refused, true);
+	smp_store_release(&q->refused, true);
 }
 
 /* Makes the room one piece, behind what is held. */
@@ -83,7 +84,7 @@ static void queue_transform(struct tl_flow *flow, struct tl_queue *q)
 	q->ready = q->head + edit.ready;
 	q->end = q->head + edit.end;
 	if (progress == TL_TRANSFORM_REFUSED)
-		queue_refuse(q, edit.why);
+		queue_refuse(q, TL_R_PROTOCOL, edit.why);
 }
 
 /* Lets go of a queue; what its holder kept the worker from is the worker's to do now. */
@@ -132,7 +133,7 @@ void tl_rx_fill(struct tl_flow *flow)
 		if (n == -EAGAIN)
 			break;
 		if (n == -EPROTO) {
-			queue_refuse(q, tl_str("a TLS record that has no place here"));
+			queue_refuse(q, TL_R_PROTOCOL, tl_str("a TLS record that has no place here"));
 			break;
 		}
 		if (n <= 0) {
@@ -165,7 +166,7 @@ void tl_tx_drain(struct tl_flow *flow)
 		if (n == -EAGAIN)
 			break;
 		if (n == -EKEYEXPIRED) {
-			queue_refuse(q, tl_str("as many records were sent as one key may protect"));
+			queue_refuse(q, TL_R_KEY_USED_UP, (struct tl_str){});
 			break;
 		}
 		if (n < 0) {
@@ -239,13 +240,13 @@ bool tl_mediated_run(struct tl_flow *flow)
 void tl_mediated_refuse(struct tl_flow *flow)
 {
 	struct tl_mediation *m = flow->mediation;
-	struct tl_str why = m->rx.refused ? m->rx.why : m->tx.why;
+	const struct tl_queue *q = smp_load_acquire(&m->rx.refused) ? &m->rx : &m->tx;
 	struct tl_rec rec = {};
 
 	tl_flow_describe(flow, &rec);
 	rec.time_ns = 0;
-	tl_device_denied(flow->subject, &rec, TL_R_PROTOCOL, why.ptr, why.len);
-	tl_flow_cut(flow, TL_R_PROTOCOL);
+	tl_device_denied(flow->subject, &rec, q->reason, q->why.ptr, q->why.len);
+	tl_flow_cut(flow, q->reason);
 }
 
 /* ---- birth and end ------------------------------------------------------------------------------------------- */

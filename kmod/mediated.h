@@ -29,6 +29,7 @@ struct tl_queue {
 	bool full;			/* more may wait outside than there was room for */
 	bool ended;			/* nothing more comes in */
 	bool refused;			/* the transform does not go on, nor does the flow */
+	u32 reason;			/* and why */
 	struct tl_str why;
 	u64 state[TL_TRANSFORM_WORDS];	/* the transform's */
 };
