@@ -117,7 +117,7 @@ impl Tier {
             Self::Pair(_) | Self::Scenes(_) => 5.0,
             Self::Lints => 6.5,
             Self::SetUp(..) => 7.5,
-            Self::Tests => 10.0,
+            Self::Tests => 11.0,
         }
     }
 
