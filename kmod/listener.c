@@ -313,9 +313,14 @@ static void close_listener(struct tl_listener *l)
 /* It went back to plain TCP while its release was on the way here; the caller still gives back what it held of us. */
 static int release_plain(struct socket *sock)
 {
+	const struct proto_ops *plain = sock->ops;
+	int err;
+
 	__module_get(THIS_MODULE);
-	module_put(sock->ops->owner);
-	return sock->ops->release(sock);
+	err = plain->release(sock);
+	/* Not before: its code may be in a module of its own. */
+	module_put(plain->owner);
+	return err;
 }
 
 static int release_governed(struct socket *sock)
