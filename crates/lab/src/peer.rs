@@ -108,8 +108,9 @@ fn exchange_number() -> u64 {
     digits.parse::<u64>().unwrap_or(0) << 24 | u64::from(std::process::id())
 }
 
-/// Serves every port, each in a thread, for as long as the machine runs.
-fn serve_all(ports: u32) -> Result<i32> {
+/// Serves every port, each in a thread, for as long as the machine runs: when the other machine is gone, until this one is ended
+/// too. It is the guest's first program, and that this ends is a panic, in a log that is searched for such.
+fn serve_all(ports: u32) -> ! {
     let threads: Vec<_> = (0..ports)
         .map(|number| thread::spawn(move || serve(number)))
         .collect();
@@ -118,7 +119,10 @@ fn serve_all(ports: u32) -> Result<i32> {
             eprintln!("on-peer: {error}");
         }
     }
-    Err(Failure::new("on-peer: no port is left to serve"))
+    eprintln!("on-peer: no port is left to serve");
+    loop {
+        thread::park();
+    }
 }
 
 fn serve(number: u32) -> io::Result<()> {
