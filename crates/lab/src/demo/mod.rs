@@ -35,6 +35,8 @@ pub(crate) struct Outcome {
     pub kernel: String,
     /// Whether everything went as it should: all passed or, with a sabotage, exactly the sabotaged one failed.
     pub good: bool,
+    /// What the kernel logs hold that means trouble.
+    pub trouble: Vec<String>,
 }
 
 /// Boots, plays the scenes, prints the table, and writes it as JSON to `to`.
@@ -61,9 +63,7 @@ pub(crate) fn run(places: &Places, options: &Options, to: &Path) -> Result<Outco
         say(&how);
     }
     report.give_up(&how);
-    for line in ended.trouble.iter().take(10) {
-        say(format!("kernel log: {line}"));
-    }
+    vm::say_trouble(&ended.trouble);
     say(format!("logs: {}", ended.folder.display()));
     // What a broken mechanism makes the kernel say is not held against the others.
     let quiet = options.sabotage.is_some() || ended.trouble.is_empty();
@@ -80,6 +80,7 @@ pub(crate) fn run(places: &Places, options: &Options, to: &Path) -> Result<Outco
         played: report.played,
         kernel,
         good,
+        trouble: ended.trouble,
     })
 }
 

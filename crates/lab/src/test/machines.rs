@@ -146,7 +146,7 @@ fn played<'a>(outcome: &'a Outcome, scene: &str) -> Option<&'a demo::Played> {
 /// A run in which every scene did as it should and which is not good has something in its kernel log.
 fn check_log(tally: &mut Tally, outcome: &Outcome) {
     if tally.failed.is_empty() && !outcome.good {
-        tally.fail("kernel log", "it holds what it should not (see above)");
+        tally.fail("kernel log", outcome.trouble.join("\n"));
     }
     tally.notes.push(outcome.kernel.clone());
 }

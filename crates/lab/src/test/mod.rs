@@ -26,6 +26,9 @@ use tally::Tally;
 /// How many minutes it may take to install what virtual machines need.
 const TOOLS_MINUTES: f64 = 2.0;
 
+/// Lines of a finding that the summary repeats: of a long run, its end may be all that one has.
+const SUMMARY_LINES: usize = 3;
+
 /// A tier that ran.
 struct Ran {
     name: String,
@@ -151,7 +154,8 @@ fn table(ran: &[Ran], took: Duration) -> String {
     line("all", passed, failed, took, budget, took > budget);
     for tier in ran {
         for finding in &tier.tally.failed {
-            let why = finding.why.lines().next().unwrap_or_default();
+            let why: Vec<&str> = finding.why.lines().take(SUMMARY_LINES).collect();
+            let why = why.join("\n    ");
             let _ = write!(text, "\nFAILED {}: {}: {why}", tier.name, finding.name);
         }
     }

@@ -1,5 +1,6 @@
 //! Boots a kernel in QEMU and runs a script in it.
 
+mod kernel_log;
 mod options;
 mod payload;
 mod qemu;
@@ -40,19 +41,6 @@ const TO_END_BY_ITSELF: Duration = Duration::from_secs(5);
 /// Logs of runs older than this are removed.
 const KEEP_LOGS_FOR: Duration = Duration::from_secs(24 * 3600);
 
-/// What marks trouble in a kernel log.
-const TROUBLE: [&str; 9] = [
-    "Kernel panic",
-    "BUG: ",
-    "kernel BUG at",
-    "WARNING: ",
-    "Oops: ",
-    "general protection fault",
-    "Call Trace:",
-    "rcu_sched self-detected stall",
-    "possible recursive locking",
-];
-
 /// How a run ended.
 #[derive(Clone, Debug)]
 pub(crate) struct Ended {
@@ -60,7 +48,7 @@ pub(crate) struct Ended {
     pub end: End,
     /// The folder with kernel logs, and `out` if the script left files in `/lab/out`.
     pub folder: PathBuf,
-    /// Lines of the kernel logs that mean trouble.
+    /// What the kernel logs hold that means trouble, a report each: its first line names it, its second says where it was.
     pub trouble: Vec<String>,
 }
 
@@ -175,9 +163,7 @@ pub(crate) fn command(
 ) -> Result<i32> {
     let start = Instant::now();
     let ended = run(places, options, software, &mut io::stdout().lock())?;
-    for line in ended.trouble.iter().take(10) {
-        say(format!("kernel log: {line}"));
-    }
+    say_trouble(&ended.trouble);
     let took = seconds(start.elapsed());
     match &ended.end {
         End::Script(_) => say(format!("{} after {took}", ended.end)),
@@ -337,12 +323,19 @@ fn collect(tar: &Path, folder: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Says what trouble there was.
+pub(crate) fn say_trouble(trouble: &[String]) {
+    for report in trouble {
+        say(format!("kernel log: {report}"));
+    }
+}
+
 fn trouble(log: &Path) -> Vec<String> {
     let text = fs::read(log).unwrap_or_default();
-    let text = String::from_utf8_lossy(&text);
-    text.lines()
-        .filter(|line| TROUBLE.iter().any(|mark| line.contains(mark)))
-        .map(str::to_owned)
+    let of = log.file_stem().unwrap_or_default().to_string_lossy();
+    kernel_log::trouble(&String::from_utf8_lossy(&text))
+        .into_iter()
+        .map(|report| format!("{of}: {report}"))
         .collect()
 }
 
