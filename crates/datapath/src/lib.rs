@@ -91,8 +91,8 @@
 //!    trust and authoriser.
 //!
 //! # What is promised
-//! TLS 1.3 only, X25519 or P-256; certificates with P-256 keys signed by P-256 keys; no SNI, no
-//! resumption, no early data; nothing that names either end is sent in clear. A client authorises
+//! TLS 1.3 only; X25519MLKEM768 where the peer knows it, else X25519 or P-256; certificates with
+//! P-256 keys signed by P-256 keys; no SNI, no resumption, no early data; nothing that names either end is sent in clear. A client authorises
 //! the server before it shows its own certificate. A server authorises the client before it sends
 //! its first record after the handshake, a NewSessionTicket that opens nothing; between Tidelock
 //! ends (ALPN [`ALPN`]) the client is established only when that record has arrived, so that a

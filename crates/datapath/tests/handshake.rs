@@ -181,6 +181,24 @@ fn any_of_a_domains_authorities_will_do() {
 }
 
 #[test]
+fn a_post_quantum_share_comes_first_x25519_beside_it_and_the_server_takes_the_first() {
+    let pair = finished();
+    let hello = &Wire::records(&pair.to_server.captured)[0].1;
+    // KeyShareEntry: group, length, key (RFC 8446 §4.2.8); 0x11ec is X25519MLKEM768, 0x001d X25519.
+    let offered = [0x11, 0xec, 0x04, 0xc0];
+    let at = hello
+        .windows(offered.len())
+        .position(|window| window == offered)
+        .expect("a hybrid share");
+    let next = &hello[at + offered.len() + 1216..];
+    assert_eq!(next[..4], [0x00, 0x1d, 0x00, 0x20]);
+    let answer = &Wire::records(&pair.to_client.captured)[0].1;
+    // Extension key_share, its length, the group, the key's length.
+    let taken = [0x00, 0x33, 0x04, 0x64, 0x11, 0xec, 0x04, 0x60];
+    assert!(answer.windows(taken.len()).any(|window| window == taken));
+}
+
+#[test]
 fn nothing_on_the_wire_names_either_end() {
     let ends = builder();
     let mut pair = ends.start();

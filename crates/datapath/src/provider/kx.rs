@@ -17,6 +17,9 @@ use crate::identity::p256_secret;
 /// An uncompressed P-256 point: 0x04, x, y (SEC 1 §2.3.3).
 const P256_POINT_BYTES: usize = 65;
 
+/// An X25519 public key, secret key or shared secret (RFC 7748 §5).
+pub(super) const X25519_BYTES: usize = 32;
+
 /// The X25519 group, keys drawn from `E`.
 pub(super) struct X25519<E>(PhantomData<E>);
 
@@ -24,9 +27,9 @@ pub(super) struct X25519<E>(PhantomData<E>);
 pub(super) struct P256<E>(PhantomData<E>);
 
 /// An X25519 key pair in use.
-struct X25519Active {
-    secret: Zeroizing<[u8; 32]>,
-    public: [u8; 32],
+pub(super) struct X25519Active {
+    secret: Zeroizing<[u8; X25519_BYTES]>,
+    public: [u8; X25519_BYTES],
 }
 
 /// A P-256 key pair in use.
@@ -57,12 +60,44 @@ impl<E> core::fmt::Debug for P256<E> {
     }
 }
 
-impl<E: Entropy> SupportedKxGroup for X25519<E> {
-    fn start(&self) -> Result<Box<dyn ActiveKeyExchange>, Error> {
-        let mut secret = Zeroizing::new([0; 32]);
+impl X25519Active {
+    /// A new pair.
+    ///
+    /// # Errors
+    /// When there is no randomness.
+    pub(super) fn new<E: Entropy>() -> Result<Self, Error> {
+        let mut secret = Zeroizing::new([0; X25519_BYTES]);
         E::fill(secret.as_mut_slice()).map_err(|_| Error::FailedToGetRandomBytes)?;
         let public = x25519(*secret, X25519_BASEPOINT_BYTES);
-        Ok(Box::new(X25519Active { secret, public }))
+        Ok(Self { secret, public })
+    }
+
+    /// What the other side is sent.
+    pub(super) fn public(&self) -> &[u8; X25519_BYTES] {
+        &self.public
+    }
+
+    /// What both sides come to.
+    ///
+    /// # Errors
+    /// When `peer` is no public key, or one of small order: that gives zero, which both sides must
+    /// refuse (RFC 8446 §7.4.2).
+    pub(super) fn shared(&self, peer: &[u8]) -> Result<Zeroizing<[u8; X25519_BYTES]>, Error> {
+        let peer: [u8; X25519_BYTES] = peer
+            .try_into()
+            .map_err(|_| PeerMisbehaved::InvalidKeyShare)?;
+        let shared = Zeroizing::new(x25519(*self.secret, peer));
+        // The OR is constant time.
+        if shared.iter().fold(0, |all, byte| all | byte) == 0 {
+            return Err(PeerMisbehaved::InvalidKeyShare.into());
+        }
+        Ok(shared)
+    }
+}
+
+impl<E: Entropy> SupportedKxGroup for X25519<E> {
+    fn start(&self) -> Result<Box<dyn ActiveKeyExchange>, Error> {
+        Ok(Box::new(X25519Active::new::<E>()?))
     }
 
     fn name(&self) -> NamedGroup {
@@ -72,16 +107,7 @@ impl<E: Entropy> SupportedKxGroup for X25519<E> {
 
 impl ActiveKeyExchange for X25519Active {
     fn complete(self: Box<Self>, peer: &[u8]) -> Result<SharedSecret, Error> {
-        let peer: [u8; 32] = peer
-            .try_into()
-            .map_err(|_| PeerMisbehaved::InvalidKeyShare)?;
-        let shared = Zeroizing::new(x25519(*self.secret, peer));
-        // A point of small order gives zero, which both sides must refuse (RFC 8446 §7.4.2). The OR
-        // is constant time.
-        if shared.iter().fold(0, |all, byte| all | byte) == 0 {
-            return Err(PeerMisbehaved::InvalidKeyShare.into());
-        }
-        Ok(SharedSecret::from(shared.as_slice()))
+        Ok(SharedSecret::from(self.shared(peer)?.as_slice()))
     }
 
     fn pub_key(&self) -> &[u8] {

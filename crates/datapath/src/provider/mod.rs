@@ -4,6 +4,7 @@
 mod aead;
 mod hash;
 mod hmac;
+mod hybrid;
 mod kx;
 mod random;
 pub(crate) mod sign;
@@ -26,7 +27,13 @@ pub(crate) fn provider<E: Entropy>() -> CryptoProvider {
             suites::AES_256_GCM,
             suites::CHACHA20_POLY1305,
         ],
-        kx_groups: vec![kx::X25519::<E>::GROUP, kx::P256::<E>::GROUP],
+        // In order of preference. What is recorded today must not be read by a quantum computer
+        // later; a peer that knows no ML-KEM finds an X25519 share beside it and loses no round trip.
+        kx_groups: vec![
+            hybrid::X25519MlKem768::<E>::GROUP,
+            kx::X25519::<E>::GROUP,
+            kx::P256::<E>::GROUP,
+        ],
         signature_verification_algorithms: SIGNATURES,
         secure_random: random::Random::<E>::SOURCE,
         key_provider: &sign::NoStoredKeys,
