@@ -175,13 +175,50 @@ fn rfc8446_4_4_2_4_a_client_without_a_certificate_is_refused() {
 }
 
 #[test]
-fn rfc7301_3_2_no_common_protocol_is_refused() {
-    let run = run(
-        Role::Server,
-        &Setup {
-            alpn: vec![b"h2".to_vec()],
+fn rfc7301_3_2_with_who_is_no_tidelock_end_a_server_agrees_on_no_protocol() {
+    for offered in [vec![], vec![b"h2".to_vec(), b"http/1.1".to_vec()]] {
+        let setup = Setup {
+            alpn: offered,
             ..Setup::default()
-        },
+        };
+        let mut run = run(Role::Server, &setup);
+        assert!(!run.established().confirmed);
+        assert_eq!(run.peer.alpn_protocol(), None);
+        run.exchange();
+    }
+}
+
+#[test]
+fn rfc7301_3_2_a_client_meets_servers_that_insist_on_http() {
+    let setup = Setup {
+        alpn: vec![b"h2".to_vec(), b"http/1.1".to_vec()],
+        ..Setup::default()
+    };
+    let mut run = run(Role::Client, &setup);
+    assert!(!run.established().confirmed);
+    assert_eq!(run.peer.alpn_protocol(), Some(&b"http/1.1"[..]));
+    run.exchange();
+}
+
+#[test]
+fn rfc7301_3_2_a_server_that_speaks_nothing_we_offer_refuses_us() {
+    let setup = Setup {
+        alpn: vec![b"h2".to_vec()],
+        ..Setup::default()
+    };
+    assert_eq!(
+        run(Role::Client, &setup).failure().reason(),
+        Reason::PeerRefused
     );
+}
+
+#[test]
+fn a_hello_in_more_than_one_record_is_taken_for_one_of_ours() {
+    let setup = Setup {
+        alpn: vec![b"h2".to_vec()],
+        fragment: Some(64),
+        ..Setup::default()
+    };
+    let run = run(Role::Server, &setup);
     assert_eq!(*run.failure(), Failure::Tls(Error::NoApplicationProtocol));
 }

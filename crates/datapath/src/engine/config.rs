@@ -19,11 +19,17 @@ use rustls::version::TLS13;
 use rustls::{ClientConfig, Error, ServerConfig, SignatureScheme};
 use rustls_pki_types::{IpAddr, Ipv4Addr, ServerName, UnixTime};
 
+use crate::record::RECORD_HEADER_BYTES;
 use crate::verifier::PeerVerifier;
 
-/// The ALPN protocol that two Tidelock ends agree on: the server's first record after the
+/// The ALPN protocol that two Tidelock ends agree on, and no others: the server's first record after the
 /// handshake, a NewSessionTicket, confirms that it has authorised the client.
 pub const ALPN: &[u8] = b"tidelock/1";
+
+/// What a client offers beside it. There are servers, nginx and Go's among them, that refuse a client which offers only
+/// what they do not speak (RFC 7301 §3.2); and most of what programs say on a plain connection to
+/// such a server is this.
+const ALSO_SPOKEN: &[u8] = b"http/1.1";
 
 /// The ticket inside that record. It opens nothing: the receiver is told to discard it at once.
 const CONFIRMATION: &[u8] = b"tidelock/1";
@@ -112,7 +118,7 @@ pub(super) fn client(
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(verifier))
         .with_client_cert_resolver(Arc::new(Own(own)));
-    config.alpn_protocols = vec![ALPN.to_owned()];
+    config.alpn_protocols = vec![ALPN.to_owned(), ALSO_SPOKEN.to_owned()];
     config.enable_sni = false;
     config.resumption = Resumption::disabled();
     config.enable_secret_extraction = true;
@@ -121,13 +127,13 @@ pub(super) fn client(
     UnbufferedClientConnection::new(Arc::new(config), nobody)
 }
 
-/// A server connection: client certificate required, one confirmation, no early data.
+/// What a server does: client certificate required, one confirmation, no early data.
 pub(super) fn server(
     provider: CryptoProvider,
     clock: Arc<Clock>,
     own: Arc<CertifiedKey>,
     verifier: PeerVerifier,
-) -> Result<UnbufferedServerConnection, Error> {
+) -> Result<ServerConfig, Error> {
     let mut config = ServerConfig::builder_with_details(Arc::new(provider), clock)
         .with_protocol_versions(&[&TLS13])?
         .with_client_cert_verifier(Arc::new(verifier))
@@ -139,5 +145,39 @@ pub(super) fn server(
     config.send_half_rtt_data = false;
     config.max_early_data_size = 0;
     config.enable_secret_extraction = true;
+    Ok(config)
+}
+
+/// A server connection with a client whose first record is this.
+///
+/// What the program behind us speaks we do not know, so with a client that is no Tidelock end we agree on no
+/// protocol, as a server does that has never heard of ALPN; rustls would refuse one that offers only
+/// others (RFC 7301 §3.2). Nobody gains by being taken for the other kind: it decides when the client's
+/// `connect()` completes, and nothing else.
+pub(super) fn accept(
+    mut config: ServerConfig,
+    first: &[u8],
+) -> Result<UnbufferedServerConnection, Error> {
+    if is_whole_hello_without_ours(first) {
+        config.alpn_protocols.clear();
+    }
     UnbufferedServerConnection::new(Arc::new(config))
+}
+
+/// Whether this record holds all of a ClientHello (RFC 8446 §4) and our protocol's name, as ALPN lists it
+/// (RFC 7301 §3.1), is nowhere in it. Our own clients send it in one record.
+fn is_whole_hello_without_ours(record: &[u8]) -> bool {
+    const CLIENT_HELLO: u8 = 1;
+    let body = record.get(RECORD_HEADER_BYTES..).unwrap_or_default();
+    let Some(([CLIENT_HELLO, high, middle, low], message)) = body.split_first_chunk() else {
+        return false;
+    };
+    let announced = u32::from_be_bytes([0, *high, *middle, *low]);
+    let whole = usize::try_from(announced).is_ok_and(|announced| announced <= message.len());
+    let ours = |window: &[u8]| {
+        window
+            .split_first()
+            .is_some_and(|(length, name)| usize::from(*length) == ALPN.len() && name == ALPN)
+    };
+    whole && !message.windows(ALPN.len().saturating_add(1)).any(ours)
 }

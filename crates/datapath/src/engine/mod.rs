@@ -13,7 +13,7 @@ use core::mem;
 
 use rustls::client::UnbufferedClientConnection;
 use rustls::server::UnbufferedServerConnection;
-use rustls::{Error, ExtractedSecrets};
+use rustls::{Error, ExtractedSecrets, ServerConfig};
 
 pub use config::ALPN;
 pub use failure::{Failure, Reason};
@@ -49,6 +49,8 @@ pub struct Engine {
 enum Conn {
     Client(Box<UnbufferedClientConnection>),
     Server(Box<UnbufferedServerConnection>),
+    /// A server's, before the client's first record.
+    Expecting(Box<ServerConfig>),
     /// Established or failed.
     Over,
 }
@@ -67,7 +69,7 @@ impl Engine {
     pub fn server<E: Entropy>(now: Now, params: Params<'_>) -> Self {
         Self::start(Role::Server, now, params, |clock, own, verifier| {
             config::server(provider::<E>(), clock, own, verifier)
-                .map(|conn| Conn::Server(Box::new(conn)))
+                .map(|config| Conn::Expecting(Box::new(config)))
         })
     }
 
@@ -191,6 +193,7 @@ impl Engine {
         if self.bytes > MAX_HANDSHAKE_BYTES {
             return self.fail(Failure::TooManyBytes);
         }
+        self.accept(record);
         if self.pending.is_empty() {
             let done = self.step(record);
             self.keep(record.get(done..).unwrap_or_default());
@@ -202,6 +205,20 @@ impl Engine {
         if !matches!(self.conn, Conn::Over) {
             joined.drain(..done.min(joined.len()));
             self.pending = joined;
+        }
+    }
+
+    /// Before a server's first record, which is this: makes its connection.
+    #[inline(never)]
+    fn accept(&mut self, first: &[u8]) {
+        if !matches!(self.conn, Conn::Expecting(_)) {
+            return;
+        }
+        if let Conn::Expecting(config) = mem::replace(&mut self.conn, Conn::Over) {
+            match config::accept(*config, first) {
+                Ok(conn) => self.conn = Conn::Server(Box::new(conn)),
+                Err(error) => self.fail_sorted(error),
+            }
         }
     }
 
@@ -222,7 +239,7 @@ impl Engine {
         let (stop, done) = match &mut self.conn {
             Conn::Client(conn) => drive(&mut ***conn, records, &mut tx),
             Conn::Server(conn) => drive(&mut ***conn, records, &mut tx),
-            Conn::Over => return records.len(),
+            Conn::Expecting(_) | Conn::Over => return records.len(),
         };
         if !tx.is_empty() {
             self.outputs.push_back(Output::Send(tx));
@@ -246,7 +263,7 @@ impl Engine {
             Conn::Client(conn) => {
                 conn.alpn_protocol() == Some(ALPN) && conn.tls13_tickets_received() == 0
             }
-            Conn::Server(_) | Conn::Over => false,
+            Conn::Server(_) | Conn::Expecting(_) | Conn::Over => false,
         }
     }
 
@@ -263,7 +280,7 @@ impl Engine {
                 conn.dangerous_into_kernel_connection()
                     .map(|(secrets, _)| (end, secrets))
             }),
-            Conn::Over => return,
+            Conn::Expecting(_) | Conn::Over => return,
         };
         let output = match finished {
             Ok((end, secrets)) => self.established(&end, &secrets),
@@ -349,6 +366,7 @@ impl core::fmt::Debug for Engine {
         let state = match self.conn {
             Conn::Client(_) => "client",
             Conn::Server(_) => "server",
+            Conn::Expecting(_) => "server, expecting a client",
             Conn::Over => "over",
         };
         f.debug_struct("Engine")
