@@ -20,6 +20,7 @@ mod rustc;
 mod say;
 mod soak;
 mod test;
+mod unpacked;
 mod vm;
 
 use build::Flavour;

@@ -1,6 +1,7 @@
 //! Tiers that run in virtual machines.
 
 use super::filter::Filter;
+use super::interop;
 use super::tally::Tally;
 use crate::build::{self, Flavour};
 use crate::demo::{self, Outcome};
@@ -35,6 +36,7 @@ const SCRIPT_TIMEOUT: Duration = Duration::from_secs(600);
 pub(crate) fn set_up(places: &Places, lines: &[Line], installed: &[Line]) -> Result<Tally> {
     let mut tally = Tally::default();
     tally.result("the emulator", Emulator::ensure(places).map(drop));
+    tally.result("a newer OpenSSL", interop::openssl(places).map(drop));
     tally.result("the guest's root", guest_image::root_disk(places).map(drop));
     for line in lines {
         let ready = Kernel::ensure(places, *line, false).and_then(|kernel| {
@@ -266,7 +268,7 @@ pub(crate) fn package(places: &Places, line: Line) -> Result<Tally> {
 }
 
 /// Runs a script of this folder in a guest where Tidelock runs.
-fn script(
+pub(super) fn script(
     places: &Places,
     line: Line,
     name: &str,

@@ -3,6 +3,7 @@
 mod filter;
 mod harness;
 mod host;
+mod interop;
 mod lane;
 mod machines;
 mod options;

@@ -3,7 +3,7 @@
 use super::filter::Filter;
 use super::options::Options;
 use super::tally::Tally;
-use super::{host, lane, machines, workspace};
+use super::{host, interop, lane, machines, workspace};
 use crate::build::Flavour;
 use crate::failure::{Failure, Result};
 use crate::kernel::Line;
@@ -51,6 +51,8 @@ pub(crate) enum Tier {
     Programs(Line),
     /// Peers that stall or talk nonsense.
     Hostile(Line),
+    /// Other implementations of TLS, at one end only.
+    Interop(Line),
     /// Packages, installed, started and removed.
     Package(Line),
     /// The device, fuzzed.
@@ -81,6 +83,7 @@ impl Tier {
             Self::Calls(line) => format!("calls-{}", line.label()),
             Self::Programs(line) => format!("programs-{}", line.label()),
             Self::Hostile(line) => format!("hostile-{}", line.label()),
+            Self::Interop(line) => format!("interop-{}", line.label()),
             Self::Package(line) => format!("package-{}", line.label()),
             Self::DeviceFuzz(line) => format!("device-fuzz-{}", line.label()),
             Self::Churn(line) => format!("churn-{}", line.label()),
@@ -98,7 +101,8 @@ impl Tier {
     fn kernel(&self) -> Option<Line> {
         match self {
             Self::Scenes(line) | Self::Mediated(line) | Self::Calls(line) => Some(*line),
-            Self::Programs(line) | Self::Hostile(line) | Self::Package(line) => Some(*line),
+            Self::Programs(line) | Self::Hostile(line) | Self::Interop(line) => Some(*line),
+            Self::Package(line) => Some(*line),
             Self::DeviceFuzz(line) | Self::Churn(line) | Self::Sabotage(line) => Some(*line),
             _ => None,
         }
@@ -109,7 +113,7 @@ impl Tier {
             Self::Format | Self::Workspace => 0.2,
             Self::Documentation => 1.0,
             Self::KernelRust | Self::Calls(_) => 1.5,
-            Self::NoStd | Self::DeviceFuzz(_) => 2.0,
+            Self::NoStd | Self::DeviceFuzz(_) | Self::Interop(_) => 2.0,
             Self::Mediated(_) => 2.5,
             Self::Hostile(_) => 3.0,
             Self::Modules(_) => 3.5,
@@ -128,6 +132,7 @@ impl Tier {
             Self::Mediated(_)
             | Self::Programs(_)
             | Self::Hostile(_)
+            | Self::Interop(_)
             | Self::Package(_)
             | Self::DeviceFuzz(_)
             | Self::Churn(_)
@@ -186,6 +191,7 @@ impl Tier {
             Self::Calls(line) => machines::calls(places, *line),
             Self::Programs(line) => machines::programs(places, *line),
             Self::Hostile(line) => machines::hostile(places, *line),
+            Self::Interop(line) => interop::run(places, *line),
             Self::Package(line) => machines::package(places, *line),
             Self::DeviceFuzz(line) => machines::device_fuzz(places, *line),
             Self::Churn(line) => machines::churn(places, *line),
@@ -262,6 +268,7 @@ fn all(options: &Options) -> Vec<Tier> {
         tiers.push(Tier::Pair(PAIR));
     }
     tiers.extend([Tier::Programs(one), Tier::Hostile(one), Tier::Package(one)]);
+    tiers.push(Tier::Interop(one));
     tiers.extend(lines.iter().copied().map(Tier::DeviceFuzz));
     tiers.extend(lines.iter().copied().map(Tier::Calls));
     tiers
@@ -277,6 +284,7 @@ fn on_debug_kernel() -> Vec<Tier> {
         Tier::Mediated(line),
         Tier::Programs(line),
         Tier::Hostile(line),
+        Tier::Interop(line),
         Tier::DeviceFuzz(line),
         Tier::Calls(line),
         Tier::Churn(line),

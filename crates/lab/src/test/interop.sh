@@ -1,0 +1,171 @@
+# interop.sh: programs that speak TLS by themselves, with an X509-SVID of their own, and governed programs that know nothing of
+# TLS: what arrives is what was sent. Prints `pass WHAT` and `fail WHAT: WHY`.
+export LC_ALL=C.UTF-8
+WORK=/tmp/interop SCENE=i
+SERVED=7901 HYBRID=7902 OLDER=7903 P256=7904 NGINX=7905 TICKETS=7906
+mkdir -p $WORK/pages && cd $WORK || exit 1
+eventually() { local i; for i in $(seq $((200 * LAB_SLOWER))); do "$@" && return 0; sleep 0.1; done; return 1; }
+abort() { echo "fail set-up: $*"; exit 1; }
+at_end() { :; }
+. /lab/lib-rogue.sh
+rogue_network
+OWN_IP=${ROGUE_IP%.*}.1
+
+groupadd -g 2001 servers; useradd -u 2001 -g 2001 -M -d $WORK servers
+groupadd -g 2002 clients; useradd -u 2002 -g 2002 -M -d $WORK clients
+as_server() { setpriv --reuid 2001 --regid 2001 --clear-groups "$@"; }
+as_client() { setpriv --reuid 2002 --regid 2002 --clear-groups "$@"; }
+outside() { ip netns exec "$ROGUE_LINK" "$@"; }
+# The guest's own OpenSSL is 3.0, which knows no ML-KEM; the other is 3.5, which does.
+OLDER_OPENSSL="openssl" NEWER_OPENSSL="/lab/ld-linux-x86-64.so.2 --library-path /lab /lab/openssl"
+
+head -c 300000 /dev/urandom | base64 >pages/page
+SUM=$(sha256sum <pages/page | cut -d' ' -f1)
+outsider() {
+    cat <<END
+---
+apiVersion: tidelock.dev/v1
+kind: Service
+metadata:
+  name: outside-$1
+spec:
+  addresses: ["$ROGUE_IP:$1"]
+  servers: ["spiffe://example.org/outside"]
+---
+apiVersion: tidelock.dev/v1
+kind: Policy
+metadata:
+  name: outside-$1
+spec:
+  cedar: |
+    permit (principal == Workload::"spiffe://example.org/clients", action == Action::"connect", resource == Service::"outside-$1");
+END
+}
+{ cat <<END
+apiVersion: tidelock.dev/v1
+kind: WorkloadIdentity
+metadata:
+  name: servers
+spec:
+  spiffeID: spiffe://example.org/servers
+  selectors: ["unix:uid:2001", "unix:path:$(readlink -f "$(command -v python3)")"]
+---
+apiVersion: tidelock.dev/v1
+kind: WorkloadIdentity
+metadata:
+  name: clients
+spec:
+  spiffeID: spiffe://example.org/clients
+  selectors: ["unix:uid:2002", "unix:path:$(readlink -f "$(command -v curl)")"]
+---
+apiVersion: tidelock.dev/v1
+kind: Service
+metadata:
+  name: served
+spec:
+  addresses: ["$OWN_IP:$SERVED"]
+  servers: ["spiffe://example.org/servers"]
+---
+apiVersion: tidelock.dev/v1
+kind: Policy
+metadata:
+  name: served
+spec:
+  cedar: |
+    permit (principal == Workload::"spiffe://example.org/outside", action == Action::"connect", resource == Service::"served");
+END
+  for port in $HYBRID $OLDER $P256 $NGINX $TICKETS; do outsider $port; done; } >documents.yaml
+tidelock apply -f documents.yaml || abort "the documents were not applied"
+rogue_svid outside spiffe://example.org/outside >svid.log 2>&1
+rogue_svid stranger spiffe://example.org/stranger >>svid.log 2>&1
+
+# --- A governed server, and a client outside.
+cat >server.py <<END
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+class Handler(SimpleHTTPRequestHandler):
+    def log_message(self, form, *words): print(self.client_address, form % words, flush=True)
+ThreadingHTTPServer(("$OWN_IP", $SERVED), Handler).serve_forever()
+END
+as_server python3 server.py >server.log 2>&1 &
+eventually sh -c "ss -Hltn 'sport = :$SERVED' | grep -q ." || abort "the server does not run: $(tail -n 3 server.log)"
+
+# asks OPENSSL NAME OPTION…: the page by s_client with NAME's SVID; what it said is in asked.
+asks() {
+    printf 'GET /pages/page HTTP/1.0\r\n\r\n' |
+        outside timeout 60 $1 s_client -connect "$OWN_IP:$SERVED" -cert "$2.pem" -key "$2.key" -CAfile $AUTHORITY/bundle.pem \
+            -verify 2 -verify_return_error -ign_eof "${@:3}" >asked 2>asked.err
+}
+# What follows the head of the answer, without what s_client says at the end.
+body() { sed -n '/^HTTP\/1/,$p' "$1" | sed '1,/^\r$/d' | sed '/^---$/,$d' | grep -v '^closed$'; }
+# told WHAT WORD OPENSSL OPTION…: the page comes whole, and s_client says WORD of the connection.
+told() {
+    asks "$3" outside "${@:4}"
+    if ! grep -q 'Verify return code: 0 (ok)' asked; then echo "fail $1: $(grep -m 2 -i -h -e error -e alert asked asked.err)"
+    elif ! grep -q "$2" asked; then echo "fail $1: it says $(grep -i -e 'temp key' -e 'group:' -e '^New' asked | paste -sd ' ')"
+    elif ! body asked | sha256sum | grep -q "^$SUM"; then echo "fail $1: it got something else: $(tail -n 3 asked | cut -c1-100)"
+    else echo "pass $1"
+    fi
+}
+told 'OpenSSL 3.5 as client: the page, by X25519MLKEM768' 'group: X25519MLKEM768' "$NEWER_OPENSSL"
+told 'OpenSSL 3.0 as client: the page, by X25519' 'Server Temp Key: X25519' "$OLDER_OPENSSL"
+told 'OpenSSL 3.0 as client: the page, by P-256' 'Server Temp Key: ECDH, prime256v1' "$OLDER_OPENSSL" -groups P-256
+for suite in TLS_AES_128_GCM_SHA256 TLS_AES_256_GCM_SHA384 TLS_CHACHA20_POLY1305_SHA256; do
+    told "OpenSSL as client: the page, by $suite" "New, TLSv1.3, Cipher is $suite" "$OLDER_OPENSSL" -ciphersuites $suite
+done
+told 'OpenSSL as client, which may resume' 'New, TLSv1.3' "$OLDER_OPENSSL" -sess_out session
+told 'OpenSSL as client, which asks to resume: a new handshake' 'New, TLSv1.3' "$OLDER_OPENSSL" -sess_in session
+got=$(outside curl -sS -k --cert outside.pem --key outside.key "https://$OWN_IP:$SERVED/pages/page" 2>curl.err | sha256sum)
+[ "$got" = "$SUM  -" ] && echo "pass curl as client, which offers h2 and http/1.1" || echo "fail curl as client: $(tail -n 1 curl.err)"
+
+# refused WHAT WORD NAME OPTION…: no byte of the page, and OpenSSL is told WORD.
+refused() {
+    local before
+    before=$(wc -l <server.log)
+    asks "$OLDER_OPENSSL" "$3" "${@:4}"
+    if grep -q '^HTTP/1' asked; then echo "fail $1: it was answered"
+    elif [ "$(wc -l <server.log)" != "$before" ]; then echo "fail $1: the server heard of it"
+    elif ! grep -q "$2" asked.err; then echo "fail $1: it is told $(grep -m 1 -i -e error -e alert asked.err)"
+    else echo "pass $1"
+    fi
+}
+refused 'TLS 1.2 is refused' 'alert protocol version' outside -tls1_2
+refused 'an SVID that no permit names is refused' 'alert access denied' stranger
+refused 'a curve that is not ours is refused' 'alert handshake failure' outside -groups P-521
+
+# --- A server outside, and a governed client.
+cat >nginx.conf <<END
+worker_processes 1; pid $WORK/nginx.pid; daemon off; error_log $WORK/nginx.log;
+events {}
+http {
+    access_log off; client_body_temp_path $WORK/b; proxy_temp_path $WORK/p; fastcgi_temp_path $WORK/f; uwsgi_temp_path $WORK/u; scgi_temp_path $WORK/s;
+    server {
+        listen $ROGUE_IP:$NGINX ssl; root $WORK; ssl_protocols TLSv1.3;
+        ssl_certificate $WORK/outside.pem; ssl_certificate_key $WORK/outside.key;
+        ssl_client_certificate $AUTHORITY/bundle.pem; ssl_verify_client on; ssl_verify_depth 2;
+    }
+}
+END
+# serves OPENSSL PORT OPTION…: files of this folder, to clients with an SVID.
+serves() {
+    outside $1 s_server -accept "$ROGUE_IP:$2" -cert outside.pem -key outside.key -CAfile $AUTHORITY/bundle.pem \
+        -Verify 2 -verify_return_error -tls1_3 -WWW "${@:3}" >"server-$2.log" 2>&1 </dev/null &
+}
+serves "$NEWER_OPENSSL" $HYBRID -groups X25519MLKEM768
+serves "$OLDER_OPENSSL" $OLDER
+serves "$OLDER_OPENSSL" $P256 -groups P-256
+serves "$OLDER_OPENSSL" $TICKETS -num_tickets 16
+outside nginx -c $WORK/nginx.conf -e $WORK/nginx.log >nginx.out 2>&1 &
+for port in $HYBRID $OLDER $P256 $TICKETS $NGINX; do
+    eventually sh -c "ip netns exec $ROGUE_LINK ss -Hltn 'sport = :$port' | grep -q ." || abort "nobody listens at $port: $(cat server-$port.log nginx.log)"
+done
+# comes WHAT PORT: the page to a governed curl, which speaks plain HTTP.
+comes() {
+    local sum
+    sum=$(as_client timeout 60 curl -sS "http://$ROGUE_IP:$2/pages/page" 2>curl.err | sha256sum)
+    [ "$sum" = "$SUM  -" ] && echo "pass $1" || echo "fail $1: $(tail -n 1 curl.err) $(tail -q -n 1 "server-$2.log" nginx.log 2>/dev/null | paste -sd ' ')"
+}
+comes 'OpenSSL 3.5 as server, which takes X25519MLKEM768 only' $HYBRID
+comes 'OpenSSL 3.0 as server' $OLDER
+comes 'OpenSSL 3.0 as server, which takes P-256 only: after a HelloRetryRequest' $P256
+comes 'OpenSSL 3.0 as server, with sixteen tickets after the handshake' $TICKETS
+comes 'nginx as server, which asks for an SVID' $NGINX
