@@ -169,3 +169,8 @@ comes 'OpenSSL 3.0 as server' $OLDER
 comes 'OpenSSL 3.0 as server, which takes P-256 only: after a HelloRetryRequest' $P256
 comes 'OpenSSL 3.0 as server, with sixteen tickets after the handshake' $TICKETS
 comes 'nginx as server, which asks for an SVID' $NGINX
+
+# Rust's stack has 64 KiB; a quarter is to spare after every kind of handshake.
+used=$(sed -n 's/^stack_high_water //p' /proc/tidelock/status)
+[ "$used" -gt 0 ] && [ "$used" -le 49152 ] && echo "pass no handshake took more than three quarters of its stack" ||
+    echo "fail a handshake took $used bytes of its stack of 65536"
