@@ -1,4 +1,4 @@
-//! `tidelock`: what an administrator says to and asks of the control plane, over its admin socket.
+//! `tidelock`: what an administrator or operator says to and asks of the control plane, over its admin socket or mutual TLS.
 //!
 //! ```text
 //! tidelock apply -f identities.yaml -f policy.cedar
@@ -20,6 +20,7 @@ mod audit;
 mod authority;
 mod connect;
 mod events;
+mod operator;
 mod plan;
 mod policy;
 mod revoke;
@@ -31,7 +32,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use args::{Args, Command, TokenCommand};
+use args::{Args, Command, OperatorCommand, TokenCommand};
 use plan::Depth;
 
 #[tokio::main(flavor = "current_thread")]
@@ -56,7 +57,14 @@ async fn run(args: Args) -> anyhow::Result<ExitCode> {
     if let Command::Policy { command } = args.command {
         return policy::run(command, args.output);
     }
-    let mut admin = connect::admin(&args.socket).await?;
+    if let Command::Operator {
+        command: OperatorCommand::Request { key },
+    } = &args.command
+    {
+        operator::request(key)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut admin = connect::admin(&args.reach).await?;
     match args.command {
         // It was run above: it asks nobody.
         Command::Policy { .. } => Ok(()),
@@ -81,6 +89,7 @@ async fn run(args: Args) -> anyhow::Result<ExitCode> {
         Command::Token {
             command: TokenCommand::Create { node, ttl },
         } => ask::create_token(&mut admin, node, ttl, args.output).await,
+        Command::Operator { command } => operator::operator(&mut admin, command, args.output).await,
         Command::Authority { command } => {
             authority::authority(&mut admin, command, args.output).await
         }

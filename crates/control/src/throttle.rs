@@ -1,7 +1,10 @@
 //! How often something may be told, when anyone on the network can make it happen.
 
+use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
+
+use crate::name::Name;
 
 /// How many may be told in one go.
 const BURST: u32 = 20;
@@ -47,6 +50,20 @@ impl Throttle {
     }
 }
 
+/// A throttle for each of those who were believed when they brought something about. Its memory is bounded by how many Operators
+/// there have been.
+#[derive(Debug, Default)]
+pub(crate) struct Throttles(Mutex<HashMap<Name, Throttle>>);
+
+impl Throttles {
+    /// As [`Throttle::take`], of what this one brought about.
+    pub(crate) fn take(&self, who: &Name, now: Instant) -> Option<u64> {
+        let mut throttles = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let throttle = throttles.entry(who.clone());
+        throttle.or_insert_with(|| Throttle::new(now)).take(now)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -63,5 +80,14 @@ mod tests {
         assert_eq!(throttle.take(later), Some(1));
         assert!((1..BURST).all(|_| throttle.take(later) == Some(0)));
         assert_eq!(throttle.take(later), None);
+    }
+
+    #[test]
+    fn one_does_not_use_up_what_another_may_have_told() {
+        let (throttles, now) = (Throttles::default(), Instant::now());
+        let name = |text| Name::parse(text).expect("name");
+        while throttles.take(&name("a"), now).is_some() {}
+        assert_eq!(throttles.take(&name("b"), now), Some(0));
+        assert_eq!(throttles.take(&name("a"), now + REFILL), Some(1));
     }
 }
