@@ -235,3 +235,6 @@ impl Core {
         Permit::new(who, asked, &self.world(), clock::unix_secs())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,6 +8,8 @@ mod events;
 mod health;
 mod lifecycle;
 mod observe;
+mod operators;
+mod operators_life;
 mod plan;
 mod revoke;
 mod sign;
