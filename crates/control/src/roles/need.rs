@@ -69,7 +69,8 @@ mod tests {
     fn every_call_of_the_service_is_in_the_table_once_and_nothing_else_is() {
         let mut table = NEEDS.map(|(call, _)| call).to_vec();
         let mut calls = ADMIN_CALLS.to_vec();
-        (table.sort_unstable(), calls.sort_unstable());
+        table.sort_unstable();
+        calls.sort_unstable();
         assert_eq!(table, calls);
     }
 
