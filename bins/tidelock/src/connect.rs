@@ -1,12 +1,13 @@
 //! Reaching the control plane: its admin socket, or as an operator over mutual TLS.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::Args;
 use tidelock_proto::v1::admin_client::AdminClient;
-use tidelock_proto::{CONTROL_DNS_NAME, MAX_MESSAGE_BYTES};
+use tidelock_proto::{CONTROL_DNS_NAME, ErrorCode, MAX_MESSAGE_BYTES};
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 
 /// The admin service over one connection.
@@ -110,11 +111,28 @@ async fn socket(socket: &Path) -> anyhow::Result<Channel> {
         .with_context(|| format!("cannot reach the control plane at {shown}"))
 }
 
-/// An answer of the control plane as an error: its words, without gRPC's wrapping.
-pub(crate) fn refusal(status: tonic::Status) -> anyhow::Error {
-    match (status.code(), status.message()) {
-        (tonic::Code::Unavailable, _) => anyhow::anyhow!("the control plane went away"),
-        (code, "") => anyhow::anyhow!("{code}"),
-        (_, message) => anyhow::anyhow!("{message}"),
+/// What the control plane refused or failed at: its words, without gRPC's wrapping, and the code for programs.
+#[derive(Debug)]
+pub(crate) struct Refused {
+    pub(crate) code: ErrorCode,
+    pub(crate) message: String,
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
     }
+}
+
+impl std::error::Error for Refused {}
+
+/// An answer of the control plane as an error.
+pub(crate) fn refusal(status: tonic::Status) -> anyhow::Error {
+    let message = match (status.code(), status.message()) {
+        (tonic::Code::Unavailable, _) => "the control plane went away".to_owned(),
+        (code, "") => code.to_string(),
+        (_, message) => message.to_owned(),
+    };
+    let code = ErrorCode::from(&status);
+    anyhow::Error::new(Refused { code, message })
 }

@@ -28,11 +28,12 @@ mod span;
 mod table;
 mod view;
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::Parser;
 
-use args::{Args, Command, OperatorCommand, TokenCommand};
+use args::{Args, Command, OperatorCommand, Output, TokenCommand};
 use plan::Depth;
 
 #[tokio::main(flavor = "current_thread")]
@@ -43,10 +44,12 @@ async fn main() -> ExitCode {
         Command::Plan { .. } | Command::Diff { .. } => ExitCode::from(plan::FAILED),
         _ => ExitCode::FAILURE,
     };
+    let output = args.output;
     match run(args).await {
         Ok(code) => code,
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
+            tell(&error, output);
             eprintln!("tidelock: {error:#}");
             failure
         }
@@ -114,6 +117,19 @@ async fn run(args: Args) -> anyhow::Result<ExitCode> {
         }
     }?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Tells programs what the control plane refused, in the shape of what is wrong with documents.
+fn tell(error: &anyhow::Error, output: Output) {
+    if let (Output::Json, Some(refused)) = (output, error.downcast_ref::<connect::Refused>()) {
+        let told = serde_json::json!({"code": refused.code.as_str(), "reason": refused.message});
+        // Who does not read it has the exit status.
+        let _ = writeln!(
+            std::io::stdout(),
+            "{}",
+            serde_json::json!({"errors": [told]})
+        );
+    }
 }
 
 /// `tidelock get … | head` is not a failure.

@@ -136,6 +136,13 @@ fn an_operator_makes_a_key_is_given_a_credential_and_does_what_its_roles_say() {
         "tidelock: ListAudit needs any role with the prefix `/`; operator `bob` is editor under `/payments`\n"
     );
 
+    for line in ["-o json audit list", "-o json apply -f shop.yaml"] {
+        let refused = bench.by("bob", line);
+        assert_eq!(refused.status.code(), Some(1));
+        let told: serde_json::Value = serde_json::from_slice(&refused.stdout).unwrap();
+        assert_eq!(told["errors"][0]["code"], "NOT_PERMITTED", "{line}");
+    }
+
     let listed = ok(bench.by("alice", "get operators"));
     assert!(
         listed.starts_with("NAME   ROLES   PREFIXES   SPIFFE ID\n"),

@@ -6,8 +6,8 @@ use std::time::Instant;
 
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
-use tidelock_proto::v1;
 use tidelock_proto::v1::event::Kind as EventKind;
+use tidelock_proto::{ErrorCode, v1};
 use tidelock_spiffe_core::TrustDomainBuf;
 use tokio::sync::{Mutex, Notify, RwLock, watch};
 use tonic::Status;
@@ -323,6 +323,6 @@ pub(crate) enum StoreFailure {
 impl From<StoreFailure> for Status {
     fn from(failure: StoreFailure) -> Self {
         tracing::error!(error = %failure, "the store failed");
-        Self::internal("the control plane's store failed; see its log")
+        ErrorCode::Internal.status("the control plane's store failed; see its log")
     }
 }

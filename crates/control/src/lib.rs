@@ -31,6 +31,7 @@ pub mod audit;
 mod authority;
 mod change;
 mod clock;
+mod coded;
 mod convert;
 mod core;
 mod data_dir;

@@ -22,6 +22,7 @@ use crate::admin_service::AdminService;
 use crate::audit::{Actor, AuditEntry};
 use crate::authority::{Authority, AuthorityError, AuthorityTiming, Draft, Passphrase};
 use crate::clock;
+use crate::coded::Coded;
 use crate::core::{Core, Parts};
 use crate::data_dir::DataDir;
 use crate::events::Events;
@@ -321,11 +322,11 @@ fn builder() -> Server {
 }
 
 /// What administrators and operators call, through the guard that tells them apart.
-fn admin(core: &Arc<Core>) -> Guarded<AdminServer<AdminService>> {
+fn admin(core: &Arc<Core>) -> Coded<Guarded<AdminServer<AdminService>>> {
     let service = AdminServer::new(AdminService(Arc::clone(core)))
         .max_decoding_message_size(MAX_MESSAGE_BYTES)
         .max_encoding_message_size(MAX_MESSAGE_BYTES);
-    Guarded::new(Arc::clone(core), service)
+    Coded(Guarded::new(Arc::clone(core), service))
 }
 
 fn serve_nodes(
@@ -335,7 +336,9 @@ fn serve_nodes(
     let service = NodeServer::new(NodeService(Arc::clone(&core)))
         .max_decoding_message_size(MAX_MESSAGE_BYTES)
         .max_encoding_message_size(MAX_MESSAGE_BYTES);
-    let router = builder().add_service(service).add_service(admin(&core));
+    let router = builder()
+        .add_service(Coded(service))
+        .add_service(admin(&core));
     async move {
         router
             .serve_with_incoming_shutdown(ReceiverStream::new(agents), core.stopping())

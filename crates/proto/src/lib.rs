@@ -31,6 +31,10 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod error_code;
+
+pub use error_code::{ERROR_CODE_METADATA, ErrorCode};
+
 /// Version 1 of the contracts.
 pub mod v1 {
     #![allow(missing_docs, clippy::all, reason = "generated code")]

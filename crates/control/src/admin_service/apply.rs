@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use tidelock_proto::v1;
 use tidelock_proto::v1::apply_response::{Applied, Refused, Result as Outcome};
 use tidelock_proto::v1::delete_response::Result as Deletion;
+use tidelock_proto::{ErrorCode, v1};
 use tonic::Status;
 
 use crate::convert::kind_of;
@@ -25,7 +25,7 @@ pub(super) async fn apply(
     let mut warnings = Vec::new();
     let outcome = match core.apply(permit.clone(), files).await {
         Ok(changed) => {
-            warnings = changed.warnings.iter().map(error).collect();
+            warnings = changed.warnings.iter().map(warning).collect();
             Outcome::Applied(applied(changed))
         }
         Err(ChangeError::Refused(errors)) => Outcome::Refused(refused(&errors)),
@@ -135,7 +135,14 @@ pub(super) fn error(error: &DocumentError) -> v1::DocumentError {
         column: error.pos.map_or(0, |pos| pos.column),
         field: error.field.clone(),
         reason: error.reason.to_string(),
+        code: error.reason.code().to_string(),
     }
+}
+
+/// What is odd about a policy, and would be an error if it were wrong.
+pub(super) fn warning(odd: &DocumentError) -> v1::DocumentError {
+    let code = ErrorCode::PolicyOdd.to_string();
+    v1::DocumentError { code, ..error(odd) }
 }
 
 pub(super) async fn failed(core: &Core, permit: &Permit, error: ChangeError) -> Status {
@@ -150,7 +157,7 @@ pub(super) async fn failed(core: &Core, permit: &Permit, error: ChangeError) -> 
                 .iter()
                 .map(|(kind, name)| format!("there is no {kind} `{name}`"))
                 .collect();
-            Status::not_found(missing.join("\n"))
+            ErrorCode::DocumentNotFound.status(missing.join("\n"))
         }
         ChangeError::Store(error) => {
             tracing::error!(%error, "a change cannot be stored");

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tidelock_ca::LifecycleError;
-use tidelock_proto::v1;
+use tidelock_proto::{ErrorCode, v1};
 use tonic::Status;
 
 use crate::audit::Actor;
@@ -35,7 +35,7 @@ fn refusal(error: StepError) -> Status {
     let text = error.to_string();
     match error {
         StepError::Authority(AuthorityError::Lifecycle(error)) => lifecycle(error),
-        StepError::Nodes(_) => Status::failed_precondition(format!(
+        StepError::Nodes(_) => ErrorCode::NodesBehind.status(format!(
             "{text}; wait for them, or go on without them (`--despite-nodes`)"
         )),
         error => {
@@ -47,13 +47,13 @@ fn refusal(error: StepError) -> Status {
 
 fn lifecycle(error: LifecycleError) -> Status {
     match error {
-        LifecycleError::Unknown => Status::not_found(format!(
+        LifecycleError::Unknown => ErrorCode::AuthorityNotFound.status(format!(
             "{error}: `tidelock authority list` shows those there are"
         )),
         LifecycleError::TooSoon { at } => {
             let secs = at.saturating_sub(clock::unix_secs()).max(0);
-            Status::failed_precondition(format!("{error}, which is in {secs} s"))
+            ErrorCode::AuthorityTooSoon.status(format!("{error}, which is in {secs} s"))
         }
-        error => Status::failed_precondition(error.to_string()),
+        error => ErrorCode::AuthorityState.status(error.to_string()),
     }
 }

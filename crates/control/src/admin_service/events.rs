@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use tidelock_proto::v1;
 use tidelock_proto::v1::event::Kind as EventKind;
+use tidelock_proto::{ErrorCode, v1};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -57,7 +57,8 @@ async fn run(core: Arc<Core>, permit: Permit, sender: Sender, request: v1::Event
                 }
             },
             () = core.stopping() => {
-                let _ = sender.send(Err(Status::unavailable("the control plane stops"))).await;
+                let status = ErrorCode::Unavailable.status("the control plane stops");
+                let _ = sender.send(Err(status)).await;
                 return;
             }
         };

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 use tidelock_ca::MAX_SVID_TTL_SECS;
-use tidelock_proto::{OPERATOR_PATH_PREFIX, v1};
+use tidelock_proto::{ErrorCode, OPERATOR_PATH_PREFIX, v1};
 use tonic::Status;
 
 use crate::audit::{AuditEntry, hex};
@@ -72,7 +72,7 @@ pub(super) async fn issue(
     // Its own credential may have been revoked while it waited.
     let permit = permit.again(&world)?;
     if !world.has(&(Kind::Operator, name.clone())) {
-        return Err(Status::not_found(format!(
+        return Err(ErrorCode::OperatorNotFound.status(format!(
             "there is no Operator `{name}`; apply a document of that kind and name first"
         )));
     }

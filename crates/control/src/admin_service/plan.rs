@@ -6,7 +6,7 @@ use tidelock_proto::v1;
 use tidelock_proto::v1::plan_response::{Planned, Result as Outcome};
 use tonic::Status;
 
-use super::apply::{error, failed, not_permitted, refused, source_files};
+use super::apply::{failed, not_permitted, refused, source_files, warning};
 use crate::access::{self, View};
 use crate::core::{ChangeError, Core, document_change};
 use crate::document::{Document, Key};
@@ -27,7 +27,7 @@ pub(super) async fn plan(
             true => worker.plan_deletion(&by, &world, Vec::new(), &files, true),
             false => worker.plan_application(&by, &world, &files),
         }?;
-        let warnings = plan.compiled.warnings.iter().map(error).collect();
+        let warnings = plan.compiled.warnings.iter().map(warning).collect();
         Ok((planned(&worker, &world, &plan), warnings))
     });
     match planned.await.unwrap_or(Err(ChangeError::Broken)) {

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use tidelock_proto::v1::revoke_request::What;
-use tidelock_proto::{MAX_REVOKE_REASON_BYTES, OPERATOR_PATH_PREFIX, RESERVED_PATH_PREFIX, v1};
+use tidelock_proto::{
+    ErrorCode, MAX_REVOKE_REASON_BYTES, OPERATOR_PATH_PREFIX, RESERVED_PATH_PREFIX, v1,
+};
 use tidelock_spiffe_core::SpiffeIdBuf;
 use tidelock_spiffe_core::x509::MAX_SERIAL_BYTES;
 use tokio::sync::mpsc;
@@ -175,10 +177,11 @@ fn svid(record: RevokedRecord) -> v1::RevokedSvid {
 fn refused(error: RevokeError) -> Status {
     let text = error.to_string();
     match error {
-        RevokeError::UnknownSerial
-        | RevokeError::UnknownIdentity(_)
-        | RevokeError::UnknownNode(_) => Status::not_found(text),
-        RevokeError::TooMany { .. } => Status::resource_exhausted(format!(
+        RevokeError::UnknownSerial | RevokeError::UnknownIdentity(_) => {
+            ErrorCode::SvidNotFound.status(text)
+        }
+        RevokeError::UnknownNode(_) => ErrorCode::NodeNotFound.status(text),
+        RevokeError::TooMany { .. } => ErrorCode::RevokedTooMany.status(format!(
             "{text}; to renew everything at once, move to another authority (`tidelock authority`)"
         )),
         RevokeError::NotPermitted(refusal) => refusal.into(),

@@ -4,6 +4,7 @@ mod address;
 mod ambiguous;
 mod capacity;
 mod check;
+mod code;
 mod error;
 mod identity;
 mod operator;

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::SocketAddr;
 
+use tidelock_proto::ErrorCode;
 use tidelock_spiffe_core::SpiffeIdBuf;
 
 use crate::audit::Actor;
@@ -223,8 +224,8 @@ impl fmt::Display for Refusal {
 impl From<Refusal> for tonic::Status {
     fn from(refusal: Refusal) -> Self {
         match refusal {
-            Refusal::Unknown(why) => Self::unauthenticated(why),
-            Refusal::NotPermitted { why, .. } => Self::permission_denied(why),
+            Refusal::Unknown(why) => ErrorCode::CallerUnknown.status(why),
+            Refusal::NotPermitted { why, .. } => ErrorCode::NotPermitted.status(why),
         }
     }
 }

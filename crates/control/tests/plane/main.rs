@@ -2,6 +2,7 @@
 
 mod attest;
 mod authority;
+mod codes;
 mod common;
 mod documents;
 mod events;

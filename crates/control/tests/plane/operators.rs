@@ -116,13 +116,17 @@ fn told(refused: &v1::apply_response::Refused) -> Vec<String> {
     refused.errors.iter().map(line).collect()
 }
 
-/// Makes a call by its name, with an empty message.
-async fn raw(admin: &Channel, call: &str) -> Code {
-    let mut grpc = tonic::client::Grpc::new(admin.clone());
+/// Makes a call by its path, with an empty message.
+pub(crate) async fn called(channel: &Channel, path: &str) -> Result<(), Status> {
+    let mut grpc = tonic::client::Grpc::new(channel.clone());
     grpc.ready().await.expect("ready");
-    let path = format!("/tidelock.v1.Admin/{call}").parse().expect("path");
+    let path = path.parse().expect("path");
     let codec = tonic_prost::ProstCodec::<(), ()>::default();
-    code(grpc.unary(Request::new(()), path, codec).await)
+    grpc.unary(Request::new(()), path, codec).await.map(drop)
+}
+
+async fn raw(admin: &Channel, call: &str) -> Code {
+    code(called(admin, &format!("/tidelock.v1.Admin/{call}")).await)
 }
 
 /// Which calls are let through to whom: viewer, editor and revoker of `/a`, viewer of everything, issuer, admin.
