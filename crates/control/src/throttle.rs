@@ -12,9 +12,15 @@ const BURST: u32 = 20;
 /// After how long one more may be told.
 const REFILL: Duration = Duration::from_secs(1);
 
+/// The same for what an operator asks for and may not: each goes to the audit log, which only grows.
+const OPERATOR_REFILL: Duration = Duration::from_secs(60);
+
 /// A bucket of things to be told that fills with time, and counts what it had no room for.
 #[derive(Debug)]
-pub(crate) struct Throttle(Mutex<Bucket>);
+pub(crate) struct Throttle {
+    bucket: Mutex<Bucket>,
+    refill: Duration,
+}
 
 #[derive(Debug)]
 struct Bucket {
@@ -25,17 +31,26 @@ struct Bucket {
 
 impl Throttle {
     pub(crate) fn new(now: Instant) -> Self {
-        Self(Mutex::new(Bucket {
+        Self::every(REFILL, now)
+    }
+
+    fn every(refill: Duration, now: Instant) -> Self {
+        let bucket = Bucket {
             left: BURST,
             filled: now,
             untold: 0,
-        }))
+        };
+        Self {
+            bucket: Mutex::new(bucket),
+            refill,
+        }
     }
 
     /// Whether this one may be told; if so, how many before it were not.
     pub(crate) fn take(&self, now: Instant) -> Option<u64> {
-        let mut bucket = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let refills = now.saturating_duration_since(bucket.filled).as_secs() / REFILL.as_secs();
+        let mut bucket = self.bucket.lock().unwrap_or_else(PoisonError::into_inner);
+        let refills =
+            now.saturating_duration_since(bucket.filled).as_secs() / self.refill.as_secs();
         if refills > 0 {
             let more = u32::try_from(refills).unwrap_or(BURST);
             bucket.left = bucket.left.saturating_add(more).min(BURST);
@@ -60,7 +75,8 @@ impl Throttles {
     pub(crate) fn take(&self, who: &Name, now: Instant) -> Option<u64> {
         let mut throttles = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let throttle = throttles.entry(who.clone());
-        throttle.or_insert_with(|| Throttle::new(now)).take(now)
+        let throttle = throttle.or_insert_with(|| Throttle::every(OPERATOR_REFILL, now));
+        throttle.take(now)
     }
 }
 
@@ -88,6 +104,7 @@ mod tests {
         let name = |text| Name::parse(text).expect("name");
         while throttles.take(&name("a"), now).is_some() {}
         assert_eq!(throttles.take(&name("b"), now), Some(0));
-        assert_eq!(throttles.take(&name("a"), now + REFILL), Some(1));
+        assert_eq!(throttles.take(&name("a"), now + REFILL), None);
+        assert_eq!(throttles.take(&name("a"), now + OPERATOR_REFILL), Some(2));
     }
 }

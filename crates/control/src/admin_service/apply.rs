@@ -100,7 +100,7 @@ pub(super) async fn not_permitted(
         if more > 0 {
             why.push(format!("and {more} more"));
         }
-        core.tell_refused(operator, permit.call(), &why.join("; "))
+        core.tell_refused(operator, permit.remote(), permit.call(), &why.join("; "))
             .await;
     }
     refused(errors)

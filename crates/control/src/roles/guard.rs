@@ -150,7 +150,7 @@ impl Refused {
         tracing::warn!(remote, call, why = detail, "call refused");
         match why {
             Refusal::NotPermitted { operator, why } => {
-                core.tell_refused(&operator, &call, &why).await
+                core.tell_refused(&operator, remote, &call, &why).await
             }
             // Anyone can bring it about who can connect.
             Refusal::Unknown(_) if ours => {
@@ -166,25 +166,32 @@ impl Refused {
 
 impl Core {
     /// Writes down that an operator asked for what it may not have. Not each time: the log must not be for it to grow.
-    pub(crate) async fn tell_refused(&self, operator: &Name, call: &str, why: &str) {
+    pub(crate) async fn tell_refused(
+        &self,
+        operator: &Name,
+        remote: String,
+        call: &str,
+        why: &str,
+    ) {
         let Some(untold) = self.refused_operators.take(operator, Instant::now()) else {
             self.metrics.calls_refused.count();
             return;
         };
-        let detail = json!({"why": why, "untold_before": untold});
+        let detail = json!({"why": why, "remote": remote, "untold_before": untold});
         let actor = Actor::Operator(operator.clone(), None);
         let entry = AuditEntry::now(&actor, "call-refused", call, &detail);
         if self.journal.record(entry).await.is_err() {
             self.metrics.store_failures.count();
         }
-        self.tell_call(call.to_owned(), String::new(), format!("{actor}: {why}"));
+        self.tell_call(call.to_owned(), remote, format!("{actor}: {why}"));
     }
 
     /// Says that a caller who had been let through is not any more, or may not do just this.
     pub(crate) async fn tell_refusal(&self, permit: &Permit, refusal: Refusal) -> Status {
         if let Some(operator) = permit.operator() {
             let why = refusal.to_string();
-            self.tell_refused(operator, permit.call(), &why).await;
+            self.tell_refused(operator, permit.remote(), permit.call(), &why)
+                .await;
         }
         refusal.into()
     }

@@ -109,6 +109,14 @@ impl Permit {
         }
     }
 
+    /// Where the call comes from, if not from the socket.
+    pub(crate) fn remote(&self) -> String {
+        match &self.who {
+            Who::Local { .. } => String::new(),
+            Who::Operator { remote, .. } => remote.to_string(),
+        }
+    }
+
     /// Which call it is for.
     pub(crate) fn call(&self) -> &'static str {
         self.call
