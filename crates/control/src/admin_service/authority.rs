@@ -6,10 +6,10 @@ use tidelock_ca::LifecycleError;
 use tidelock_proto::{ErrorCode, v1};
 use tonic::Status;
 
-use crate::audit::Actor;
 use crate::authority::AuthorityError;
 use crate::clock;
 use crate::core::Core;
+use crate::roles::Permit;
 use crate::rotation::{Step, StepError};
 
 pub(super) fn list(core: &Core) -> v1::ListAuthoritiesResponse {
@@ -21,10 +21,14 @@ pub(super) fn list(core: &Core) -> v1::ListAuthoritiesResponse {
 
 pub(super) async fn step(
     core: &Arc<Core>,
-    actor: Actor,
+    permit: Permit,
     step: Step,
 ) -> Result<v1::AuthorityResponse, Status> {
-    let taken = core.step(actor, step).await.map_err(refusal)?;
+    let taken = match core.step(Some(permit.clone()), step).await {
+        Ok(taken) => taken,
+        Err(StepError::NotPermitted(why)) => return Err(core.tell_refusal(&permit, why).await),
+        Err(error) => return Err(refusal(error)),
+    };
     Ok(v1::AuthorityResponse {
         authority: taken.authority,
         generation: taken.generation,

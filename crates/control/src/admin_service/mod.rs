@@ -201,7 +201,7 @@ impl Admin for AdminService {
 
 impl AdminService {
     async fn step(&self, permit: Permit, step: Step) -> Answer<v1::AuthorityResponse> {
-        let taken = authority::step(&self.0, permit.actor(), step);
+        let taken = authority::step(&self.0, permit, step);
         taken.await.map(Response::new)
     }
 }

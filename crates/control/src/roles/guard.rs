@@ -98,7 +98,7 @@ fn admit(core: &Core, path: &str, extensions: &Extensions) -> Result<Permit, Ref
                 operator: name,
                 why,
             },
-            Who::Local { .. } => Refusal::Unknown(why),
+            Who::Local { .. } => Refusal::NoSuchCall,
         }));
     };
     core.permit(who, asked).map_err(refused)
@@ -158,7 +158,7 @@ impl Refused {
                     core.tell_call(call, remote, detail);
                 }
             }
-            Refusal::Unknown(_) => {}
+            Refusal::Unknown(_) | Refusal::NoSuchCall => {}
         }
         status
     }

@@ -48,6 +48,8 @@ pub(crate) enum Refusal {
     Unknown(String),
     /// An operator calls, who may not.
     NotPermitted { operator: Name, why: String },
+    /// The table does not have the call, so that not even the administrators' socket gives it.
+    NoSuchCall,
 }
 
 impl Permit {
@@ -225,6 +227,7 @@ impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unknown(why) | Self::NotPermitted { why, .. } => f.write_str(why),
+            Self::NoSuchCall => f.write_str("this control plane has no such call"),
         }
     }
 }
@@ -232,6 +235,7 @@ impl fmt::Display for Refusal {
 impl From<Refusal> for tonic::Status {
     fn from(refusal: Refusal) -> Self {
         match refusal {
+            Refusal::NoSuchCall => ErrorCode::CallUnknown.status(refusal.to_string()),
             Refusal::Unknown(why) => ErrorCode::CallerUnknown.status(why),
             Refusal::NotPermitted { why, .. } => ErrorCode::NotPermitted.status(why),
         }

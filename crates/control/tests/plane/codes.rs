@@ -68,6 +68,11 @@ async fn what_is_not_there_is_told_by_what_it_would_have_been() {
     };
     let deleted = admin.delete(request).await.map(drop);
     assert_eq!(borne(deleted), "DOCUMENT_NOT_FOUND");
+    let uri = format!("unix://{}", plane.dir.path().join("ca.sock").display());
+    let socket = tonic::transport::Endpoint::from_shared(uri).expect("a socket");
+    let socket = socket.connect().await.expect("connect");
+    let later = called(&socket, "/tidelock.v1.Admin/Later").await;
+    assert_eq!(borne(later), "CALL_UNKNOWN");
     let issued = plane.issue(&mut admin, "nobody", 600).await.map(drop);
     assert_eq!(borne(issued), "OPERATOR_NOT_FOUND");
     use v1::revoke_request::What;
