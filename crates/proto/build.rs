@@ -1,10 +1,12 @@
-//! Compiles the protobuf files without `protoc`.
+//! Compiles the protobuf files without `protoc`, and lists the calls that administrators have.
 
 use std::error::Error;
+use std::path::PathBuf;
 
-const FILES: [&str; 6] = [
+const FILES: [&str; 7] = [
     "tidelock/v1/audit.proto",
     "tidelock/v1/authority.proto",
+    "tidelock/v1/operator.proto",
     "tidelock/v1/revocation.proto",
     "tidelock/v1/types.proto",
     "tidelock/v1/node.proto",
@@ -14,6 +16,14 @@ const FILES: [&str; 6] = [
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=proto");
     let descriptors = protox::compile(FILES, ["proto"])?;
+    let services = descriptors.file.iter().flat_map(|file| &file.service);
+    let admin = services.filter(|service| service.name() == "Admin");
+    let calls: Vec<&str> = admin
+        .flat_map(|service| &service.method)
+        .map(|method| method.name())
+        .collect();
+    let out = PathBuf::from(std::env::var("OUT_DIR")?).join("admin_calls.rs");
+    std::fs::write(out, format!("{calls:?}"))?;
     tonic_prost_build::configure()
         .build_transport(true)
         .compile_fds(descriptors)?;

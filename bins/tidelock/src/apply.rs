@@ -217,6 +217,7 @@ pub(crate) fn errors_json(errors: &[DocumentError]) -> serde_json::Value {
                 "column": (error.column > 0).then_some(error.column),
                 "field": error.field,
                 "reason": error.reason,
+                "code": error.code,
             })
         })
         .collect()
@@ -235,6 +236,7 @@ mod tests {
             column,
             field: field.into(),
             reason: "unknown\nselector".into(),
+            code: "SELECTORS_INVALID".into(),
         }
     }
 
@@ -260,6 +262,7 @@ mod tests {
         let value = refused_json(&[error(3, 0, "f")]);
         assert_eq!(value["errors"][0]["line"], 3);
         assert!(value["errors"][0]["column"].is_null());
+        assert_eq!(value["errors"][0]["code"], "SELECTORS_INVALID");
     }
 
     #[test]

@@ -5,20 +5,15 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand, ValueEnum};
 use tidelock_proto::v1::DocumentKind;
 
+use crate::connect::Reach;
 use crate::span;
 
-/// Speaks to the Tidelock control plane over its admin socket.
+/// Speaks to the Tidelock control plane: over its admin socket, or as an operator over mutual TLS.
 #[derive(Debug, Parser)]
 #[command(name = "tidelock", version, about)]
 pub(crate) struct Args {
-    /// The control plane's admin socket.
-    #[arg(
-        long,
-        global = true,
-        env = "TIDELOCK_SOCKET",
-        default_value = "/run/tidelock/ca.sock"
-    )]
-    pub(crate) socket: PathBuf,
+    #[command(flatten)]
+    pub(crate) reach: Reach,
     /// How to print.
     #[arg(short, long, global = true, value_enum, default_value_t = Output::Table)]
     pub(crate) output: Output,
@@ -88,6 +83,11 @@ pub(crate) enum Command {
     Token {
         #[command(subcommand)]
         command: TokenCommand,
+    },
+    /// Credentials of operators, for whom there are documents of kind Operator.
+    Operator {
+        #[command(subcommand)]
+        command: OperatorCommand,
     },
     /// The authorities that sign: their lives, and moving them on.
     Authority {
@@ -205,6 +205,33 @@ pub(crate) enum TokenCommand {
 }
 
 #[derive(Debug, Subcommand)]
+pub(crate) enum OperatorCommand {
+    /// Make a key, and print a request for an SVID of it. The operator does so, and needs no control plane.
+    Request {
+        /// Where to put the key; nothing may be there yet.
+        #[arg(long, value_name = "FILE")]
+        key: PathBuf,
+    },
+    /// Have an SVID signed for an operator. An admin does so.
+    Issue {
+        /// The name of the document of kind Operator.
+        name: String,
+        /// What `operator request` printed.
+        #[arg(long, value_name = "FILE")]
+        request: PathBuf,
+        /// How long it is good for, for example `8h`, `7d`; 30 days at most.
+        #[arg(long, default_value = "24h", value_parser = span::parse_secs)]
+        ttl: u32,
+        /// Where to put the SVID; nothing may be there yet.
+        #[arg(long, value_name = "FILE")]
+        cert: PathBuf,
+        /// Where to put whom to believe to be the control plane; nothing may be there yet.
+        #[arg(long, value_name = "FILE")]
+        bundle: Option<PathBuf>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
 pub(crate) enum AuthorityCommand {
     /// Those that are remembered, oldest first.
     List,
@@ -294,6 +321,9 @@ pub(crate) enum What {
     /// Policies, with their text in JSON.
     #[value(alias = "policy")]
     Policies,
+    /// Who may do what at the control plane; for those bound to paths, themselves.
+    #[value(alias = "operator")]
+    Operators,
     /// Nodes that joined.
     #[value(alias = "node")]
     Nodes,
@@ -324,6 +354,8 @@ pub(crate) enum Kind {
     Service,
     #[value(name = "policy", alias = "policies")]
     Policy,
+    #[value(name = "operator", alias = "operators")]
+    Operator,
 }
 
 impl From<Kind> for DocumentKind {
@@ -332,6 +364,7 @@ impl From<Kind> for DocumentKind {
             Kind::WorkloadIdentity => Self::WorkloadIdentity,
             Kind::Service => Self::Service,
             Kind::Policy => Self::Policy,
+            Kind::Operator => Self::Operator,
         }
     }
 }

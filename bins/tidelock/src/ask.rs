@@ -7,8 +7,9 @@ use serde::Serialize;
 use serde_json::json;
 use tidelock_proto::MAX_REVOKED_SVIDS;
 use tidelock_proto::v1::{
-    CreateTokenRequest, GetFlowsRequest, GetIdentitiesRequest, GetNodesRequest, GetPoliciesRequest,
-    GetRevokedRequest, GetServicesRequest, GetStatusRequest, Revocation,
+    CreateTokenRequest, GetFlowsRequest, GetIdentitiesRequest, GetNodesRequest,
+    GetOperatorsRequest, GetPoliciesRequest, GetRevokedRequest, GetServicesRequest,
+    GetStatusRequest, Revocation,
 };
 
 use crate::args::{Output, What};
@@ -16,7 +17,7 @@ use crate::connect::{Admin, refusal};
 use crate::span;
 use crate::table::Table;
 use crate::view::{
-    flows, identities, nodes, policies, revocations, services, status as status_view,
+    flows, identities, nodes, operators, policies, revocations, services, status as status_view,
 };
 
 /// Lists one kind of thing. JSON is an object with one list, named as the command names it.
@@ -37,6 +38,11 @@ pub(crate) async fn list(admin: &mut Admin, what: What, output: Output) -> anyho
             let answer = admin.get_policies(GetPoliciesRequest {}).await;
             let rows = policies::rows(answer.map_err(refusal)?.into_inner());
             print(output, "policies", &rows, || policies::table(&rows))
+        }
+        What::Operators => {
+            let answer = admin.get_operators(GetOperatorsRequest {}).await;
+            let rows = operators::rows(answer.map_err(refusal)?.into_inner());
+            print(output, "operators", &rows, || operators::table(&rows))
         }
         What::Nodes => {
             let answer = admin.get_nodes(GetNodesRequest {}).await;

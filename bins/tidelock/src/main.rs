@@ -1,4 +1,4 @@
-//! `tidelock`: what an administrator says to and asks of the control plane, over its admin socket.
+//! `tidelock`: what an administrator or operator says to and asks of the control plane, over its admin socket or mutual TLS.
 //!
 //! ```text
 //! tidelock apply -f identities.yaml -f policy.cedar
@@ -20,6 +20,7 @@ mod audit;
 mod authority;
 mod connect;
 mod events;
+mod operator;
 mod plan;
 mod policy;
 mod revoke;
@@ -27,11 +28,12 @@ mod span;
 mod table;
 mod view;
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::Parser;
 
-use args::{Args, Command, TokenCommand};
+use args::{Args, Command, OperatorCommand, Output, TokenCommand};
 use plan::Depth;
 
 #[tokio::main(flavor = "current_thread")]
@@ -42,10 +44,12 @@ async fn main() -> ExitCode {
         Command::Plan { .. } | Command::Diff { .. } => ExitCode::from(plan::FAILED),
         _ => ExitCode::FAILURE,
     };
+    let output = args.output;
     match run(args).await {
         Ok(code) => code,
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
+            tell(&error, output);
             eprintln!("tidelock: {error:#}");
             failure
         }
@@ -56,7 +60,14 @@ async fn run(args: Args) -> anyhow::Result<ExitCode> {
     if let Command::Policy { command } = args.command {
         return policy::run(command, args.output);
     }
-    let mut admin = connect::admin(&args.socket).await?;
+    if let Command::Operator {
+        command: OperatorCommand::Request { key },
+    } = &args.command
+    {
+        operator::request(key)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut admin = connect::admin(&args.reach).await?;
     match args.command {
         // It was run above: it asks nobody.
         Command::Policy { .. } => Ok(()),
@@ -81,6 +92,7 @@ async fn run(args: Args) -> anyhow::Result<ExitCode> {
         Command::Token {
             command: TokenCommand::Create { node, ttl },
         } => ask::create_token(&mut admin, node, ttl, args.output).await,
+        Command::Operator { command } => operator::operator(&mut admin, command, args.output).await,
         Command::Authority { command } => {
             authority::authority(&mut admin, command, args.output).await
         }
@@ -105,6 +117,19 @@ async fn run(args: Args) -> anyhow::Result<ExitCode> {
         }
     }?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Tells programs what the control plane refused, in the shape of what is wrong with documents.
+fn tell(error: &anyhow::Error, output: Output) {
+    if let (Output::Json, Some(refused)) = (output, error.downcast_ref::<connect::Refused>()) {
+        let told = serde_json::json!({"code": refused.code.as_str(), "reason": refused.message});
+        // Who does not read it has the exit status.
+        let _ = writeln!(
+            std::io::stdout(),
+            "{}",
+            serde_json::json!({"errors": [told]})
+        );
+    }
 }
 
 /// `tidelock get … | head` is not a failure.

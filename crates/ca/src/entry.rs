@@ -70,6 +70,9 @@ pub enum EntryError {
     /// The node's name makes no SPIFFE ID.
     #[error("the node's name makes no SPIFFE ID")]
     Node(#[source] SpiffeIdError),
+    /// The operator's name makes no SPIFFE ID.
+    #[error("the operator's name makes no SPIFFE ID")]
+    Operator(#[source] SpiffeIdError),
     /// More server names than [`MAX_SERVER_NAMES`].
     #[error("{count} server names, more than {MAX_SERVER_NAMES}")]
     ServerNames {
@@ -112,6 +115,26 @@ impl Entry {
     pub fn node(trust_domain: TrustDomain<'_>, node: &str, ttl: Ttl) -> Result<Self, EntryError> {
         let segments = [RESERVED_SEGMENT, "agent", node];
         let id = SpiffeIdBuf::from_segments(trust_domain, &segments).map_err(EntryError::Node)?;
+        Ok(Self {
+            id,
+            ttl,
+            server_names: Vec::new(),
+            hint: None,
+        })
+    }
+
+    /// An operator's entry: `spiffe://<trust domain>/tidelock/operator/<name>`.
+    ///
+    /// # Errors
+    /// `Operator`, for a name that is no path segment.
+    pub fn operator(
+        trust_domain: TrustDomain<'_>,
+        name: &str,
+        ttl: Ttl,
+    ) -> Result<Self, EntryError> {
+        let segments = [RESERVED_SEGMENT, "operator", name];
+        let id =
+            SpiffeIdBuf::from_segments(trust_domain, &segments).map_err(EntryError::Operator)?;
         Ok(Self {
             id,
             ttl,
@@ -248,6 +271,17 @@ mod tests {
         for name in ["", "..", "a/b", "a b", "../control"] {
             let error = Entry::node(td, name, ttl()).unwrap_err();
             assert!(matches!(error, EntryError::Node(_)), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn operators_are_named_by_one_segment() {
+        let td = TrustDomain::parse("td").unwrap();
+        let entry = Entry::operator(td, "alice", ttl()).unwrap();
+        assert_eq!(entry.id().as_str(), "spiffe://td/tidelock/operator/alice");
+        for name in ["", "..", "a/b", "a b", "../control"] {
+            let error = Entry::operator(td, name, ttl()).unwrap_err();
+            assert!(matches!(error, EntryError::Operator(_)), "{name:?}");
         }
     }
 

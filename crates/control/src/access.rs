@@ -56,7 +56,7 @@ impl<'w> View<'w> {
             match document {
                 Document::WorkloadIdentity(one) => drop(identities.insert(one.name.as_str(), one)),
                 Document::Service(one) => drop(services.insert(one.name.as_str(), one)),
-                Document::Policy(_) => {}
+                Document::Policy(_) | Document::Operator(_) => {}
             }
         }
         let ids = identities.values().copied().flat_map(|one| ids(one, nodes));

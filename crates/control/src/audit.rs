@@ -11,6 +11,7 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use crate::clock;
+use crate::document::Role;
 use crate::name::Name;
 
 /// What every hash begins with, so that it can be no other kind of hash.
@@ -26,6 +27,8 @@ pub(crate) enum Actor {
     Control,
     /// A user of the control plane's machine, at the administrators' socket.
     User(u32),
+    /// An operator, by its SVID, and the role that let it; none did what was refused.
+    Operator(Name, Option<Role>),
     /// A node, by its SVID.
     Node(Name),
     /// Whoever held a join token, by the part of it that is no secret.
@@ -37,7 +40,7 @@ pub(crate) enum Actor {
 pub struct AuditEntry {
     /// When, in nanoseconds since the Unix epoch.
     pub time_unix_ns: u64,
-    /// Who did it: `control plane`, `uid 0`, `node web-1`, `token 1f2e…`.
+    /// Who did it: `control plane`, `uid 0`, `operator alice (editor)`, `node web-1`, `token 1f2e…`.
     pub actor: String,
     /// What was done: a stable name, such as `svid-issued`.
     pub action: String,
@@ -214,6 +217,8 @@ impl fmt::Display for Actor {
         match self {
             Self::Control => f.write_str("control plane"),
             Self::User(uid) => write!(f, "uid {uid}"),
+            Self::Operator(name, Some(role)) => write!(f, "operator {name} ({role})"),
+            Self::Operator(name, None) => write!(f, "operator {name}"),
             Self::Node(name) => write!(f, "node {name}"),
             Self::Token(id) => write!(f, "token {id}"),
         }

@@ -184,6 +184,20 @@ impl Authority {
         self.issue(&entry, csr, now).map(Issued::from)
     }
 
+    /// An operator's SVID.
+    pub(crate) fn issue_operator(
+        &self,
+        csr: &[u8],
+        operator: &Name,
+        ttl_secs: u32,
+        now: i64,
+    ) -> Result<Issued, IssueError> {
+        let ttl = Ttl::from_secs(ttl_secs.into())?;
+        let domain = self.trust_domain.as_trust_domain();
+        let entry = Entry::operator(domain, operator.as_str(), ttl)?;
+        self.issue(&entry, csr, now).map(Issued::from)
+    }
+
     /// A workload's SVID.
     pub(crate) fn issue_workload(
         &self,

@@ -139,6 +139,7 @@ pub(crate) fn kind(kind: Kind) -> v1::DocumentKind {
         Kind::WorkloadIdentity => v1::DocumentKind::WorkloadIdentity,
         Kind::Service => v1::DocumentKind::Service,
         Kind::Policy => v1::DocumentKind::Policy,
+        Kind::Operator => v1::DocumentKind::Operator,
     }
 }
 

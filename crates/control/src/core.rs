@@ -6,23 +6,24 @@ use std::time::Instant;
 
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
-use tidelock_proto::v1;
 use tidelock_proto::v1::event::Kind as EventKind;
+use tidelock_proto::{ErrorCode, v1};
 use tidelock_spiffe_core::TrustDomainBuf;
 use tokio::sync::{Mutex, Notify, RwLock, watch};
 use tonic::Status;
 
 use crate::audit::{Actor, AuditEntry, hex};
 use crate::authority::Authority;
-use crate::document::{Document, DocumentError, Key, SourceFile, parse_files};
+use crate::document::{DocumentError, Key};
 use crate::events::Events;
 use crate::journal::Journal;
 use crate::limit::{IssuanceLimit, Limiter};
 use crate::metrics::Metrics;
 use crate::net::Tls;
 use crate::nodes::Nodes;
+use crate::roles::{Permit, Refusal};
 use crate::store::{DocumentKey, DocumentRecord, Store, StoreError};
-use crate::throttle::Throttle;
+use crate::throttle::{Throttle, Throttles};
 use crate::world::{Plan, World, fingerprint};
 
 /// The control plane's state.
@@ -51,6 +52,10 @@ pub(crate) struct Core {
     /// Refusals of nodes that ask for too many SVIDs, each of which would be told otherwise.
     pub(crate) limited: Throttle,
     pub(crate) limiter: Limiter,
+    /// Refusals of callers with a certificate of ours who are no operators, or are not believed.
+    pub(crate) unknown_callers: Throttle,
+    /// Refusals of operators, by operator.
+    pub(crate) refused_operators: Throttles,
     pub(crate) metrics: Metrics,
     stopping: watch::Receiver<bool>,
 }
@@ -67,6 +72,10 @@ pub(crate) struct Changed {
 #[derive(Debug)]
 pub(crate) enum ChangeError {
     Refused(Vec<DocumentError>),
+    /// The caller may not change these.
+    NotPermitted(Vec<DocumentError>),
+    /// The caller may change nothing any more.
+    Permit(Refusal),
     /// These documents were to be deleted and do not exist.
     NotFound(Vec<Key>),
     Store(StoreError),
@@ -126,6 +135,8 @@ impl Core {
             issuing: RwLock::new(()),
             unknown_tokens: throttle(),
             limited: throttle(),
+            unknown_callers: throttle(),
+            refused_operators: Throttles::default(),
             limiter: Limiter::new(issuance),
             metrics: Metrics::default(),
             stopping,
@@ -167,66 +178,11 @@ impl Core {
         result.inspect_err(|_| self.metrics.store_failures.count())
     }
 
-    /// Applies files: all of them or none.
-    pub(crate) async fn apply(
-        self: &Arc<Self>,
-        actor: Actor,
-        files: Vec<SourceFile>,
-    ) -> Result<Changed, ChangeError> {
-        let plan = move |core: &Self, world: &World| core.plan_application(world, &files);
-        self.change(actor, plan).await
-    }
-
-    /// What applying files would do.
-    pub(crate) fn plan_application(
-        &self,
-        world: &World,
-        files: &[SourceFile],
-    ) -> Result<Plan, ChangeError> {
-        world
-            .plan_apply(files, self.trust_domain.as_trust_domain())
-            .map_err(ChangeError::Refused)
-    }
-
-    /// Removes the documents of these names, and those that the files hold: all of them or none.
-    pub(crate) async fn delete(
-        self: &Arc<Self>,
-        actor: Actor,
-        keys: Vec<Key>,
-        files: Vec<SourceFile>,
-        ignore_not_found: bool,
-    ) -> Result<Changed, ChangeError> {
-        let plan = move |core: &Self, world: &World| {
-            core.plan_deletion(world, keys, &files, ignore_not_found)
-        };
-        self.change(actor, plan).await
-    }
-
-    /// What deleting these documents, and those that the files hold, would do.
-    pub(crate) fn plan_deletion(
-        &self,
-        world: &World,
-        mut keys: Vec<Key>,
-        files: &[SourceFile],
-        ignore_not_found: bool,
-    ) -> Result<Plan, ChangeError> {
-        if !files.is_empty() {
-            let held = parse_files(files, self.trust_domain.as_trust_domain());
-            let held = held.map_err(ChangeError::Refused)?;
-            keys.extend(held.iter().map(Document::key));
-        }
-        let missing: Vec<Key> = keys.iter().filter(|key| !world.has(key)).cloned().collect();
-        if !missing.is_empty() && !ignore_not_found {
-            return Err(ChangeError::NotFound(missing));
-        }
-        world.plan_delete(&keys).map_err(ChangeError::Refused)
-    }
-
     /// One change at a time. It runs to its end even if the caller goes away, so that the store and what is in force agree.
-    async fn change(
+    pub(crate) async fn change(
         self: &Arc<Self>,
-        actor: Actor,
-        plan: impl FnOnce(&Self, &World) -> Result<Plan, ChangeError> + Send + 'static,
+        permit: Permit,
+        plan: impl FnOnce(&Self, &World, &Permit) -> Result<Plan, ChangeError> + Send + 'static,
     ) -> Result<Changed, ChangeError> {
         let core = Arc::clone(self);
         let task = tokio::spawn(async move {
@@ -234,12 +190,17 @@ impl Core {
             let world = core.world();
             let worker = Arc::clone(&core);
             let changed = tokio::task::spawn_blocking(move || {
-                let plan = plan(&worker, &world)?;
-                worker.commit(&actor, &world, plan)
+                // What the caller may do can have changed while it waited.
+                let permit = permit.again(&world).map_err(ChangeError::Permit)?;
+                let plan = plan(&worker, &world, &permit)?;
+                worker.commit(&permit.actor(), &world, plan)
             });
             let changed = changed.await.unwrap_or(Err(ChangeError::Broken));
             changed.inspect_err(|error| match error {
-                ChangeError::Refused(_) | ChangeError::NotFound(_) => {
+                ChangeError::Refused(_)
+                | ChangeError::NotPermitted(_)
+                | ChangeError::Permit(_)
+                | ChangeError::NotFound(_) => {
                     core.metrics.changes_refused.count();
                 }
                 ChangeError::Store(_) | ChangeError::Broken => core.metrics.store_failures.count(),
@@ -362,6 +323,6 @@ pub(crate) enum StoreFailure {
 impl From<StoreFailure> for Status {
     fn from(failure: StoreFailure) -> Self {
         tracing::error!(error = %failure, "the store failed");
-        Self::internal("the control plane's store failed; see its log")
+        ErrorCode::Internal.status("the control plane's store failed; see its log")
     }
 }

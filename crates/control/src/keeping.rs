@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::audit::Actor;
 use crate::clock;
 use crate::core::Core;
 use crate::rotation::Step;
@@ -68,7 +67,7 @@ pub(crate) async fn authorities(core: Arc<Core>) -> Result<(), tonic::transport:
         {
             continue;
         }
-        if let Err(error) = core.step(Actor::Control, Step::PassTime).await {
+        if let Err(error) = core.step(None, Step::PassTime).await {
             tracing::error!(%error, "what time brings for the authorities was not done");
         }
     }

@@ -7,6 +7,7 @@ use tidelock_ca::State;
 
 use crate::audit::AuditHead;
 use crate::core::Core;
+use crate::document::Kind;
 
 /// Counters since the start.
 #[derive(Debug, Default)]
@@ -14,6 +15,7 @@ pub(crate) struct Metrics {
     pub(crate) workload_svids: Counter,
     pub(crate) node_svids: Counter,
     pub(crate) server_certificates: Counter,
+    pub(crate) operator_svids: Counter,
     pub(crate) attests_refused: Counter,
     pub(crate) calls_refused: Counter,
     pub(crate) calls_limited: Counter,
@@ -105,10 +107,13 @@ fn documents(page: &mut Page, core: &Core) {
         world.generation,
     );
     let count = |n: usize| i128::try_from(n).unwrap_or(i128::MAX);
+    let kinds = world.documents.keys().map(|(kind, _)| *kind);
+    let operators = kinds.filter(|kind| *kind == Kind::Operator);
     let samples = [
         ("WorkloadIdentity", count(world.identities().count())),
         ("Service", count(world.services().count())),
         ("Policy", count(world.policies().count())),
+        ("Operator", count(operators.count())),
     ];
     let samples = samples.map(|(kind, n)| (label("kind", kind), n));
     page.metric(
@@ -169,6 +174,7 @@ fn issuance(page: &mut Page, metrics: &Metrics) {
         ("workload", &metrics.workload_svids),
         ("node", &metrics.node_svids),
         ("server", &metrics.server_certificates),
+        ("operator", &metrics.operator_svids),
     ];
     let samples = issued.map(|(of, counter)| (label("of", of), counter.value().into()));
     page.metric(
@@ -184,7 +190,7 @@ fn issuance(page: &mut Page, metrics: &Metrics) {
     );
     page.counter(
         "tidelock_calls_refused_total",
-        "Other calls of nodes that were refused.",
+        "Other calls that were refused.",
         metrics.calls_refused.value(),
     );
     page.counter(

@@ -14,6 +14,7 @@ use crate::clock;
 use crate::core::Core;
 use crate::name::Name;
 use crate::revoked::Revoked;
+use crate::roles::{Permit, Refusal, may_revoke, may_revoke_issued};
 use crate::store::{IssuedRecord, IssuedTo, RevokedRecord, StoreError};
 use crate::world::{World, fingerprint};
 
@@ -63,6 +64,8 @@ pub(crate) enum RevokeError {
     UnknownNode(Name),
     #[error("{count} SVIDs would be revoked at one time, at most {MAX_REVOKED_SVIDS} can be")]
     TooMany { count: usize },
+    #[error("{0}")]
+    NotPermitted(Refusal),
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error("the change failed; see the control plane's log")]
@@ -73,7 +76,7 @@ impl Core {
     /// Revokes, to the end even if the caller goes away.
     pub(crate) async fn revoke(
         self: &Arc<Self>,
-        actor: Actor,
+        permit: Permit,
         target: Target,
         reason: String,
     ) -> Result<Done, RevokeError> {
@@ -84,7 +87,7 @@ impl Core {
             let _nothing_issued = core.issuing.write().await;
             let worker = Arc::clone(&core);
             let done = tokio::task::spawn_blocking(move || {
-                worker.revoke_alone(&actor, &target, &reason, clock::unix_secs())
+                worker.revoke_alone(&permit, &target, &reason, clock::unix_secs())
             });
             done.await.unwrap_or(Err(RevokeError::Broken))
         });
@@ -93,13 +96,20 @@ impl Core {
 
     fn revoke_alone(
         &self,
-        actor: &Actor,
+        permit: &Permit,
         target: &Target,
         reason: &str,
         now: i64,
     ) -> Result<Done, RevokeError> {
         let world = self.world();
+        // What the caller may do can have changed while it waited.
+        let permit = permit.again(&world).map_err(RevokeError::NotPermitted)?;
+        may_revoke(&permit, target).map_err(RevokeError::NotPermitted)?;
         let issued = self.issued(target, now)?;
+        for one in &issued {
+            may_revoke_issued(&permit, one).map_err(RevokeError::NotPermitted)?;
+        }
+        let actor = permit.actor();
         let (already, fresh): (Vec<_>, Vec<_>) = issued
             .into_iter()
             .partition(|one| world.revoked.tells_of(&one.serial, now));
@@ -119,7 +129,7 @@ impl Core {
         let audit: Vec<_> = done
             .revoked
             .iter()
-            .map(|one| entry(actor, one, target, reason))
+            .map(|one| entry(&actor, one, target, reason))
             .collect();
         let fingerprint = fingerprint(&world.compiled, &world.bundle, &revoked);
         done.generation =

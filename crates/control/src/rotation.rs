@@ -10,6 +10,7 @@ use crate::audit::Actor;
 use crate::authority::{self, AuthorityError, Draft, Moved};
 use crate::clock;
 use crate::core::Core;
+use crate::roles::{Permit, Refusal};
 use crate::store::StoreError;
 use crate::world::{World, fingerprint};
 
@@ -46,6 +47,8 @@ pub(crate) enum StepError {
     Authority(#[from] AuthorityError),
     #[error(transparent)]
     Store(#[from] StoreError),
+    #[error("{0}")]
+    NotPermitted(Refusal),
     /// Some nodes would refuse what it signs.
     #[error("{} enforce{} a configuration without it: {}", count(.0), if .0.len() == 1 { "s" } else { "" }, .0.join(", "))]
     Nodes(Vec<String>),
@@ -67,27 +70,35 @@ fn count(nodes: &[String]) -> String {
 }
 
 impl Core {
-    /// Takes one step, to its end even if the caller goes away.
+    /// Takes one step, to its end even if the caller goes away; `None`: nobody calls, time has passed.
     pub(crate) async fn step(
         self: &Arc<Self>,
-        actor: Actor,
+        caller: Option<Permit>,
         step: Step,
     ) -> Result<Stepped, StepError> {
         let core = Arc::clone(self);
         let task = tokio::spawn(async move {
             let _alone = core.changing.lock().await;
             let worker = Arc::clone(&core);
-            let taken = tokio::task::spawn_blocking(move || worker.take(&actor, &step));
+            let taken = tokio::task::spawn_blocking(move || worker.take(caller.as_ref(), &step));
             taken.await.unwrap_or(Err(StepError::Broken))
         });
         task.await.unwrap_or(Err(StepError::Broken))
     }
 
-    fn take(&self, actor: &Actor, step: &Step) -> Result<Stepped, StepError> {
+    fn take(&self, caller: Option<&Permit>, step: &Step) -> Result<Stepped, StepError> {
         let world = self.world();
+        let actor = match caller {
+            None => Actor::Control,
+            // What the caller may do can have changed while it waited.
+            Some(permit) => permit
+                .again(&world)
+                .map_err(StepError::NotPermitted)?
+                .actor(),
+        };
         let mut draft = Draft::new(&self.authority, clock::unix_secs(), world.generation);
         let id = self.draft(&mut draft, step)?;
-        let generation = self.put_in_force(&world, actor, draft)?;
+        let generation = self.put_in_force(&world, &actor, draft)?;
         let views = self.authority.views();
         let authority = views.into_iter().find(|view| Some(&view.id) == id.as_ref());
         Ok(Stepped {

@@ -22,6 +22,7 @@ use crate::admin_service::AdminService;
 use crate::audit::{Actor, AuditEntry};
 use crate::authority::{Authority, AuthorityError, AuthorityTiming, Draft, Passphrase};
 use crate::clock;
+use crate::coded::Coded;
 use crate::core::{Core, Parts};
 use crate::data_dir::DataDir;
 use crate::events::Events;
@@ -34,6 +35,7 @@ use crate::net::{self, AdminSocket, ServerCertificate, Tls};
 use crate::node_service::NodeService;
 use crate::nodes::Nodes;
 use crate::revoked::Revoked;
+use crate::roles::Guarded;
 use crate::start_error::StartError;
 use crate::store::{SqliteStore, Store};
 use crate::world::{World, fingerprint};
@@ -319,6 +321,14 @@ fn builder() -> Server {
         .concurrency_limit_per_connection(MAX_CALLS_PER_CONNECTION)
 }
 
+/// What administrators and operators call, through the guard that tells them apart.
+fn admin(core: &Arc<Core>) -> Coded<Guarded<AdminServer<AdminService>>> {
+    let service = AdminServer::new(AdminService(Arc::clone(core)))
+        .max_decoding_message_size(MAX_MESSAGE_BYTES)
+        .max_encoding_message_size(MAX_MESSAGE_BYTES);
+    Coded(Guarded::new(Arc::clone(core), service))
+}
+
 fn serve_nodes(
     core: Arc<Core>,
     agents: mpsc::Receiver<std::io::Result<net::Connection>>,
@@ -326,7 +336,9 @@ fn serve_nodes(
     let service = NodeServer::new(NodeService(Arc::clone(&core)))
         .max_decoding_message_size(MAX_MESSAGE_BYTES)
         .max_encoding_message_size(MAX_MESSAGE_BYTES);
-    let router = builder().add_service(service);
+    let router = builder()
+        .add_service(Coded(service))
+        .add_service(admin(&core));
     async move {
         router
             .serve_with_incoming_shutdown(ReceiverStream::new(agents), core.stopping())
@@ -338,10 +350,7 @@ fn serve_admins(
     core: Arc<Core>,
     socket: AdminSocket,
 ) -> impl Future<Output = Result<(), tonic::transport::Error>> + Send {
-    let service = AdminServer::new(AdminService(Arc::clone(&core)))
-        .max_decoding_message_size(MAX_MESSAGE_BYTES)
-        .max_encoding_message_size(MAX_MESSAGE_BYTES);
-    let router = builder().add_service(service);
+    let router = builder().add_service(admin(&core));
     let admins = socket.accept();
     async move {
         router

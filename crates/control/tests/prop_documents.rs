@@ -6,8 +6,8 @@ use proptest::sample::select;
 use tidelock_attest::{Expression, Selectors};
 use tidelock_control::Name;
 use tidelock_control::document::{
-    Address, Document, Format, Netns, Policy, PolicyMode, Service, SourceFile, Transform,
-    WorkloadIdentity, parse_files,
+    Address, Document, Format, Netns, Operator, PathPrefix, Policy, PolicyMode, Role, Service,
+    SourceFile, Transform, WorkloadIdentity, parse_files,
 };
 use tidelock_spiffe_core::{SpiffeIdBuf, TrustDomain};
 
@@ -122,6 +122,30 @@ fn policy() -> impl Strategy<Value = Document> {
         .prop_map(|(name, cedar, mode)| Document::Policy(Policy { name, cedar, mode }))
 }
 
+fn prefix() -> impl Strategy<Value = PathPrefix> {
+    let parsed = |path: String| PathPrefix::parse(&path).expect("a prefix");
+    prop_oneof![
+        Just(PathPrefix::everything()),
+        "(/[a-c][a-z0-9._-]{0,3}){1,3}".prop_map(parsed),
+    ]
+}
+
+fn operator() -> impl Strategy<Value = Document> {
+    let roles = prop::sample::subsequence(Role::ALL.to_vec(), 1..=Role::ALL.len());
+    (name(), roles, btree_set(prefix(), 0..4)).prop_map(|(name, roles, mut prefixes)| {
+        let unscoped = roles.contains(&Role::Admin) || roles.contains(&Role::Issuer);
+        let needed = !roles.contains(&Role::Admin) && prefixes.is_empty();
+        if needed || (unscoped && !prefixes.is_empty()) {
+            prefixes.insert(PathPrefix::everything());
+        }
+        Document::Operator(Operator {
+            name,
+            roles: roles.into_iter().collect(),
+            prefixes: prefixes.into_iter().collect(),
+        })
+    })
+}
+
 fn parse(text: &str) -> Result<Vec<Document>, Vec<tidelock_control::document::DocumentError>> {
     let file = SourceFile {
         name: "f".into(),
@@ -136,7 +160,7 @@ fn parse(text: &str) -> Result<Vec<Document>, Vec<tidelock_control::document::Do
 
 proptest! {
     #[test]
-    fn a_document_is_read_back_from_its_json(document in prop_oneof![identity(), service(), policy()]) {
+    fn a_document_is_read_back_from_its_json(document in prop_oneof![identity(), service(), policy(), operator()]) {
         let json = document.to_json();
         prop_assert_eq!(parse(&json.to_string()), Ok(vec![document.clone()]));
         prop_assert_eq!(parse(&serde_json::to_string_pretty(&json).expect("JSON")), Ok(vec![document]));
@@ -154,7 +178,7 @@ proptest! {
 
     #[test]
     fn a_damaged_document_is_read_or_refused(
-        document in prop_oneof![identity(), service(), policy()],
+        document in prop_oneof![identity(), service(), policy(), operator()],
         cut in any::<prop::sample::Index>(),
         with in "[-: \n{}\\[\\],\"']{0,3}",
     ) {

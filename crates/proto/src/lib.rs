@@ -31,6 +31,10 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod error_code;
+
+pub use error_code::{ERROR_CODE_METADATA, ErrorCode};
+
 /// Version 1 of the contracts.
 pub mod v1 {
     #![allow(missing_docs, clippy::all, reason = "generated code")]
@@ -46,6 +50,12 @@ pub const CONTROL_DNS_NAME: &str = "control.tidelock.internal";
 
 /// Prefix of the paths of node SPIFFE IDs: `spiffe://<trust domain>/tidelock/agent/<node>`.
 pub const AGENT_PATH_PREFIX: &str = "/tidelock/agent/";
+
+/// Prefix of the paths of operators' SPIFFE IDs: `spiffe://<trust domain>/tidelock/operator/<name>`.
+pub const OPERATOR_PATH_PREFIX: &str = "/tidelock/operator/";
+
+/// Every call of the service `Admin`, in the order of the protobuf file.
+pub const ADMIN_CALLS: &[&str] = &include!(concat!(env!("OUT_DIR"), "/admin_calls.rs"));
 
 /// Prefix of the paths that Tidelock keeps for itself; no workload may have an ID below it.
 pub const RESERVED_PATH_PREFIX: &str = "/tidelock/";

@@ -19,7 +19,7 @@ fn output_and_socket_are_taken_before_and_after_the_command() {
     ] {
         let args = parse(line).unwrap();
         assert_eq!(args.output, Output::Json);
-        assert_eq!(args.socket, PathBuf::from("/s"));
+        assert_eq!(args.reach.socket, PathBuf::from("/s"));
         assert!(matches!(args.command, Command::Get { what: What::Flows }));
     }
 }

@@ -8,6 +8,7 @@ pub(crate) fn kind_name(kind: i32) -> &'static str {
         Ok(DocumentKind::WorkloadIdentity) => "WorkloadIdentity",
         Ok(DocumentKind::Service) => "Service",
         Ok(DocumentKind::Policy) => "Policy",
+        Ok(DocumentKind::Operator) => "Operator",
         Ok(DocumentKind::Unspecified) | Err(_) => "Document",
     }
 }

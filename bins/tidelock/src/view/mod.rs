@@ -10,6 +10,7 @@ pub(crate) mod events;
 pub(crate) mod flows;
 pub(crate) mod identities;
 pub(crate) mod nodes;
+pub(crate) mod operators;
 pub(crate) mod plan;
 pub(crate) mod policies;
 pub(crate) mod process;

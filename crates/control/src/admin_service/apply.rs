@@ -2,31 +2,37 @@
 
 use std::sync::Arc;
 
-use tidelock_proto::v1;
 use tidelock_proto::v1::apply_response::{Applied, Refused, Result as Outcome};
 use tidelock_proto::v1::delete_response::Result as Deletion;
+use tidelock_proto::{ErrorCode, v1};
 use tonic::Status;
 
-use crate::audit::Actor;
 use crate::convert::kind_of;
 use crate::core::{ChangeError, Changed, Core};
 use crate::document::{DocumentError, Format, Key, SourceFile};
 use crate::name::Name;
+use crate::roles::Permit;
+
+/// How many of the documents that a caller may not change are named in the audit log.
+const MAX_AUDITED: usize = 8;
 
 pub(super) async fn apply(
     core: &Arc<Core>,
-    actor: Actor,
+    permit: Permit,
     request: v1::ApplyRequest,
 ) -> Result<v1::ApplyResponse, Status> {
     let files = source_files(request.files)?;
     let mut warnings = Vec::new();
-    let outcome = match core.apply(actor, files).await {
+    let outcome = match core.apply(permit.clone(), files).await {
         Ok(changed) => {
-            warnings = changed.warnings.iter().map(error).collect();
+            warnings = changed.warnings.iter().map(warning).collect();
             Outcome::Applied(applied(changed))
         }
         Err(ChangeError::Refused(errors)) => Outcome::Refused(refused(&errors)),
-        Err(error) => return Err(failed(error)),
+        Err(ChangeError::NotPermitted(errors)) => {
+            Outcome::Refused(not_permitted(core, &permit, &errors).await)
+        }
+        Err(error) => return Err(failed(core, &permit, error).await),
     };
     Ok(v1::ApplyResponse {
         result: Some(outcome),
@@ -36,7 +42,7 @@ pub(super) async fn apply(
 
 pub(super) async fn delete(
     core: &Arc<Core>,
-    actor: Actor,
+    permit: Permit,
     request: v1::DeleteRequest,
 ) -> Result<v1::DeleteResponse, Status> {
     let keys = request
@@ -45,11 +51,14 @@ pub(super) async fn delete(
         .map(key)
         .collect::<Result<Vec<_>, _>>()?;
     let files = source_files(request.files)?;
-    let deleted = core.delete(actor, keys, files, request.ignore_not_found);
+    let deleted = core.delete(permit.clone(), keys, files, request.ignore_not_found);
     let outcome = match deleted.await {
         Ok(changed) => Deletion::Deleted(applied(changed)),
         Err(ChangeError::Refused(errors)) => Deletion::Refused(refused(&errors)),
-        Err(error) => return Err(failed(error)),
+        Err(ChangeError::NotPermitted(errors)) => {
+            Deletion::Refused(not_permitted(core, &permit, &errors).await)
+        }
+        Err(error) => return Err(failed(core, &permit, error).await),
     };
     Ok(v1::DeleteResponse {
         result: Some(outcome),
@@ -76,6 +85,25 @@ pub(super) fn refused(errors: &[DocumentError]) -> Refused {
     Refused {
         errors: errors.iter().map(error).collect(),
     }
+}
+
+/// Says what the caller may not change, and writes it down.
+pub(super) async fn not_permitted(
+    core: &Core,
+    permit: &Permit,
+    errors: &[DocumentError],
+) -> Refused {
+    if let Some(operator) = permit.operator() {
+        let mut why: Vec<String> = errors.iter().map(DocumentError::to_string).collect();
+        let more = why.len().saturating_sub(MAX_AUDITED);
+        why.truncate(MAX_AUDITED);
+        if more > 0 {
+            why.push(format!("and {more} more"));
+        }
+        core.tell_refused(operator, permit.remote(), permit.call(), &why.join("; "))
+            .await;
+    }
+    refused(errors)
 }
 
 pub(super) fn source_files(files: Vec<v1::SourceFile>) -> Result<Vec<SourceFile>, Status> {
@@ -107,12 +135,20 @@ pub(super) fn error(error: &DocumentError) -> v1::DocumentError {
         column: error.pos.map_or(0, |pos| pos.column),
         field: error.field.clone(),
         reason: error.reason.to_string(),
+        code: error.reason.code().to_string(),
     }
 }
 
-pub(super) fn failed(error: ChangeError) -> Status {
+/// What is odd about a policy, and would be an error if it were wrong.
+pub(super) fn warning(odd: &DocumentError) -> v1::DocumentError {
+    let code = ErrorCode::PolicyOdd.to_string();
+    v1::DocumentError { code, ..error(odd) }
+}
+
+pub(super) async fn failed(core: &Core, permit: &Permit, error: ChangeError) -> Status {
     match error {
-        ChangeError::Refused(errors) => {
+        ChangeError::Permit(refusal) => core.tell_refusal(permit, refusal).await,
+        ChangeError::Refused(errors) | ChangeError::NotPermitted(errors) => {
             let reasons: Vec<_> = errors.iter().map(DocumentError::to_string).collect();
             Status::failed_precondition(reasons.join("\n"))
         }
@@ -121,7 +157,7 @@ pub(super) fn failed(error: ChangeError) -> Status {
                 .iter()
                 .map(|(kind, name)| format!("there is no {kind} `{name}`"))
                 .collect();
-            Status::not_found(missing.join("\n"))
+            ErrorCode::DocumentNotFound.status(missing.join("\n"))
         }
         ChangeError::Store(error) => {
             tracing::error!(%error, "a change cannot be stored");

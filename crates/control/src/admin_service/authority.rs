@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use tidelock_ca::LifecycleError;
-use tidelock_proto::v1;
+use tidelock_proto::{ErrorCode, v1};
 use tonic::Status;
 
-use crate::audit::Actor;
 use crate::authority::AuthorityError;
 use crate::clock;
 use crate::core::Core;
+use crate::roles::Permit;
 use crate::rotation::{Step, StepError};
 
 pub(super) fn list(core: &Core) -> v1::ListAuthoritiesResponse {
@@ -21,10 +21,14 @@ pub(super) fn list(core: &Core) -> v1::ListAuthoritiesResponse {
 
 pub(super) async fn step(
     core: &Arc<Core>,
-    actor: Actor,
+    permit: Permit,
     step: Step,
 ) -> Result<v1::AuthorityResponse, Status> {
-    let taken = core.step(actor, step).await.map_err(refusal)?;
+    let taken = match core.step(Some(permit.clone()), step).await {
+        Ok(taken) => taken,
+        Err(StepError::NotPermitted(why)) => return Err(core.tell_refusal(&permit, why).await),
+        Err(error) => return Err(refusal(error)),
+    };
     Ok(v1::AuthorityResponse {
         authority: taken.authority,
         generation: taken.generation,
@@ -35,7 +39,7 @@ fn refusal(error: StepError) -> Status {
     let text = error.to_string();
     match error {
         StepError::Authority(AuthorityError::Lifecycle(error)) => lifecycle(error),
-        StepError::Nodes(_) => Status::failed_precondition(format!(
+        StepError::Nodes(_) => ErrorCode::NodesBehind.status(format!(
             "{text}; wait for them, or go on without them (`--despite-nodes`)"
         )),
         error => {
@@ -47,13 +51,13 @@ fn refusal(error: StepError) -> Status {
 
 fn lifecycle(error: LifecycleError) -> Status {
     match error {
-        LifecycleError::Unknown => Status::not_found(format!(
+        LifecycleError::Unknown => ErrorCode::AuthorityNotFound.status(format!(
             "{error}: `tidelock authority list` shows those there are"
         )),
         LifecycleError::TooSoon { at } => {
             let secs = at.saturating_sub(clock::unix_secs()).max(0);
-            Status::failed_precondition(format!("{error}, which is in {secs} s"))
+            ErrorCode::AuthorityTooSoon.status(format!("{error}, which is in {secs} s"))
         }
-        error => Status::failed_precondition(error.to_string()),
+        error => ErrorCode::AuthorityState.status(error.to_string()),
     }
 }

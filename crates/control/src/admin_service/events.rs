@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use tidelock_proto::v1;
 use tidelock_proto::v1::event::Kind as EventKind;
+use tidelock_proto::{ErrorCode, v1};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -11,6 +11,7 @@ use tonic::Status;
 
 use crate::clock;
 use crate::core::Core;
+use crate::roles::Permit;
 
 /// How many events are on their way to a follower before the log's own buffer fills.
 const STREAM_BUFFER: usize = 64;
@@ -19,14 +20,16 @@ type Sender = mpsc::Sender<Result<v1::Event, Status>>;
 
 pub(super) fn stream(
     core: &Arc<Core>,
+    permit: Permit,
     request: &v1::EventsRequest,
 ) -> ReceiverStream<Result<v1::Event, Status>> {
     let (sender, events) = mpsc::channel(STREAM_BUFFER);
-    tokio::spawn(run(Arc::clone(core), sender, *request));
+    tokio::spawn(run(Arc::clone(core), permit, sender, *request));
     ReceiverStream::new(events)
 }
 
-async fn run(core: Arc<Core>, sender: Sender, request: v1::EventsRequest) {
+async fn run(core: Arc<Core>, permit: Permit, sender: Sender, request: v1::EventsRequest) {
+    let mut worlds = core.watch();
     let (kept, mut live) = core.events.follow(request.after_seq);
     let skipped = match request.tail {
         0 => 0,
@@ -44,8 +47,18 @@ async fn run(core: Arc<Core>, sender: Sender, request: v1::EventsRequest) {
         let next = tokio::select! {
             next = live.recv() => next,
             () = sender.closed() => return,
+            // Who may not listen any more does not go on doing so.
+            Ok(()) = worlds.changed() => match permit.again(&core.world()) {
+                Ok(_) => continue,
+                Err(refusal) => {
+                    let status = core.tell_refusal(&permit, refusal).await;
+                    let _ = sender.send(Err(status)).await;
+                    return;
+                }
+            },
             () = core.stopping() => {
-                let _ = sender.send(Err(Status::unavailable("the control plane stops"))).await;
+                let status = ErrorCode::Unavailable.status("the control plane stops");
+                let _ = sender.send(Err(status)).await;
                 return;
             }
         };

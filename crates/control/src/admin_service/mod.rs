@@ -4,6 +4,7 @@ mod apply;
 mod audit;
 mod authority;
 mod events;
+mod operators;
 mod plan;
 mod revoke;
 mod token;
@@ -14,11 +15,10 @@ use std::sync::Arc;
 use tidelock_proto::v1;
 use tidelock_proto::v1::admin_server::Admin;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::transport::server::UdsConnectInfo;
 use tonic::{Request, Response, Status};
 
-use crate::audit::Actor;
 use crate::core::Core;
+use crate::roles::Permit;
 use crate::rotation::Step;
 
 /// The service over the control plane's state.
@@ -32,37 +32,41 @@ impl Admin for AdminService {
     type EventsStream = ReceiverStream<Result<v1::Event, Status>>;
 
     async fn apply(&self, request: Request<v1::ApplyRequest>) -> Answer<v1::ApplyResponse> {
-        let actor = actor(&request);
-        apply::apply(&self.0, actor, request.into_inner())
+        let permit = permit(&request)?;
+        apply::apply(&self.0, permit, request.into_inner())
             .await
             .map(Response::new)
     }
 
     async fn plan(&self, request: Request<v1::PlanRequest>) -> Answer<v1::PlanResponse> {
-        plan::plan(&self.0, request.into_inner())
+        let permit = permit(&request)?;
+        plan::plan(&self.0, permit, request.into_inner())
             .await
             .map(Response::new)
     }
 
     async fn delete(&self, request: Request<v1::DeleteRequest>) -> Answer<v1::DeleteResponse> {
-        let actor = actor(&request);
-        apply::delete(&self.0, actor, request.into_inner())
+        let permit = permit(&request)?;
+        apply::delete(&self.0, permit, request.into_inner())
             .await
             .map(Response::new)
     }
 
     async fn get_identities(
         &self,
-        _: Request<v1::GetIdentitiesRequest>,
+        request: Request<v1::GetIdentitiesRequest>,
     ) -> Answer<v1::GetIdentitiesResponse> {
-        Ok(Response::new(views::identities(&self.0)))
+        Ok(Response::new(views::identities(
+            &self.0,
+            &permit(&request)?,
+        )))
     }
 
     async fn get_services(
         &self,
-        _: Request<v1::GetServicesRequest>,
+        request: Request<v1::GetServicesRequest>,
     ) -> Answer<v1::GetServicesResponse> {
-        Ok(Response::new(views::services(&self.0)))
+        Ok(Response::new(views::services(&self.0, &permit(&request)?)))
     }
 
     async fn get_policies(
@@ -76,16 +80,19 @@ impl Admin for AdminService {
         Ok(Response::new(views::nodes(&self.0)))
     }
 
-    async fn get_flows(&self, _: Request<v1::GetFlowsRequest>) -> Answer<v1::GetFlowsResponse> {
-        Ok(Response::new(views::flows(&self.0)))
+    async fn get_flows(
+        &self,
+        request: Request<v1::GetFlowsRequest>,
+    ) -> Answer<v1::GetFlowsResponse> {
+        Ok(Response::new(views::flows(&self.0, &permit(&request)?)))
     }
 
     async fn create_token(
         &self,
         request: Request<v1::CreateTokenRequest>,
     ) -> Answer<v1::CreateTokenResponse> {
-        let actor = actor(&request);
-        token::create(&self.0, &actor, &request.into_inner())
+        let permit = permit(&request)?;
+        token::create(&self.0, &permit.actor(), &request.into_inner())
             .await
             .map(Response::new)
     }
@@ -95,10 +102,9 @@ impl Admin for AdminService {
     }
 
     async fn events(&self, request: Request<v1::EventsRequest>) -> Answer<Self::EventsStream> {
-        Ok(Response::new(events::stream(
-            &self.0,
-            &request.into_inner(),
-        )))
+        let permit = permit(&request)?;
+        let stream = events::stream(&self.0, permit, &request.into_inner());
+        Ok(Response::new(stream))
     }
 
     async fn list_authorities(
@@ -112,39 +118,40 @@ impl Admin for AdminService {
         &self,
         request: Request<v1::PrepareAuthorityRequest>,
     ) -> Answer<v1::AuthorityResponse> {
-        self.step(actor(&request), Step::Prepare).await
+        self.step(permit(&request)?, Step::Prepare).await
     }
 
     async fn activate_authority(
         &self,
         request: Request<v1::ActivateAuthorityRequest>,
     ) -> Answer<v1::AuthorityResponse> {
-        let actor = actor(&request);
+        let permit = permit(&request)?;
         let v1::ActivateAuthorityRequest { id, despite_nodes } = request.into_inner();
-        self.step(actor, Step::Activate { id, despite_nodes }).await
+        self.step(permit, Step::Activate { id, despite_nodes })
+            .await
     }
 
     async fn taint_authority(
         &self,
         request: Request<v1::TaintAuthorityRequest>,
     ) -> Answer<v1::AuthorityResponse> {
-        let actor = actor(&request);
+        let permit = permit(&request)?;
         let id = request.into_inner().id;
-        self.step(actor, Step::Taint { id }).await
+        self.step(permit, Step::Taint { id }).await
     }
 
     async fn revoke_authority(
         &self,
         request: Request<v1::RevokeAuthorityRequest>,
     ) -> Answer<v1::AuthorityResponse> {
-        let actor = actor(&request);
+        let permit = permit(&request)?;
         let id = request.into_inner().id;
-        self.step(actor, Step::Revoke { id }).await
+        self.step(permit, Step::Revoke { id }).await
     }
 
     async fn revoke(&self, request: Request<v1::RevokeRequest>) -> Answer<v1::RevokeResponse> {
-        let actor = actor(&request);
-        let revoked = revoke::revoke(&self.0, actor, request.into_inner());
+        let permit = permit(&request)?;
+        let revoked = revoke::revoke(&self.0, permit, request.into_inner());
         revoked.await.map(Response::new)
     }
 
@@ -152,9 +159,9 @@ impl Admin for AdminService {
 
     async fn get_revoked(
         &self,
-        _: Request<v1::GetRevokedRequest>,
+        request: Request<v1::GetRevokedRequest>,
     ) -> Answer<Self::GetRevokedStream> {
-        Ok(Response::new(revoke::list(&self.0)))
+        Ok(Response::new(revoke::list(&self.0, permit(&request)?)))
     }
 
     type ListAuditStream = ReceiverStream<Result<v1::AuditEntry, Status>>;
@@ -174,18 +181,33 @@ impl Admin for AdminService {
         let verified = audit::verify(&self.0, request.into_inner());
         verified.await.map(Response::new)
     }
+
+    async fn get_operators(
+        &self,
+        request: Request<v1::GetOperatorsRequest>,
+    ) -> Answer<v1::GetOperatorsResponse> {
+        Ok(Response::new(operators::list(&self.0, &permit(&request)?)))
+    }
+
+    async fn issue_operator(
+        &self,
+        request: Request<v1::IssueOperatorRequest>,
+    ) -> Answer<v1::IssueOperatorResponse> {
+        let permit = permit(&request)?;
+        let issued = operators::issue(&self.0, permit, request.into_inner());
+        issued.await.map(Response::new)
+    }
 }
 
 impl AdminService {
-    async fn step(&self, actor: Actor, step: Step) -> Answer<v1::AuthorityResponse> {
-        let taken = authority::step(&self.0, actor, step);
+    async fn step(&self, permit: Permit, step: Step) -> Answer<v1::AuthorityResponse> {
+        let taken = authority::step(&self.0, permit, step);
         taken.await.map(Response::new)
     }
 }
 
-/// Who calls, as the kernel says. Nobody gets here whose user it does not tell.
-fn actor<T>(request: &Request<T>) -> Actor {
-    let info = request.extensions().get::<UdsConnectInfo>();
-    let user = info.and_then(|info| info.peer_cred).map(|user| user.uid());
-    Actor::User(user.unwrap_or(u32::MAX))
+/// What the guard in front of the service let this call do.
+fn permit<T>(request: &Request<T>) -> Result<Permit, Status> {
+    let permit = request.extensions().get::<Permit>().cloned();
+    permit.ok_or_else(|| Status::internal("the call did not come through its guard"))
 }

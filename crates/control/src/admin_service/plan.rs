@@ -6,25 +6,28 @@ use tidelock_proto::v1;
 use tidelock_proto::v1::plan_response::{Planned, Result as Outcome};
 use tonic::Status;
 
-use super::apply::{error, failed, refused, source_files};
+use super::apply::{failed, not_permitted, refused, source_files, warning};
 use crate::access::{self, View};
 use crate::core::{ChangeError, Core, document_change};
 use crate::document::{Document, Key};
+use crate::roles::Permit;
 use crate::world::{Plan, World};
 
 pub(super) async fn plan(
     core: &Arc<Core>,
+    permit: Permit,
     request: v1::PlanRequest,
 ) -> Result<v1::PlanResponse, Status> {
     let files = source_files(request.files)?;
-    let worker = Arc::clone(core);
+    let (worker, by) = (Arc::clone(core), permit.clone());
     let planned = tokio::task::spawn_blocking(move || {
         let world = worker.world();
+        let by = by.again(&world).map_err(ChangeError::Permit)?;
         let plan = match request.deletion {
-            true => worker.plan_deletion(&world, Vec::new(), &files, true),
-            false => worker.plan_application(&world, &files),
+            true => worker.plan_deletion(&by, &world, Vec::new(), &files, true),
+            false => worker.plan_application(&by, &world, &files),
         }?;
-        let warnings = plan.compiled.warnings.iter().map(error).collect();
+        let warnings = plan.compiled.warnings.iter().map(warning).collect();
         Ok((planned(&worker, &world, &plan), warnings))
     });
     match planned.await.unwrap_or(Err(ChangeError::Broken)) {
@@ -36,7 +39,13 @@ pub(super) async fn plan(
             result: Some(Outcome::Refused(refused(&errors))),
             warnings: Vec::new(),
         }),
-        Err(error) => Err(failed(error)),
+        Err(ChangeError::NotPermitted(errors)) => Ok(v1::PlanResponse {
+            result: Some(Outcome::Refused(
+                not_permitted(core, &permit, &errors).await,
+            )),
+            warnings: Vec::new(),
+        }),
+        Err(error) => Err(failed(core, &permit, error).await),
     }
 }
 

@@ -4,29 +4,34 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use tidelock_proto::v1::revoke_request::What;
-use tidelock_proto::{MAX_REVOKE_REASON_BYTES, RESERVED_PATH_PREFIX, v1};
+use tidelock_proto::{
+    ErrorCode, MAX_REVOKE_REASON_BYTES, OPERATOR_PATH_PREFIX, RESERVED_PATH_PREFIX, v1,
+};
 use tidelock_spiffe_core::SpiffeIdBuf;
 use tidelock_spiffe_core::x509::MAX_SERIAL_BYTES;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
 
-use crate::audit::Actor;
 use crate::clock;
 use crate::core::Core;
 use crate::name::Name;
 use crate::revocation::{Done, RevokeError, Target};
+use crate::roles::Permit;
 use crate::store::{Revocation, RevokedRecord};
 
 pub(super) async fn revoke(
     core: &Arc<Core>,
-    actor: Actor,
+    permit: Permit,
     request: v1::RevokeRequest,
 ) -> Result<v1::RevokeResponse, Status> {
     let reason = reason(request.reason)?;
     let target = target(core, request.what)?;
-    let done = core.revoke(actor, target, reason).await.map_err(refusal)?;
-    Ok(response(done))
+    match core.revoke(permit.clone(), target, reason).await {
+        Ok(done) => Ok(response(done)),
+        Err(RevokeError::NotPermitted(refusal)) => Err(core.tell_refusal(&permit, refusal).await),
+        Err(error) => Err(refused(error)),
+    }
 }
 
 type Listed = ReceiverStream<Result<v1::Revocation, Status>>;
@@ -34,15 +39,20 @@ type Listed = ReceiverStream<Result<v1::Revocation, Status>>;
 /// How many are read from the store at once: others wait for it meanwhile.
 const PAGE: u32 = 1_000;
 
-/// What is revoked now.
-pub(super) fn list(core: &Arc<Core>) -> Listed {
+/// What is revoked now, of SPIFFE IDs that are the caller's.
+pub(super) fn list(core: &Arc<Core>, permit: Permit) -> Listed {
     let (sender, listed) = mpsc::channel(64);
-    tokio::spawn(send(Arc::clone(core), sender, clock::unix_secs()));
+    tokio::spawn(send(Arc::clone(core), permit, sender, clock::unix_secs()));
     ReceiverStream::new(listed)
 }
 
 /// Ends: serial numbers only grow on the way, and at most [`tidelock_proto::MAX_REVOKED_SVIDS`] are revoked at one time.
-async fn send(core: Arc<Core>, sender: mpsc::Sender<Result<v1::Revocation, Status>>, now: i64) {
+async fn send(
+    core: Arc<Core>,
+    permit: Permit,
+    sender: mpsc::Sender<Result<v1::Revocation, Status>>,
+    now: i64,
+) {
     let mut after = Vec::new();
     loop {
         let page = core.with_store(move |store| store.revocations(&after, now, PAGE));
@@ -57,7 +67,10 @@ async fn send(core: Arc<Core>, sender: mpsc::Sender<Result<v1::Revocation, Statu
             return;
         };
         after = last.revoked.serial.clone();
-        for one in page {
+        for one in page
+            .into_iter()
+            .filter(|one| permit.covers(&one.revoked.spiffe_id))
+        {
             let sent = tokio::select! {
                 sent = sender.send(Ok(revocation(one))) => sent.is_ok(),
                 // Who does not read does not keep the control plane from stopping.
@@ -134,7 +147,9 @@ fn identity(core: &Core, text: &str) -> Result<String, Status> {
             "`{shown}` is of another trust domain, whose own authority revokes it"
         )));
     }
-    if parsed.path().starts_with(RESERVED_PATH_PREFIX) {
+    let operator = parsed.path().strip_prefix(OPERATOR_PATH_PREFIX);
+    let operator = operator.is_some_and(|name| Name::parse(name).is_ok());
+    if parsed.path().starts_with(RESERVED_PATH_PREFIX) && !operator {
         return Err(Status::invalid_argument(format!(
             "`{shown}` is no workload's; a node is revoked by its name (`tidelock revoke node`)"
         )));
@@ -159,15 +174,17 @@ fn svid(record: RevokedRecord) -> v1::RevokedSvid {
     }
 }
 
-fn refusal(error: RevokeError) -> Status {
+fn refused(error: RevokeError) -> Status {
     let text = error.to_string();
     match error {
-        RevokeError::UnknownSerial
-        | RevokeError::UnknownIdentity(_)
-        | RevokeError::UnknownNode(_) => Status::not_found(text),
-        RevokeError::TooMany { .. } => Status::resource_exhausted(format!(
+        RevokeError::UnknownSerial | RevokeError::UnknownIdentity(_) => {
+            ErrorCode::SvidNotFound.status(text)
+        }
+        RevokeError::UnknownNode(_) => ErrorCode::NodeNotFound.status(text),
+        RevokeError::TooMany { .. } => ErrorCode::RevokedTooMany.status(format!(
             "{text}; to renew everything at once, move to another authority (`tidelock authority`)"
         )),
+        RevokeError::NotPermitted(refusal) => refusal.into(),
         RevokeError::Store(_) | RevokeError::Broken => {
             tracing::error!(error = text, "SVIDs cannot be revoked");
             Status::internal(format!("nothing was revoked: {text}"))

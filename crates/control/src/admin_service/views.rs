@@ -8,8 +8,10 @@ use tidelock_proto::{AGENT_PATH_PREFIX, v1};
 use crate::convert;
 use crate::core::Core;
 use crate::name::Name;
+use crate::roles::Permit;
 
-pub(super) fn identities(core: &Arc<Core>) -> v1::GetIdentitiesResponse {
+/// Those whose SPIFFE IDs are the caller's.
+pub(super) fn identities(core: &Arc<Core>, permit: &Permit) -> v1::GetIdentitiesResponse {
     let (mut svids, mut grants) = (
         HashMap::<String, Vec<_>>::new(),
         HashMap::<String, Vec<_>>::new(),
@@ -31,7 +33,8 @@ pub(super) fn identities(core: &Arc<Core>) -> v1::GetIdentitiesResponse {
         }
     });
     let world = core.world();
-    let identities = world.identities().map(|identity| v1::Identity {
+    let seen = world.identities().filter(|one| permit.covers_identity(one));
+    let identities = seen.map(|identity| v1::Identity {
         entry: Some(convert::entry(identity)),
         nodes: identity
             .nodes
@@ -47,9 +50,14 @@ pub(super) fn identities(core: &Arc<Core>) -> v1::GetIdentitiesResponse {
     }
 }
 
-pub(super) fn services(core: &Arc<Core>) -> v1::GetServicesResponse {
+/// Those that only SPIFFE IDs serve which are the caller's.
+pub(super) fn services(core: &Arc<Core>, permit: &Permit) -> v1::GetServicesResponse {
     let world = core.world();
-    let services = world.services().map(|service| v1::ServiceView {
+    let seen = world.services().filter(|service| {
+        let mut servers = service.servers.iter();
+        servers.all(|id| permit.covers(id.as_str()))
+    });
+    let services = seen.map(|service| v1::ServiceView {
         name: service.name.to_string(),
         addresses: service.addresses.iter().map(ToString::to_string).collect(),
         servers: service
@@ -101,10 +109,12 @@ pub(super) fn nodes(core: &Arc<Core>) -> v1::GetNodesResponse {
     v1::GetNodesResponse { nodes }
 }
 
-pub(super) fn flows(core: &Arc<Core>) -> v1::GetFlowsResponse {
+/// Those of which the node's own end is the caller's; each end of a connection tells for itself.
+pub(super) fn flows(core: &Arc<Core>, permit: &Permit) -> v1::GetFlowsResponse {
     let mut flows = Vec::new();
     core.nodes.visit(|name, node| {
-        let of_node = node.reported.flows.values();
+        let all = node.reported.flows.values();
+        let of_node = all.filter(|flow| permit.covers(&flow.local_id));
         flows.extend(of_node.map(|flow| v1::NodeFlow {
             node: name.to_string(),
             flow: Some(flow.clone()),

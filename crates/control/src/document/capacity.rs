@@ -17,6 +17,9 @@ pub const MAX_ADDRESSES: usize = 1_024;
 /// Most SPIFFE IDs that may serve one Service (`MAX_SERVERS_PER_SERVICE`).
 pub const MAX_SERVERS_PER_SERVICE: usize = 64;
 
+/// Most operators. Ours: more than people can keep an eye on.
+pub const MAX_OPERATORS: usize = 1_024;
+
 /// Most that the images of enforced and observed policies take together, in bytes (`MAX_POLICY_BYTES`, there of each).
 pub const MAX_POLICY_BYTES: usize = 512 * 1024;
 
@@ -40,8 +43,10 @@ pub(crate) fn fits(
     let mut shared = Shared::default();
     let mut everywhere = Identities::default();
     let mut named: HashMap<&Name, Identities> = HashMap::new();
+    let mut operators = 0;
     for document in documents.values() {
         match document {
+            Document::Operator(_) => operators += 1,
             Document::Service(service) => shared.add(service),
             Document::Policy(policy) => shared.sources += policy.cedar.len() + BYTES_PER_FIELD,
             Document::WorkloadIdentity(identity) => match &identity.nodes {
@@ -78,14 +83,18 @@ pub(crate) fn fits(
         ),
     ];
     let file = parsed.first().map(|p| p.file.clone()).unwrap_or_default();
+    let error = |reason| DocumentError {
+        file: file.clone(),
+        pos: None,
+        field: String::new(),
+        reason,
+    };
     for (what, found, max) in bounds.into_iter().filter(|&(_, found, max)| found > max) {
-        let reason = Reason::TooMany { what, found, max };
-        errors.push(DocumentError {
-            file: file.clone(),
-            pos: None,
-            field: String::new(),
-            reason,
-        });
+        errors.push(error(Reason::TooMany { what, found, max }));
+    }
+    if operators > MAX_OPERATORS {
+        let (what, found, max) = ("Operators", operators, MAX_OPERATORS);
+        errors.push(error(Reason::Bound { what, found, max }));
     }
 }
 

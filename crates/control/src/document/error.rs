@@ -5,8 +5,8 @@ use std::fmt;
 use tidelock_attest::{FillError, SelectorError, SelectorsError, TemplateError};
 use tidelock_spiffe_core::SpiffeIdError;
 
-use super::Kind;
 use super::address::{Address, AddressError};
+use super::{Kind, PrefixError, Role};
 use crate::duration::DurationError;
 use crate::name::{Name, NameError};
 use crate::yaml::{Pos, SyntaxError};
@@ -86,7 +86,7 @@ pub enum Reason {
         found: String,
     },
     /// No such kind.
-    #[error("is `{found}`; known kinds are WorkloadIdentity, Service and Policy")]
+    #[error("is `{found}`; known kinds are WorkloadIdentity, Service, Policy and Operator")]
     UnknownKind {
         /// As written.
         found: String,
@@ -241,6 +241,51 @@ pub enum Reason {
         /// As written.
         found: String,
     },
+    /// Nothing that operators can be.
+    #[error("is `{found}`; known are `viewer`, `editor`, `revoker`, `issuer` and `admin`")]
+    Role {
+        /// As written.
+        found: String,
+    },
+    /// No prefix of paths.
+    #[error("`{text}` {error}")]
+    Prefix {
+        /// As written.
+        text: String,
+        /// Why not.
+        error: PrefixError,
+    },
+    /// A role that knows no paths, with prefixes.
+    #[error(
+        "the role `{role}` cannot be bound to paths, so that one of the prefixes has to be `/`: {}",
+        unbound(*role)
+    )]
+    Unscoped {
+        /// The role.
+        role: Role,
+    },
+    /// What the caller may not do.
+    #[error("{0}")]
+    NotPermitted(Box<NotPermitted>),
+    /// Nobody could make operators any more but at the control plane's machine.
+    #[error(
+        "Operator `{name}` is the last one with the role `admin`: make another one first, or ask for this at the \
+         administrators' socket"
+    )]
+    LastAdmin {
+        /// The operator.
+        name: Name,
+    },
+    /// More than there may be.
+    #[error("{found} {what}; at most {max} are possible")]
+    Bound {
+        /// Of what.
+        what: &'static str,
+        /// How many there would be.
+        found: usize,
+        /// How many there may be.
+        max: usize,
+    },
     /// Two Services claim one address.
     #[error("{0}")]
     Overlap(Box<Overlap>),
@@ -260,6 +305,22 @@ pub enum Reason {
         /// How many there may be.
         max: usize,
     },
+}
+
+/// A change that an operator may not make.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("operator `{operator}` may not change {kind} `{name}`: {why}; needed is {needed}")]
+pub struct NotPermitted {
+    /// Who asked.
+    pub operator: Name,
+    /// The document's kind.
+    pub kind: Kind,
+    /// The document's name.
+    pub name: Name,
+    /// Why not.
+    pub why: String,
+    /// What would do: a role, and a prefix where it counts.
+    pub needed: &'static str,
 }
 
 /// Two ranges that share an address and port.
@@ -304,6 +365,14 @@ impl fmt::Display for Place {
                 pos: Some(pos),
             } => write!(f, "{file}:{}", pos.line),
         }
+    }
+}
+
+/// Why a role cannot be bound to paths.
+fn unbound(role: Role) -> &'static str {
+    match role {
+        Role::Admin => "an admin can give itself every prefix",
+        _ => "a node that joins is given every identity that is not bound to nodes",
     }
 }
 

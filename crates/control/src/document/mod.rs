@@ -1,13 +1,16 @@
-//! The documents that users apply, parsed strictly: WorkloadIdentity, Service, Policy.
+//! The documents that users apply, parsed strictly: WorkloadIdentity, Service, Policy, Operator.
 
 mod address;
 mod ambiguous;
 mod capacity;
 mod check;
+mod code;
 mod error;
 mod identity;
+mod operator;
 mod parse;
 mod policy;
+mod prefix;
 mod schema;
 mod selectors;
 mod service;
@@ -16,15 +19,17 @@ mod spiffe_id;
 pub use address::{Address, AddressError};
 pub(crate) use capacity::fits;
 pub use capacity::{
-    MAX_ADDRESSES, MAX_CONFIG_BYTES, MAX_IDENTITIES_PER_NODE, MAX_POLICY_BYTES,
+    MAX_ADDRESSES, MAX_CONFIG_BYTES, MAX_IDENTITIES_PER_NODE, MAX_OPERATORS, MAX_POLICY_BYTES,
     MAX_SERVERS_PER_SERVICE, MAX_STATE_BYTES,
 };
 pub(crate) use check::{Compiled, compile, conflicts};
-pub use error::{DocumentError, Overlap, Place, Reason};
+pub use error::{DocumentError, NotPermitted, Overlap, Place, Reason};
 pub use identity::{DEFAULT_SVID_TTL_SECS, WorkloadIdentity};
+pub use operator::{MAX_PREFIXES, Operator, Role};
 pub use parse::{Format, SourceFile, parse_files};
 pub(crate) use parse::{Marks, Parsed, in_order, parse};
 pub use policy::{Policy, PolicyMode};
+pub use prefix::{PathPrefix, PrefixError};
 pub use schema::JSON_SCHEMA;
 pub use service::{Netns, Service, Transform};
 pub use spiffe_id::{IdTemplate, WorkloadId};
@@ -47,11 +52,18 @@ pub enum Kind {
     Service,
     /// Who may do what.
     Policy,
+    /// Who may do what at the control plane.
+    Operator,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 3] = [Self::WorkloadIdentity, Self::Service, Self::Policy];
+    pub const ALL: [Self; 4] = [
+        Self::WorkloadIdentity,
+        Self::Service,
+        Self::Policy,
+        Self::Operator,
+    ];
 
     /// As documents write it.
     #[must_use]
@@ -60,6 +72,7 @@ impl Kind {
             Self::WorkloadIdentity => "WorkloadIdentity",
             Self::Service => "Service",
             Self::Policy => "Policy",
+            Self::Operator => "Operator",
         }
     }
 
@@ -85,6 +98,8 @@ pub enum Document {
     Service(Service),
     /// Who may do what.
     Policy(Policy),
+    /// Who may do what at the control plane.
+    Operator(Operator),
 }
 
 /// What tells documents apart.
@@ -98,6 +113,7 @@ impl Document {
             Self::WorkloadIdentity(_) => Kind::WorkloadIdentity,
             Self::Service(_) => Kind::Service,
             Self::Policy(_) => Kind::Policy,
+            Self::Operator(_) => Kind::Operator,
         }
     }
 
@@ -108,6 +124,7 @@ impl Document {
             Self::WorkloadIdentity(identity) => &identity.name,
             Self::Service(service) => &service.name,
             Self::Policy(policy) => &policy.name,
+            Self::Operator(operator) => &operator.name,
         }
     }
 
@@ -124,6 +141,7 @@ impl Document {
             Self::WorkloadIdentity(identity) => identity.to_json(),
             Self::Service(service) => service.to_json(),
             Self::Policy(policy) => policy.to_json(),
+            Self::Operator(operator) => operator.to_json(),
         };
         json!({
             "apiVersion": API_VERSION,

@@ -3,8 +3,8 @@
 use tidelock_spiffe_core::TrustDomain;
 
 use super::{
-    API_VERSION, Document, DocumentError, Kind, Place, Policy, PolicyMode, Reason, Service,
-    WorkloadIdentity,
+    API_VERSION, Document, DocumentError, Kind, Operator, Place, Policy, PolicyMode, Reason,
+    Service, WorkloadIdentity,
 };
 use crate::name::Name;
 use crate::yaml::{self, Cursor, Node, Origin, Pos, Reader};
@@ -51,6 +51,8 @@ pub(crate) enum Marks {
     Addresses(Vec<Pos>),
     /// A Policy's text.
     Cedar(Origin),
+    /// An Operator is judged by itself.
+    Operator,
 }
 
 impl Parsed {
@@ -164,6 +166,10 @@ fn document(reader: &mut Reader<'_>, node: &Node, ours: TrustDomain<'_>) -> Opti
         Kind::Policy => {
             let (policy, origin) = Policy::read(reader, name, spec)?;
             (Document::Policy(policy), Marks::Cedar(origin))
+        }
+        Kind::Operator => {
+            let operator = Operator::read(reader, name, spec)?;
+            (Document::Operator(operator), Marks::Operator)
         }
     };
     Some(Parsed {

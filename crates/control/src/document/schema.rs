@@ -10,7 +10,8 @@ mod tests {
     use tidelock_attest::{MAX_SELECTORS, OPERATORS, SelectorKind, Variable};
 
     use super::super::{
-        API_VERSION, Kind, PolicyMode, Transform, identity, parse, policy, service,
+        API_VERSION, Kind, MAX_PREFIXES, PolicyMode, Role, Transform, identity, operator, parse,
+        policy, service,
     };
     use super::*;
 
@@ -50,6 +51,7 @@ mod tests {
             ("/$defs/selector/oneOf/1", &OPERATORS),
             ("/$defs/Service", service::FIELDS),
             ("/$defs/Policy", policy::FIELDS),
+            ("/$defs/Operator", operator::FIELDS),
         ] {
             assert_eq!(
                 sorted(&fields(&schema, pointer)),
@@ -74,6 +76,11 @@ mod tests {
         let modes = PolicyMode::ALL.map(PolicyMode::as_str).to_vec();
         let pointer = "/$defs/Policy/properties/mode/enum";
         assert_eq!(*at(&schema, pointer), Value::from(modes));
+        let roles = Role::ALL.map(Role::as_str).to_vec();
+        let pointer = "/$defs/Operator/properties/roles/items/enum";
+        assert_eq!(*at(&schema, pointer), Value::from(roles));
+        let pointer = "/$defs/Operator/properties/prefixes/maxItems";
+        assert_eq!(*at(&schema, pointer), MAX_PREFIXES);
         let prefixes = SelectorKind::ALL.map(SelectorKind::prefix).join("|");
         let pattern = at(&schema, "/$defs/selector/oneOf/0/pattern");
         assert_eq!(*pattern, format!("^({prefixes})."));

@@ -6,7 +6,7 @@ use tidelock_attest::{FillError, MAX_VALUE_BYTES, Template, Variable};
 use tidelock_ca::RESERVED_SEGMENT;
 use tidelock_spiffe_core::{SpiffeIdBuf, TrustDomain};
 
-use super::Reason;
+use super::{PathPrefix, Reason};
 use crate::name::{MAX_NAME_BYTES, Name};
 use crate::yaml::{Cursor, Reader};
 
@@ -76,6 +76,20 @@ impl WorkloadId {
         match self {
             Self::Fixed(id) => Template::parse(id.as_str()).ok(),
             Self::Template(template) => Some(template.ours.clone()),
+        }
+    }
+
+    /// Does every ID that it may be lie at or below this path?
+    pub(crate) fn is_under(&self, prefix: &PathPrefix) -> bool {
+        match self {
+            Self::Fixed(id) => prefix.contains(id.path()),
+            Self::Template(template) => {
+                let ours = template.ours.to_string();
+                let path = ours
+                    .strip_prefix("spiffe://")
+                    .and_then(|rest| rest.find('/').map(|at| &rest[at..]));
+                path.is_some_and(|path| prefix.contains(path))
+            }
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use tidelock_proto::AGENT_PATH_PREFIX;
+use tidelock_proto::{AGENT_PATH_PREFIX, OPERATOR_PATH_PREFIX};
 use tidelock_spiffe_core::TrustDomain;
 use tidelock_spiffe_core::x509::Leaf;
 
@@ -26,7 +26,13 @@ pub(crate) enum Peer {
         serial: Vec<u8>,
         not_after: i64,
     },
-    /// A certificate of ours that is no agent's.
+    /// An operator, by its SVID. Whether there is a document of it is another question.
+    Operator {
+        name: Name,
+        serial: Vec<u8>,
+        not_after: i64,
+    },
+    /// A certificate of ours that is neither an agent's nor an operator's.
     Stranger { why: String },
 }
 
@@ -46,25 +52,30 @@ impl Peer {
         };
         let stranger = || Self::Stranger {
             why: format!(
-                "`{}` is not the SPIFFE ID of an agent of this trust domain",
+                "`{}` is not the SPIFFE ID of an agent or operator of this trust domain",
                 leaf.id.as_str()
             ),
         };
         if leaf.id.trust_domain() != ours {
             return stranger();
         }
-        match leaf
-            .id
-            .path()
-            .strip_prefix(AGENT_PATH_PREFIX)
-            .map(Name::parse)
-        {
-            Some(Ok(node)) => Self::Agent {
+        let (path, serial, not_after) = (leaf.id.path(), leaf.serial.to_vec(), leaf.not_after);
+        let named = |prefix| {
+            path.strip_prefix(prefix)
+                .and_then(|name| Name::parse(name).ok())
+        };
+        match (named(AGENT_PATH_PREFIX), named(OPERATOR_PATH_PREFIX)) {
+            (Some(node), _) => Self::Agent {
                 node,
-                serial: leaf.serial.to_vec(),
-                not_after: leaf.not_after,
+                serial,
+                not_after,
             },
-            _ => stranger(),
+            (None, Some(name)) => Self::Operator {
+                name,
+                serial,
+                not_after,
+            },
+            (None, None) => stranger(),
         }
     }
 }

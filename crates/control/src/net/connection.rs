@@ -39,7 +39,7 @@ impl<S> Connection<S> {
         slots: Vec<OwnedSemaphorePermit>,
     ) -> Self {
         let life = match &caller.peer {
-            Peer::Agent { not_after, .. } => {
+            Peer::Agent { not_after, .. } | Peer::Operator { not_after, .. } => {
                 Duration::from_secs(u64::try_from(not_after.saturating_sub(now)).unwrap_or(0))
             }
             Peer::Anonymous | Peer::Stranger { .. } => ANONYMOUS_LIFE,

@@ -17,7 +17,7 @@ use crate::start_error::StartError;
 /// Most connections at once, over all listeners.
 const MAX_CONNECTIONS: usize = 16_384;
 
-/// Most connections at once of callers that are no agents (yet).
+/// Most connections at once of callers that are neither agents (yet) nor operators.
 const MAX_ANONYMOUS_CONNECTIONS: usize = 256;
 
 /// How long a TLS handshake may take.
@@ -115,9 +115,11 @@ impl Acceptor {
         let peer =
             Peer::from_certificate(certificate.map(AsRef::as_ref), self.ours.as_trust_domain());
         let mut slots = vec![slot];
-        if !matches!(peer, Peer::Agent { .. }) {
+        if !matches!(peer, Peer::Agent { .. } | Peer::Operator { .. }) {
             let slot = Arc::clone(&self.anonymous_slots).try_acquire_owned();
-            slots.push(slot.map_err(|_| io::Error::other("too many callers that are no agents"))?);
+            slots.push(slot.map_err(|_| {
+                io::Error::other("too many callers that are neither agents nor operators")
+            })?);
         }
         Ok(Connection::new(
             stream,

@@ -90,7 +90,7 @@ impl NodeService {
         let caller = caller(request)?;
         authenticate(&self.0, &caller).inspect_err(|status| {
             tracing::warn!(remote = %caller.remote, call, why = status.message(), "call refused");
-            if let Peer::Agent { .. } | Peer::Stranger { .. } = &caller.peer {
+            if caller.peer != Peer::Anonymous {
                 refused(&self.0, &caller, "", call, status.message());
             }
         })
@@ -111,6 +111,11 @@ fn authenticate(core: &Core, caller: &Caller) -> Result<Agent, Status> {
             return Err(Status::unauthenticated(
                 "a client certificate is needed; attest with a join token first",
             ));
+        }
+        Peer::Operator { name, .. } => {
+            return Err(Status::permission_denied(format!(
+                "operator `{name}` is no agent"
+            )));
         }
         Peer::Stranger { why } => return Err(Status::permission_denied(why.clone())),
         Peer::Agent {

@@ -2,12 +2,15 @@
 
 mod attest;
 mod authority;
+mod codes;
 mod common;
 mod documents;
 mod events;
 mod health;
 mod lifecycle;
 mod observe;
+mod operators;
+mod operators_life;
 mod plan;
 mod revoke;
 mod sign;

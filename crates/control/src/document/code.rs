@@ -1,0 +1,50 @@
+//! The codes of what can be wrong with documents.
+
+use tidelock_proto::ErrorCode;
+
+use super::Reason;
+
+impl Reason {
+    /// What programs are told.
+    #[must_use]
+    pub fn code(&self) -> ErrorCode {
+        match self {
+            Self::Syntax(_) => ErrorCode::YamlSyntax,
+            Self::NoDocument => ErrorCode::NoDocument,
+            Self::Missing => ErrorCode::FieldMissing,
+            Self::UnknownField { .. } => ErrorCode::FieldUnknown,
+            Self::WrongShape { .. } | Self::NotText { .. } | Self::EmptyList => {
+                ErrorCode::FieldShape
+            }
+            Self::RepeatedItem { .. } => ErrorCode::ItemRepeated,
+            Self::ApiVersion { .. } => ErrorCode::ApiVersionUnknown,
+            Self::UnknownKind { .. } => ErrorCode::KindUnknown,
+            Self::Name(_) => ErrorCode::NameInvalid,
+            Self::Duplicate { .. } => ErrorCode::DocumentDuplicate,
+            Self::SpiffeId { .. } | Self::NoPath { .. } => ErrorCode::SpiffeIdInvalid,
+            Self::Template { .. }
+            | Self::TemplateFill { .. }
+            | Self::UserName { .. }
+            | Self::ExeName { .. } => ErrorCode::TemplateInvalid,
+            Self::Ambiguous { .. } => ErrorCode::SpiffeIdAmbiguous,
+            Self::ForeignTrustDomain { .. } => ErrorCode::TrustDomainForeign,
+            Self::ReservedPath { .. } => ErrorCode::SpiffeIdReserved,
+            Self::Selector { .. }
+            | Self::OneOperator
+            | Self::Contradiction { .. }
+            | Self::Selectors(_) => ErrorCode::SelectorsInvalid,
+            Self::Duration { .. } => ErrorCode::DurationInvalid,
+            Self::Address { .. } => ErrorCode::AddressInvalid,
+            Self::Netns { .. } | Self::Transform { .. } | Self::Mode { .. } | Self::Role { .. } => {
+                ErrorCode::ValueUnknown
+            }
+            Self::Prefix { .. } => ErrorCode::PrefixInvalid,
+            Self::Unscoped { .. } => ErrorCode::RoleUnscoped,
+            Self::NotPermitted(_) => ErrorCode::NotPermitted,
+            Self::LastAdmin { .. } => ErrorCode::LastAdmin,
+            Self::Bound { .. } | Self::TooMany { .. } => ErrorCode::LimitExceeded,
+            Self::Overlap(_) => ErrorCode::AddressOverlap,
+            Self::Policy { .. } => ErrorCode::PolicyInvalid,
+        }
+    }
+}
