@@ -132,6 +132,15 @@ refused 'TLS 1.2 is refused' 'alert protocol version' outside -tls1_2
 refused 'an SVID that no permit names is refused' 'alert access denied' stranger
 refused 'a curve that is not ours is refused' 'alert handshake failure' outside -groups P-521
 
+# The kernels' TLS cannot change keys before 6.14: the flow ends, and an event says so.
+{ sleep $((2 * LAB_SLOWER)); echo K; sleep $((2 * LAB_SLOWER)); echo GET; sleep $LAB_SLOWER; } |
+    outside timeout 60 openssl s_client -connect "$OWN_IP:$SERVED" -cert outside.pem -key outside.key >asked 2>asked.err
+if ! grep -q '^KEYUPDATE' asked.err; then echo "fail a KeyUpdate of the peer: none was sent"
+elif ! grep -q 'errno=104' asked asked.err; then echo "fail a KeyUpdate of the peer: no reset: $(tail -n 2 asked asked.err)"
+elif ! tidelock events --tail 3 | grep -q flow-closed; then echo "fail a KeyUpdate of the peer: no event tells of it"
+else echo "pass a KeyUpdate of the peer ends the flow"
+fi
+
 # --- A server outside, and a governed client.
 cat >nginx.conf <<END
 worker_processes 1; pid $WORK/nginx.pid; daemon off; error_log $WORK/nginx.log;
