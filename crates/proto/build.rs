@@ -16,6 +16,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let descriptors = protox::compile(FILES, ["proto"])?;
     tonic_prost_build::configure()
         .build_transport(true)
+        .extern_path(".tidelock.v1.SyncResponse", "crate::sync::SyncResponse")
         .compile_fds(descriptors)?;
     Ok(())
 }

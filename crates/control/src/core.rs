@@ -21,6 +21,7 @@ use crate::limit::{IssuanceLimit, Limiter};
 use crate::metrics::Metrics;
 use crate::net::Tls;
 use crate::nodes::Nodes;
+use crate::shared::Made;
 use crate::store::{DocumentKey, DocumentRecord, Store, StoreError};
 use crate::throttle::Throttle;
 use crate::world::{Plan, World, fingerprint};
@@ -276,6 +277,7 @@ impl Core {
             compiled,
             bundle: Arc::clone(&world.bundle),
             revoked: Arc::clone(&world.revoked),
+            shared: Made::default(),
         }));
         tracing::info!(generation, changed, "documents changed");
         let unchanged = i32::from(v1::Change::Unchanged);

@@ -51,6 +51,7 @@ mod revocation;
 mod revoked;
 mod rotation;
 mod server;
+mod shared;
 mod start_error;
 pub mod store;
 mod throttle;

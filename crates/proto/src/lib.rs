@@ -31,10 +31,18 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod sync;
+
 /// Version 1 of the contracts.
 pub mod v1 {
     #![allow(missing_docs, clippy::all, reason = "generated code")]
     tonic::include_proto!("tidelock.v1");
+
+    pub use crate::sync::SyncResponse;
+    /// What is within a [`SyncResponse`].
+    pub mod sync_response {
+        pub use crate::sync::Update;
+    }
 }
 
 /// Path of the SPIFFE ID that the control plane's server certificate bears: `spiffe://<trust domain>/tidelock/control`.

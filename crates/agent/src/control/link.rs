@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use prost::Message as _;
 use tidelock_proto::v1::sync_response::Update;
 use tidelock_proto::v1::{Snapshot, SyncRequest, SyncResponse};
 use tokio::sync::{mpsc, watch};
@@ -238,6 +239,11 @@ impl Link {
             tracing::warn!("the control plane sent an update that this agent is too old for");
             return Ok(Vec::new());
         };
+        let snapshot = Snapshot::decode(snapshot).map_err(|error| {
+            Ended::Lost(format!(
+                "the control plane sent what is no snapshot: {error}"
+            ))
+        })?;
         if let Some(ours) = snapshot.bundles.first() {
             let kept = self.store.keep_bundle(bundle, &ours.x509_authorities);
             if let Err(error) = kept {

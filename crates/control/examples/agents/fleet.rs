@@ -370,7 +370,7 @@ async fn next(updates: &mut Streaming<v1::SyncResponse>) -> Result<v1::Snapshot,
         .await?
         .ok_or("the control plane ended a stream")?;
     match update.update {
-        Some(Update::Snapshot(snapshot)) => Ok(snapshot),
+        Some(Update::Snapshot(snapshot)) => Ok(v1::Snapshot::decode(snapshot)?),
         None => Err("the control plane sent an update of a kind that is not known here".into()),
     }
 }

@@ -76,7 +76,7 @@ async fn push(
     loop {
         let current = Arc::clone(&world.borrow_and_update());
         let generation = current.generation;
-        let snapshot = crate::convert::snapshot(&current, &open.node);
+        let snapshot = current.snapshot(&open.node);
         drop(current);
         let update = v1::SyncResponse {
             update: Some(Update::Snapshot(snapshot)),

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use prost::Message as _;
 use rcgen::KeyPair;
 use tempfile::TempDir;
 use tidelock_control::{BUNDLE_FILE, ControlPlane, Options};
@@ -242,7 +243,9 @@ pub(crate) async fn snapshot(
         .update
         .expect("an update")
     {
-        v1::sync_response::Update::Snapshot(snapshot) => Ok(snapshot),
+        v1::sync_response::Update::Snapshot(snapshot) => {
+            Ok(v1::Snapshot::decode(snapshot).expect("a snapshot"))
+        }
     }
 }
 
