@@ -2,10 +2,11 @@
 //! first.
 
 use std::ops::Range;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use prost::Message as _;
 use prost::bytes::Bytes;
+use tidelock_proto::state::{Part, State, sorted};
 use tidelock_proto::v1;
 
 use crate::document::{Policy, Service, WorkloadIdentity};
@@ -23,6 +24,10 @@ pub(crate) struct Shared {
     rest: Bytes,
     /// All of it, where no node has less or something of its own.
     whole: Option<Bytes>,
+    /// What every node has, as parts.
+    common: Arc<[Part]>,
+    /// The state of all nodes, where `whole` is.
+    state: Option<Arc<State>>,
 }
 
 /// Made when it is first needed. A copy begins without: it becomes part of another world.
@@ -38,11 +43,24 @@ impl Clone for Made {
 impl World {
     /// The full state of one node: an encoded `Snapshot`.
     pub(crate) fn snapshot(&self, node: &Name) -> Bytes {
-        let shared = self.shared.0.get_or_init(|| Shared::of(self));
+        let shared = self.shared();
         match &shared.whole {
             Some(whole) => whole.clone(),
-            None => shared.for_node(self, node),
+            None => shared.snapshot(self, node),
         }
+    }
+
+    /// The same in parts. `None`: these are more than agents take, and the snapshot has to do.
+    pub(crate) fn state(&self, node: &Name) -> Option<Arc<State>> {
+        let shared = self.shared();
+        match &shared.whole {
+            Some(_) => shared.state.clone(),
+            None => shared.state(self, node).map(Arc::new),
+        }
+    }
+
+    fn shared(&self) -> &Shared {
+        self.shared.0.get_or_init(|| Shared::of(self))
     }
 }
 
@@ -59,46 +77,64 @@ impl Shared {
             generation: world.generation,
             ..v1::Snapshot::default()
         });
-        let mut uniform = true;
         let mut entry = |identity: &WorkloadIdentity| {
-            let spiffe_id = identity.spiffe_id.for_every_node();
-            uniform &= spiffe_id.is_some() && identity.nodes.is_none();
-            Some(put(&one_entry(identity, spiffe_id?)))
+            let spiffe_id = identity.spiffe_id.for_every_node()?;
+            Some(put(&one_entry(identity, spiffe_id)))
         };
         let entries: Vec<Option<Range<usize>>> = world.identities().map(&mut entry).collect();
-        let begin = entries
-            .iter()
-            .flatten()
-            .last()
-            .map_or(generation.end, |last| last.end);
-        for piece in rest(world) {
-            put(&piece);
-        }
+        let rest: Vec<Range<usize>> = rest(world).map(|piece| put(&piece)).collect();
         let encoded = Bytes::from(encoded);
-        let slice = |range: Range<usize>| encoded.slice(range);
+        let slice = |range: &Range<usize>| encoded.slice(range.clone());
+        let everywhere: Vec<_> = world
+            .identities()
+            .zip(&entries)
+            .filter(|(identity, _)| identity.nodes.is_none())
+            .filter_map(|(_, entry)| entry.as_ref())
+            .collect();
+        let uniform = everywhere.len() == entries.len();
+        let common = everywhere.into_iter().chain(&rest);
+        let common: Arc<[Part]> = sorted(common.map(|of| Part::new(slice(of))).collect()).into();
+        let state = uniform.then(|| State::new(world.generation, Arc::clone(&common), vec![]));
+        let begin = rest.first().map_or(encoded.len(), |first| first.start);
         Self {
-            generation: slice(generation),
-            entries: entries.into_iter().map(|of| of.map(slice)).collect(),
-            rest: slice(begin..encoded.len()),
+            generation: slice(&generation),
+            entries: entries.iter().map(|of| of.as_ref().map(slice)).collect(),
+            rest: encoded.slice(begin..),
             whole: uniform.then(|| encoded.clone()),
+            common,
+            state: state.and_then(Result::ok).map(Arc::new),
         }
     }
 
-    /// Its entries are those that are for it, filled in where need be.
-    fn for_node(&self, world: &World, node: &Name) -> Bytes {
+    /// The entries of one node, filled in where need be, and whether every node has them just so.
+    fn entries<'a>(
+        &'a self,
+        world: &'a World,
+        node: &'a Name,
+    ) -> impl Iterator<Item = (Bytes, bool)> {
         let entries = world.identities().zip(&self.entries);
-        let entries = entries.filter_map(|(identity, shared)| match shared {
+        entries.filter_map(|(identity, shared)| match shared {
             _ if !identity.is_for(node) => None,
-            Some(shared) => Some(shared.clone()),
+            Some(shared) => Some((shared.clone(), identity.nodes.is_none())),
             None => {
                 let spiffe_id = identity.spiffe_id.for_node(node)?;
-                Some(one_entry(identity, spiffe_id).encode_to_vec().into())
+                let own = one_entry(identity, spiffe_id).encode_to_vec();
+                Some((own.into(), false))
             }
-        });
+        })
+    }
+
+    fn snapshot(&self, world: &World, node: &Name) -> Bytes {
         let mut pieces = vec![self.generation.clone()];
-        pieces.extend(entries);
+        pieces.extend(self.entries(world, node).map(|(entry, _)| entry));
         pieces.push(self.rest.clone());
         pieces.concat().into()
+    }
+
+    fn state(&self, world: &World, node: &Name) -> Option<State> {
+        let own = self.entries(world, node).filter(|(_, common)| !common);
+        let own = own.map(|(entry, _)| Part::new(entry)).collect();
+        State::new(world.generation, Arc::clone(&self.common), own).ok()
     }
 }
 
@@ -137,15 +173,18 @@ fn rest(world: &World) -> impl Iterator<Item = v1::Snapshot> {
         policy: Some(policy),
         ..v1::Snapshot::default()
     });
-    let others = v1::Snapshot {
+    let bundles = v1::Snapshot {
         bundles: vec![v1::Bundle::clone(&world.bundle)],
+        ..v1::Snapshot::default()
+    };
+    let limits = v1::Snapshot {
         limits: Some(LIMITS),
         ..v1::Snapshot::default()
     };
     let services = world.services().map(service);
     services
         .chain(policies)
-        .chain([others])
+        .chain([bundles, limits])
         .chain(revoked(world))
 }
 
@@ -162,8 +201,6 @@ fn revoked(world: &World) -> Vec<v1::Snapshot> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use tidelock_spiffe_core::TrustDomain;
 
     use super::*;
@@ -263,6 +300,9 @@ mod tests {
             for node in nodes() {
                 let sent = v1::Snapshot::decode(world.snapshot(&node)).expect("a snapshot");
                 assert_eq!(sent, made_alone(&world, &node), "{node}");
+                let delta = world.state(&node).expect("it is small").whole();
+                let state = State::default().apply(&delta).expect("a state");
+                assert_eq!(state.snapshot(), Ok(sent), "{node}");
             }
         }
     }
@@ -272,6 +312,8 @@ mod tests {
         let world = world(&(identity("b", "td/b", "") + &others()));
         let [one, another, _] = nodes().map(|node| world.snapshot(&node));
         assert_eq!(one.as_ptr(), another.as_ptr());
+        let [one, another, _] = nodes().map(|node| world.state(&node).expect("it is small"));
+        assert!(Arc::ptr_eq(&one, &another));
     }
 
     #[test]

@@ -31,6 +31,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+pub mod state;
 mod sync;
 
 /// Version 1 of the contracts.
@@ -74,6 +75,16 @@ pub const MAX_FILLED_IDS_PER_ENTRY: usize = 512;
 
 /// Most SVIDs that are revoked at one time: so many a node's kernel takes.
 pub const MAX_REVOKED_SVIDS: usize = 4_096;
+
+/// Bytes by which the parts of a node's state are named: of their SHA-256, so many from its beginning. Enough to tell apart what
+/// control planes make; whether it is the right state is for the whole digest to say.
+pub const PART_ID_BYTES: usize = 16;
+
+/// Most parts that a node's state has. One that has more is sent as snapshots.
+pub const MAX_PARTS: usize = 65_536;
+
+/// Longest state that travels in parts, in bytes: one message, less what frames its parts.
+pub const MAX_STATE_BYTES: usize = MAX_MESSAGE_BYTES - 8 * MAX_PARTS;
 
 /// Longest reason for which SVIDs are revoked, in bytes.
 pub const MAX_REVOKE_REASON_BYTES: usize = 256;

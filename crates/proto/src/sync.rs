@@ -3,11 +3,13 @@
 
 use prost::bytes::Bytes;
 
+use crate::v1::Delta;
+
 /// An update of a node's state.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct SyncResponse {
     /// Which; `None`: one that this version does not know.
-    #[prost(oneof = "Update", tags = "1")]
+    #[prost(oneof = "Update", tags = "1, 2")]
     pub update: Option<Update>,
 }
 
@@ -17,6 +19,9 @@ pub enum Update {
     /// Everything: an encoded [`Snapshot`](crate::v1::Snapshot). What it does not name is gone.
     #[prost(bytes = "bytes", tag = "1")]
     Snapshot(Bytes),
+    /// What has changed since the state that the agent holds; only to agents that say what that is.
+    #[prost(message, tag = "2")]
+    Delta(Delta),
 }
 
 #[cfg(test)]
@@ -29,7 +34,7 @@ mod tests {
     /// As `node.proto` writes it, and as generated code has it.
     #[derive(Clone, PartialEq, prost::Message)]
     struct AsWritten {
-        #[prost(oneof = "UpdateAsWritten", tags = "1")]
+        #[prost(oneof = "UpdateAsWritten", tags = "1, 2")]
         update: Option<UpdateAsWritten>,
     }
 
@@ -37,6 +42,8 @@ mod tests {
     enum UpdateAsWritten {
         #[prost(message, tag = "1")]
         Snapshot(v1::Snapshot),
+        #[prost(message, tag = "2")]
+        Delta(Delta),
     }
 
     #[test]

@@ -3,4 +3,5 @@
 mod authority;
 mod kernel;
 mod plane;
+mod resume;
 mod scenes;

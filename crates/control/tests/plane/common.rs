@@ -218,7 +218,7 @@ impl Plane {
         keys: &NodeKeys,
     ) -> (Streaming<v1::SyncResponse>, v1::Snapshot) {
         let mut client = self.node(Some(keys)).await;
-        let request = v1::SyncRequest { held_generation: 0 };
+        let request = v1::SyncRequest::default();
         let mut stream = client.sync(request).await.expect("sync").into_inner();
         let first = snapshot(&mut stream).await.expect("snapshot");
         (stream, first)
@@ -246,6 +246,7 @@ pub(crate) async fn snapshot(
         v1::sync_response::Update::Snapshot(snapshot) => {
             Ok(v1::Snapshot::decode(snapshot).expect("a snapshot"))
         }
+        v1::sync_response::Update::Delta(_) => panic!("a delta that nobody asked for"),
     }
 }
 

@@ -3,6 +3,7 @@
 mod attest;
 mod authority;
 mod common;
+mod deltas;
 mod documents;
 mod events;
 mod health;
