@@ -4,6 +4,34 @@
 //! state. Parts are known by their content, so an agent that says which it holds is understood by whoever it asks: the control
 //! plane it had them from, that one started anew, one restored from a backup, or another one. What comes of a [`Delta`] has to
 //! have the digest that the control plane named, or it is refused as a whole.
+//!
+//! ```
+//! use prost::Message as _;
+//! use tidelock_proto::state::{HeldParts, Part, State, StateError};
+//! use tidelock_proto::v1::{Entry, Snapshot};
+//!
+//! let entry = |id: &str| {
+//!     let entries = vec![Entry { id: id.into(), ..Entry::default() }];
+//!     Part::new(Snapshot { entries, ..Snapshot::default() }.encode_to_vec().into())
+//! };
+//! // An agent kept generation 6; the control plane is at 7.
+//! let agent = State::new(6, [].into(), vec![entry("curl"), entry("web")])?;
+//! let now = State::new(7, [].into(), vec![entry("curl"), entry("db")])?;
+//!
+//! // What it says that it holds, and what it is sent: one entry and the id of another.
+//! let held = HeldParts::parse(&agent.held())?;
+//! let delta = now.since_held(&held);
+//! assert_eq!((delta.added.len(), delta.removed.len(), delta.whole), (1, 16, false));
+//!
+//! let snapshot = agent.apply(&delta)?.snapshot()?;
+//! assert_eq!(snapshot.generation, 7);
+//! assert_eq!(snapshot.entries.iter().map(|e| &e.id).collect::<Vec<_>>(), ["curl", "db"]);
+//!
+//! // An agent that holds something else takes nothing of it.
+//! let other = State::new(6, [].into(), vec![entry("curl")])?;
+//! assert_eq!(other.apply(&delta), Err(StateError::NotHeld));
+//! # Ok::<(), StateError>(())
+//! ```
 
 use std::sync::Arc;
 
