@@ -2,6 +2,7 @@
 
 mod authority;
 mod kernel;
+mod liar;
 mod plane;
 mod resume;
 mod scenes;
