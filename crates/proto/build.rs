@@ -26,6 +26,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     std::fs::write(out, format!("{calls:?}"))?;
     tonic_prost_build::configure()
         .build_transport(true)
+        .bytes(".tidelock.v1.Held")
+        .bytes(".tidelock.v1.Delta")
+        .extern_path(".tidelock.v1.SyncResponse", "crate::sync::SyncResponse")
         .compile_fds(descriptors)?;
     Ok(())
 }

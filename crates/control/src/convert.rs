@@ -4,36 +4,7 @@ use tidelock_attest::Expression;
 use tidelock_proto::v1;
 use tidelock_proto::v1::selector_expression::Is;
 
-use crate::clock;
 use crate::document::{Kind, Netns, Policy, PolicyMode, Service, Transform, WorkloadIdentity};
-use crate::name::Name;
-use crate::world::{LIMITS, World};
-
-/// The full state of one node.
-pub(crate) fn snapshot(world: &World, node: &Name) -> v1::Snapshot {
-    let sources = world.policies().map(policy);
-    v1::Snapshot {
-        generation: world.generation,
-        entries: world
-            .identities()
-            .filter(|identity| identity.is_for(node))
-            .filter_map(|identity| {
-                let spiffe_id = identity.spiffe_id.for_node(node)?;
-                let entry = entry(identity);
-                Some(v1::Entry { spiffe_id, ..entry })
-            })
-            .collect(),
-        services: world.services().map(service).collect(),
-        bundles: vec![v1::Bundle::clone(&world.bundle)],
-        policy: Some(v1::PolicySet {
-            image: world.compiled.image.clone(),
-            observed_image: world.compiled.observed.clone(),
-            sources: sources.collect(),
-        }),
-        limits: Some(LIMITS),
-        revoked_serials: world.revoked.serials(clock::unix_secs()),
-    }
-}
 
 /// A Policy document.
 pub(crate) fn policy(policy: &Policy) -> v1::Policy {
@@ -101,7 +72,7 @@ fn expression(of: &Expression) -> v1::SelectorExpression {
     })
 }
 
-fn service(service: &Service) -> v1::Service {
+pub(crate) fn service(service: &Service) -> v1::Service {
     let address = |address: &crate::document::Address| v1::ServiceAddress {
         ip: address.octets().to_vec(),
         prefix_len: address.prefix_len().into(),

@@ -22,6 +22,7 @@ use crate::metrics::Metrics;
 use crate::net::Tls;
 use crate::nodes::Nodes;
 use crate::roles::{Permit, Refusal};
+use crate::shared::Made;
 use crate::store::{DocumentKey, DocumentRecord, Store, StoreError};
 use crate::throttle::{Throttle, Throttles};
 use crate::world::{Plan, World, fingerprint};
@@ -237,6 +238,7 @@ impl Core {
             compiled,
             bundle: Arc::clone(&world.bundle),
             revoked: Arc::clone(&world.revoked),
+            shared: Made::default(),
         }));
         tracing::info!(generation, changed, "documents changed");
         let unchanged = i32::from(v1::Change::Unchanged);

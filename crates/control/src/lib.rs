@@ -54,6 +54,7 @@ mod revoked;
 mod roles;
 mod rotation;
 mod server;
+mod shared;
 mod start_error;
 pub mod store;
 mod throttle;

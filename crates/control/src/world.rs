@@ -14,6 +14,7 @@ use crate::document::{
 };
 use crate::name::Name;
 use crate::revoked::Revoked;
+use crate::shared::Made;
 use crate::store::DocumentRecord;
 
 /// Deadlines and bounds that nodes enforce: the defaults of the kernel contract.
@@ -32,6 +33,8 @@ pub(crate) struct World {
     pub(crate) compiled: Arc<Compiled>,
     pub(crate) bundle: Arc<v1::Bundle>,
     pub(crate) revoked: Arc<Revoked>,
+    /// What nodes are sent of it.
+    pub(crate) shared: Made,
 }
 
 /// A change that has been checked and can be committed.
@@ -74,6 +77,7 @@ impl World {
                 compiled: Arc::new(compiled),
                 bundle: Arc::new(bundle),
                 revoked: Arc::new(revoked),
+                shared: Made::default(),
             }),
             _ => Err(errors),
         }

@@ -32,6 +32,8 @@
 #![forbid(unsafe_code)]
 
 mod error_code;
+pub mod state;
+mod sync;
 
 pub use error_code::{ERROR_CODE_METADATA, ErrorCode};
 
@@ -39,6 +41,12 @@ pub use error_code::{ERROR_CODE_METADATA, ErrorCode};
 pub mod v1 {
     #![allow(missing_docs, clippy::all, reason = "generated code")]
     tonic::include_proto!("tidelock.v1");
+
+    pub use crate::sync::SyncResponse;
+    /// What is within a [`SyncResponse`].
+    pub mod sync_response {
+        pub use crate::sync::Update;
+    }
 }
 
 /// Path of the SPIFFE ID that the control plane's server certificate bears: `spiffe://<trust domain>/tidelock/control`.
@@ -76,6 +84,16 @@ pub const MAX_FILLED_IDS_PER_ENTRY: usize = 512;
 
 /// Most SVIDs that are revoked at one time: so many a node's kernel takes.
 pub const MAX_REVOKED_SVIDS: usize = 4_096;
+
+/// Bytes by which the parts of a node's state are named: of their SHA-256, so many from its beginning. Enough to tell apart what
+/// control planes make; whether it is the right state is for the whole digest to say.
+pub const PART_ID_BYTES: usize = 16;
+
+/// Most parts that a node's state has. One that has more is sent as snapshots.
+pub const MAX_PARTS: usize = 65_536;
+
+/// Longest state that travels in parts, in bytes: one message, less what frames its parts.
+pub const MAX_STATE_BYTES: usize = MAX_MESSAGE_BYTES - 8 * MAX_PARTS;
 
 /// Longest reason for which SVIDs are revoked, in bytes.
 pub const MAX_REVOKE_REASON_BYTES: usize = 256;

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use tidelock_proto::v1::sync_response::Update;
 use tidelock_proto::v1::{Snapshot, SyncRequest, SyncResponse};
 use tokio::sync::{mpsc, watch};
 use tonic::Code;
@@ -11,7 +10,7 @@ use zeroize::Zeroizing;
 
 use super::connect::Server;
 use super::join::{self, JoinError, JoinToken};
-use super::{Client, words};
+use super::{Client, Kept, words};
 use crate::core::{Backoff, Desired, DesiredError, Jitter};
 use crate::node::{BundleDigest, NodeSvid, Store, StoreError};
 use crate::run::{Notice, Notify};
@@ -58,6 +57,8 @@ pub(crate) struct Link {
     pub(crate) server: Server,
     pub(crate) token: Option<JoinToken>,
     pub(crate) store: Store,
+    /// What this node holds of its state.
+    pub(crate) kept: Kept,
     /// What the kernel enforces; `None` until it said so.
     pub(crate) generation: watch::Receiver<Option<u64>>,
     pub(crate) client: watch::Sender<Option<Client>>,
@@ -190,10 +191,16 @@ impl Link {
         };
         let request = SyncRequest {
             held_generation: held,
+            held: Some(self.kept.held()),
         };
         let mut stream = match client.sync(request).await {
             Ok(answer) => answer.into_inner(),
-            Err(status) => return ended(&status),
+            Err(status) => {
+                if status.code() == Code::InvalidArgument {
+                    self.kept.forget();
+                }
+                return ended(&status);
+            }
         };
         self.client.send_replace(Some(client.clone()));
         if self.core.send(FromControl::Up).await.is_err() {
@@ -234,9 +241,13 @@ impl Link {
         message: SyncResponse,
         bundle: &BundleDigest,
     ) -> Result<Vec<Vec<u8>>, Ended> {
-        let Some(Update::Snapshot(snapshot)) = message.update else {
-            tracing::warn!("the control plane sent an update that this agent is too old for");
-            return Ok(Vec::new());
+        let snapshot = match self.kept.take(message.update) {
+            Ok(Some(snapshot)) => snapshot,
+            Ok(None) => {
+                tracing::warn!("the control plane sent an update that this agent is too old for");
+                return Ok(Vec::new());
+            }
+            Err(error) => return Err(Ended::Lost(error.to_string())),
         };
         if let Some(ours) = snapshot.bundles.first() {
             let kept = self.store.keep_bundle(bundle, &ours.x509_authorities);
@@ -250,6 +261,7 @@ impl Link {
             _ => Vec::new(),
         };
         let sent = self.core.send(told).await;
+        self.kept.keep().await;
         sent.map(|()| issuers).map_err(|_| Ended::AgentEnds)
     }
 }

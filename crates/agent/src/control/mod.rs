@@ -2,12 +2,14 @@
 
 mod connect;
 mod join;
+mod kept;
 mod link;
 mod report;
 mod sign;
 
 pub use connect::{ConnectError, Server};
 pub use join::{JoinError, JoinToken};
+pub(crate) use kept::Kept;
 pub(crate) use link::{FromControl, Link, LinkError};
 pub(crate) use report::{Reporter, Reports};
 pub(crate) use sign::Signer;

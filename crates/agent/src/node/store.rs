@@ -1,11 +1,12 @@
 //! The agent's data folder: what it has to know again after a restart.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, ErrorKind, Write as _};
+use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
+use tidelock_proto::MAX_MESSAGE_BYTES;
 use tidelock_spiffe_core::pem::{self, PemError};
 use zeroize::Zeroizing;
 
@@ -21,6 +22,9 @@ const IDENTITIES_FILE: &str = "identities.json";
 /// The authorities that the control plane told of, and the digest of the file that it was first recognised by.
 const BUNDLE_FILE: &str = "bundle.pem";
 const BUNDLE_OF: &str = "server bundle ";
+
+/// The node's state as the control plane last told it. There is no secret in it.
+const STATE_FILE: &str = "state.pb";
 
 /// The agent's data folder. Files are replaced whole: after a crash there is the old one or the new one.
 #[derive(Clone, Debug)]
@@ -178,6 +182,33 @@ impl Store {
             return Ok(());
         }
         self.replace(BUNDLE_FILE, text.as_bytes())
+    }
+
+    /// The node's state as last kept, encoded; `None` if none was. What is longer than any message is cut off.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn state(&self) -> Result<Option<Vec<u8>>, StoreError> {
+        let path = self.dir.join(STATE_FILE);
+        let read = File::open(&path).and_then(|file| {
+            let mut bytes = Vec::new();
+            file.take(MAX_MESSAGE_BYTES as u64)
+                .read_to_end(&mut bytes)?;
+            Ok(bytes)
+        });
+        match read {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(io_error(&path)(error)),
+        }
+    }
+
+    /// Keeps the node's state.
+    ///
+    /// # Errors
+    /// The old one is still there.
+    pub fn keep_state(&self, encoded: &[u8]) -> Result<(), StoreError> {
+        self.replace(STATE_FILE, encoded)
     }
 
     fn read(&self, name: &str) -> Result<Option<String>, StoreError> {

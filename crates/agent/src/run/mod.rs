@@ -16,7 +16,7 @@ pub use drain::{DrainError, drain, released};
 pub use notice::Notice;
 pub use open::OpenError;
 
-use crate::control::{JoinError, JoinToken, Link, LinkError, Reports, Server, Signer};
+use crate::control::{JoinError, JoinToken, Kept, Link, LinkError, Reports, Server, Signer};
 use crate::core::Jitter;
 use crate::node::{Store, StoreError};
 use driver::Driver;
@@ -99,6 +99,7 @@ async fn start(options: Options, notify: Notify) -> Result<RunError, RunError> {
         server: options.server,
         token: options.token,
         store: store.clone(),
+        kept: Kept::load(store.clone()),
         generation: generations,
         client,
         core: updates,

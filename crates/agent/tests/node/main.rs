@@ -2,5 +2,7 @@
 
 mod authority;
 mod kernel;
+mod liar;
 mod plane;
+mod resume;
 mod scenes;

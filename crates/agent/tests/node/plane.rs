@@ -167,6 +167,15 @@ impl Running {
             .await;
     }
 
+    /// Whether this generation has been in force.
+    pub(crate) fn said_in_force(&self, generation: u64) -> bool {
+        let line = format!("in force: generation {generation},");
+        let notices = self.notices.lock().unwrap();
+        notices
+            .iter()
+            .any(|notice| notice.to_string().starts_with(&line))
+    }
+
     pub(crate) fn forget_notices(&self) {
         self.notices.lock().unwrap().clear();
     }

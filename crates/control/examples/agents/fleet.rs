@@ -4,12 +4,10 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use prost::Message as _;
 use rcgen::KeyPair;
 use tidelock_proto::v1::admin_client::AdminClient;
 use tidelock_proto::v1::node_client::NodeClient;
 use tidelock_proto::v1::report_request::Report;
-use tidelock_proto::v1::sync_response::Update;
 use tidelock_proto::{CONTROL_DNS_NAME, MAX_MESSAGE_BYTES, v1};
 use tidelock_spiffe_core::pem;
 use tidelock_spiffe_core::x509::Leaf;
@@ -17,12 +15,12 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::Streaming;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 
 use super::Failure;
 use super::numbers::Delays;
 use super::plane::{Place, TRUST_DOMAIN};
+use super::updates::{News, Updates};
 
 /// How many nodes attest or connect at once: a control plane takes 256 that are not attested.
 const AT_ONCE: usize = 32;
@@ -70,10 +68,10 @@ type Lookout = Arc<Mutex<(usize, Option<Awaited>)>>;
 pub(crate) struct Fleet {
     place: Place,
     lookout: Lookout,
-    heard: mpsc::Receiver<Instant>,
+    heard: mpsc::Receiver<(Instant, usize)>,
     /// Agents; they end only if something is wrong.
     tasks: JoinSet<Failure>,
-    /// Of the snapshot that an agent got first.
+    /// Of what an agent got first.
     pub(crate) snapshot_bytes: usize,
     clients: Vec<NodeClient<Channel>>,
     round: usize,
@@ -196,11 +194,15 @@ async fn connect(place: &Place, keys: Option<&NodeKeys>) -> Result<Channel, Fail
 
 impl Fleet {
     /// Connects an agent for each of these nodes; each has its first snapshot when this returns.
-    pub(crate) async fn connect(place: Place, nodes: &[NodeKeys]) -> Result<Self, Failure> {
+    pub(crate) async fn connect(
+        place: Place,
+        nodes: &[NodeKeys],
+        deltas: bool,
+    ) -> Result<Self, Failure> {
         let nodes: Arc<[NodeKeys]> = nodes.into();
         let open = |n: usize| {
             let (place, nodes) = (place.clone(), Arc::clone(&nodes));
-            async move { Agent::open(&place, &nodes[n]).await }
+            async move { Agent::open(&place, &nodes[n], deltas).await }
         };
         let agents = for_each(nodes.len(), open).await?;
         let lookout = Lookout::default();
@@ -286,9 +288,10 @@ impl Fleet {
                 next = timeout(PATIENCE, self.heard.recv()) => next.ok().flatten(),
                 Some(ended) = self.tasks.join_next() => return Err(ended?),
             };
-            let at =
+            let (at, len_bytes) =
                 next.ok_or_else(|| format!("{count} of {all} agents heard within {PATIENCE:?}"))?;
             delays.heard.push(at.duration_since(begun));
+            delays.most_bytes = delays.most_bytes.max(len_bytes);
         }
         Ok(())
     }
@@ -297,21 +300,20 @@ impl Fleet {
 /// An agent with both streams open.
 struct Agent {
     client: NodeClient<Channel>,
-    updates: Streaming<v1::SyncResponse>,
+    updates: Updates,
     reports: mpsc::Sender<v1::ReportRequest>,
     first_bytes: usize,
 }
 
 impl Agent {
-    async fn open(place: &Place, keys: &NodeKeys) -> Result<Self, Failure> {
+    async fn open(place: &Place, keys: &NodeKeys, deltas: bool) -> Result<Self, Failure> {
         let channel = connect(place, Some(keys)).await?;
         let mut client = NodeClient::new(channel).max_decoding_message_size(MAX_MESSAGE_BYTES);
-        let request = v1::SyncRequest { held_generation: 0 };
-        let mut updates = client.sync(request).await?.into_inner();
-        let first = next(&mut updates).await?;
+        let mut updates = Updates::open(&mut client, deltas).await?;
+        let first = updates.next().await?;
         let (reports, reported) = mpsc::channel(8);
         let state = v1::NodeState {
-            applied_generation: first.generation,
+            applied_generation: first.snapshot.generation,
             ..Default::default()
         };
         reports.send(report(Report::State(state))).await?;
@@ -322,16 +324,19 @@ impl Agent {
             client,
             updates,
             reports,
-            first_bytes: first.encoded_len(),
+            first_bytes: first.len_bytes,
         })
     }
 
     /// Tells when it has heard of what is looked out for, once in each round; ends with what is wrong.
-    async fn run(mut self, lookout: Lookout, sender: mpsc::Sender<Instant>) -> Failure {
+    async fn run(mut self, lookout: Lookout, sender: mpsc::Sender<(Instant, usize)>) -> Failure {
         let mut told = 0;
         loop {
-            let snapshot = match next(&mut self.updates).await {
-                Ok(snapshot) => snapshot,
+            let News {
+                snapshot,
+                len_bytes,
+            } = match self.updates.next().await {
+                Ok(news) => news,
                 Err(failure) => return failure,
             };
             let at = Instant::now();
@@ -341,7 +346,7 @@ impl Agent {
                 .clone();
             if round > told && awaited.is_some_and(|awaited| awaited.is_in(&snapshot)) {
                 told = round;
-                if sender.send(at).await.is_err() {
+                if sender.send((at, len_bytes)).await.is_err() {
                     return "nobody listens".into();
                 }
             }
@@ -361,16 +366,5 @@ fn report(report: Report) -> v1::ReportRequest {
     v1::ReportRequest {
         time_unix_ns: 0,
         report: Some(report),
-    }
-}
-
-async fn next(updates: &mut Streaming<v1::SyncResponse>) -> Result<v1::Snapshot, Failure> {
-    let update = updates
-        .message()
-        .await?
-        .ok_or("the control plane ended a stream")?;
-    match update.update {
-        Some(Update::Snapshot(snapshot)) => Ok(snapshot),
-        None => Err("the control plane sent an update of a kind that is not known here".into()),
     }
 }

@@ -12,6 +12,7 @@
 mod fleet;
 mod numbers;
 mod plane;
+mod updates;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -27,11 +28,12 @@ use tokio::runtime::Runtime;
 /// What went wrong, for people.
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-const USAGE: &str = "usage: agents [AGENTS] [--rounds N] [--documents N] [--dir DIR] [-o table|json]
+const USAGE: &str = "usage: agents [AGENTS] [--rounds N] [--documents N] [--snapshots] [--dir DIR] [-o table|json]
 
   AGENTS         how many, 1 to 10000 (100)
   --rounds N     how often an SVID is revoked and an identity changed, 1 to 1000 (10)
   --documents N  how many identities, services and policies there are of each, 1 to 1000 (10)
+  --snapshots    the agents take no deltas, as those of before: each change is sent in full
   --dir DIR      below which the control plane's database lies for the time, on a disk (the directory for temporary files)";
 
 /// Most agents: a control plane takes 16,384 connections.
@@ -55,6 +57,7 @@ struct Asked {
     agents: usize,
     rounds: usize,
     documents: usize,
+    deltas: bool,
     dir: PathBuf,
     json: bool,
 }
@@ -65,6 +68,7 @@ impl Asked {
             agents: 100,
             rounds: 10,
             documents: 10,
+            deltas: true,
             dir: std::env::temp_dir(),
             json: false,
         };
@@ -76,6 +80,7 @@ impl Asked {
             match arg.as_str() {
                 "--rounds" => asked.rounds = number(&value()?, MAX_ROUNDS)?,
                 "--documents" => asked.documents = number(&value()?, MAX_DOCUMENTS)?,
+                "--snapshots" => asked.deltas = false,
                 "--dir" => asked.dir = value()?.into(),
                 "-o" => asked.json = json(&value()?)?,
                 agents => asked.agents = number(agents, MAX_AGENTS)?,
@@ -173,7 +178,7 @@ async fn measure(asked: &Asked) -> Result<Numbers, Failure> {
     let process = Process::start(dir.path())?;
     let nodes_known = process.resident_kib()?;
     let begun = Instant::now();
-    let mut fleet = Fleet::connect(process.place.clone(), &nodes).await?;
+    let mut fleet = Fleet::connect(process.place.clone(), &nodes, asked.deltas).await?;
     let connecting = begun.elapsed();
     let connected = process.resident_kib()?;
     let (revoked, changed) = rounds(&mut fleet, asked.rounds).await?;
@@ -214,6 +219,12 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread")]
     async fn every_agent_hears_of_a_revoked_svid_and_of_a_changed_identity() {
+        for deltas in [true, false] {
+            every_agent_hears(deltas).await;
+        }
+    }
+
+    async fn every_agent_hears(deltas: bool) {
         const AGENTS: usize = 20;
         const ROUNDS: usize = 2;
         let dir = tempfile::tempdir().expect("temp dir");
@@ -221,12 +232,15 @@ mod tests {
         let place = Place::new(dir.path(), plane.listening()[0]).expect("bundle");
         fleet::furnish(&place, 3).await.expect("applied");
         let nodes = fleet::attest(&place, AGENTS).await.expect("attested");
-        let mut fleet = Fleet::connect(place, &nodes).await.expect("connected");
+        let mut fleet = Fleet::connect(place, &nodes, deltas)
+            .await
+            .expect("connected");
         let (revoked, changed) = rounds(&mut fleet, ROUNDS).await.expect("all heard");
         assert!(fleet.snapshot_bytes > 0);
         for delays in [&revoked, &changed] {
             assert_eq!(delays.answered.len(), ROUNDS);
             assert_eq!(delays.heard.len(), ROUNDS * AGENTS);
+            assert_eq!(delays.most_bytes < fleet.snapshot_bytes, deltas);
         }
         drop(fleet);
         plane.stop().await;
@@ -235,11 +249,13 @@ mod tests {
     #[test]
     fn what_is_asked_for_is_bounded() {
         let parse = |line: &str| Asked::parse(line.split_whitespace().map(str::to_owned));
-        let asked = parse("1000 --rounds 3 --documents 7 --dir /var/tmp -o json").expect("asked");
+        let asked = parse("1000 --rounds 3 --documents 7 --snapshots --dir /var/tmp -o json")
+            .expect("asked");
         let expected = Asked {
             agents: 1_000,
             rounds: 3,
             documents: 7,
+            deltas: false,
             dir: "/var/tmp".into(),
             json: true,
         };
@@ -263,6 +279,7 @@ mod tests {
         let delays = |last| Delays {
             answered: vec![ms(2)],
             heard: vec![ms(3), ms(last)],
+            most_bytes: 77,
         };
         let numbers = Numbers {
             agents: 2,
@@ -288,7 +305,8 @@ mod tests {
             text.contains("attested in 1.5 s, connected in 0.5 s\n"),
             "{text}"
         );
-        let row = "each has a changed identity            2.0       3.0       5.0       5.0\n";
+        let row =
+            "each has a changed identity            2.0       3.0       5.0       5.0        77\n";
         assert!(text.contains(row), "{text}");
     }
 }

@@ -12,6 +12,8 @@ pub(crate) struct Delays {
     pub(crate) answered: Vec<Duration>,
     /// Until an agent had heard; one for each round and agent.
     pub(crate) heard: Vec<Duration>,
+    /// The longest update that an agent heard it by.
+    pub(crate) most_bytes: usize,
 }
 
 /// Resident memory of the control plane, in KiB.
@@ -30,6 +32,7 @@ pub(crate) struct Numbers {
     pub(crate) agents: usize,
     pub(crate) rounds: usize,
     pub(crate) documents: usize,
+    /// Of what an agent is sent first, which is everything.
     pub(crate) snapshot_bytes: usize,
     pub(crate) attesting: Duration,
     pub(crate) connecting: Duration,
@@ -60,7 +63,8 @@ impl Delays {
 
     fn json(&self) -> Value {
         let [answered, p50, p99, max] = self.row();
-        json!({"answered_p50_ms": answered, "heard_p50_ms": p50, "heard_p99_ms": p99, "heard_max_ms": max})
+        json!({"answered_p50_ms": answered, "heard_p50_ms": p50, "heard_p99_ms": p99, "heard_max_ms": max,
+               "bytes": self.most_bytes})
     }
 }
 
@@ -117,8 +121,8 @@ impl fmt::Display for Numbers {
         )?;
         writeln!(
             f,
-            "{:<32}{:>10}{:>10}{:>10}{:>10}",
-            "ms until", "answered", "p50", "p99", "max"
+            "{:<32}{:>10}{:>10}{:>10}{:>10}{:>10}",
+            "ms until", "answered", "p50", "p99", "max", "bytes"
         )?;
         for (name, delays) in [
             ("each hears of a revoked SVID", &self.revoked),
@@ -129,7 +133,7 @@ impl fmt::Display for Numbers {
                 .row()
                 .iter()
                 .try_for_each(|ms| write!(f, "{ms:>10.1}"))?;
-            writeln!(f)?;
+            writeln!(f, "{:>10}", delays.most_bytes)?;
         }
         writeln!(f, "\n{:<32}{:>10}", "resident memory", "MiB")?;
         for (name, kib) in [

@@ -54,12 +54,26 @@ impl WorkloadId {
     /// What the node is told: its SPIFFE ID, or a template of those of its processes. `None`: no workload may have it.
     #[must_use]
     pub fn for_node(&self, node: &Name) -> Option<String> {
-        match self {
-            Self::Template(template) if self.is_of_process() => {
-                Some(template.on(node)?.to_string())
-            }
-            _ => self.on(node).map(|id| id.as_str().to_owned()),
+        self.told(|template| template.on(node))
+    }
+
+    /// What every node is told. `None`: that differs from node to node, or no workload may have it.
+    pub(crate) fn for_every_node(&self) -> Option<String> {
+        if self.has(Variable::NodeName) {
+            return None;
         }
+        self.told(|template| template.ours.fill(|_| None).ok())
+    }
+
+    fn told(&self, fill: impl FnOnce(&IdTemplate) -> Option<Template>) -> Option<String> {
+        let template = match self {
+            Self::Fixed(id) => return Some(id.as_str().to_owned()),
+            Self::Template(template) => fill(template)?,
+        };
+        if self.is_of_process() {
+            return Some(template.to_string());
+        }
+        of_workload(&template.id().ok()?).map(|id| id.as_str().to_owned())
     }
 
     /// Has each process its own, so that only its node can say which?

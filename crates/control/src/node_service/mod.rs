@@ -60,7 +60,7 @@ impl Node for NodeService {
         request: Request<v1::SyncRequest>,
     ) -> Result<Response<Self::SyncStream>, Status> {
         let agent = self.agent(&request, "Sync")?;
-        sync::sync(&self.0, &agent, request.into_inner().held_generation).map(Response::new)
+        sync::sync(&self.0, &agent, &request.into_inner()).map(Response::new)
     }
 
     async fn sign(

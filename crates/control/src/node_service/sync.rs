@@ -1,7 +1,9 @@
-//! The stream that tells a node its state: all of it at once, and again at every change.
+//! The stream that tells a node its state: all of it at once, or, to an agent that says what it
+//! holds, what has changed since; and again at every change.
 
 use std::sync::Arc;
 
+use tidelock_proto::state::{HeldParts, State};
 use tidelock_proto::v1;
 use tidelock_proto::v1::event::Kind as EventKind;
 use tidelock_proto::v1::sync_response::Update;
@@ -11,18 +13,64 @@ use tonic::Status;
 
 use super::{Agent, refused};
 use crate::core::Core;
+use crate::name::Name;
 use crate::nodes::{Ended, Open, StreamKind};
+use crate::world::World;
 
 /// What a node is told whose SVID is revoked.
 pub(super) const REVOKED: &str = "the node's SVID was revoked; join anew with another token";
+
+/// What the agent at the other end of a stream holds.
+enum Held {
+    /// It does not say, and is sent snapshots.
+    Unsaid,
+    /// What it has kept.
+    Said(HeldParts),
+    /// What it was sent last.
+    Sent(Arc<State>),
+}
+
+impl Held {
+    fn parse(request: &v1::SyncRequest) -> Result<Self, Status> {
+        let Some(held) = &request.held else {
+            return Ok(Self::Unsaid);
+        };
+        let refused = |error| {
+            Status::invalid_argument(format!("what the agent says it holds cannot be: {error}"))
+        };
+        HeldParts::parse(held).map(Self::Said).map_err(refused)
+    }
+
+    /// What leads from there to what is in force, which is what it holds then.
+    fn update(&mut self, world: &World, node: &Name) -> Update {
+        let state = match self {
+            Self::Unsaid => return Update::Snapshot(world.snapshot(node)),
+            Self::Said(_) | Self::Sent(_) => world.state(node),
+        };
+        let Some(state) = state else {
+            // With a snapshot an agent holds no parts any more.
+            *self = Self::Said(HeldParts::default());
+            return Update::Snapshot(world.snapshot(node));
+        };
+        let delta = match self {
+            Self::Sent(before) => state.since(before),
+            Self::Said(held) => state.since_held(held),
+            Self::Unsaid => state.whole(),
+        };
+        *self = Self::Sent(state);
+        Update::Delta(delta)
+    }
+}
 
 type Updates = ReceiverStream<Result<v1::SyncResponse, Status>>;
 
 pub(super) fn sync(
     core: &Arc<Core>,
     agent: &Agent,
-    held_generation: u64,
+    request: &v1::SyncRequest,
 ) -> Result<Updates, Status> {
+    let held = Held::parse(request)?;
+    let held_generation = request.held_generation;
     let generation = core.world().generation;
     if held_generation > generation {
         let detail = format!(
@@ -45,16 +93,17 @@ pub(super) fn sync(
         EventKind::NodeConnected(v1::NodeConnected { remote }),
     );
     let (sender, updates) = mpsc::channel(1);
-    tokio::spawn(run(Arc::clone(core), open, sender));
+    tokio::spawn(run(Arc::clone(core), open, held, sender));
     Ok(ReceiverStream::new(updates))
 }
 
 async fn run(
     core: Arc<Core>,
     mut open: Open,
+    held: Held,
     sender: mpsc::Sender<Result<v1::SyncResponse, Status>>,
 ) {
-    let reason = push(&core, &mut open, &sender).await;
+    let reason = push(&core, &mut open, held, &sender).await;
     let closed = core.nodes.close(&open);
     tracing::info!(node = %open.node, reason, "node disconnected");
     if closed {
@@ -70,17 +119,17 @@ async fn run(
 async fn push(
     core: &Arc<Core>,
     open: &mut Open,
+    mut held: Held,
     sender: &mpsc::Sender<Result<v1::SyncResponse, Status>>,
 ) -> &'static str {
     let mut world = core.watch();
     loop {
         let current = Arc::clone(&world.borrow_and_update());
         let generation = current.generation;
-        let snapshot = crate::convert::snapshot(&current, &open.node);
-        drop(current);
         let update = v1::SyncResponse {
-            update: Some(Update::Snapshot(snapshot)),
+            update: Some(held.update(&current, &open.node)),
         };
+        drop(current);
         if sender.send(Ok(update)).await.is_err() {
             return "closed by the node";
         }

@@ -188,7 +188,7 @@ async fn attesting_anew_shuts_the_old_svid_out() {
         (ended.code(), ended.message()),
         (Code::Aborted, "the node attested anew")
     );
-    let request = || v1::SyncRequest { held_generation: 0 };
+    let request = || v1::SyncRequest::default();
     assert_eq!(
         code(plane.node(Some(&old)).await.sync(request()).await),
         Code::Unauthenticated
@@ -215,7 +215,7 @@ async fn a_renewed_svid_and_the_one_before_it_count() {
     }
     let expected = [Code::Unauthenticated, Code::Ok, Code::Ok];
     for (keys, expected) in held.iter().zip(expected) {
-        let request = v1::SyncRequest { held_generation: 0 };
+        let request = v1::SyncRequest::default();
         assert_eq!(
             code(plane.node(Some(keys)).await.sync(request).await),
             expected

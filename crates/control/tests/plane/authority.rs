@@ -202,7 +202,7 @@ async fn what_a_retired_authority_signed_holds_until_it_is_revoked() {
     let stale = plane.connect(Some(&keys)).await;
     if let Ok(channel) = stale {
         let mut client = tidelock_proto::v1::node_client::NodeClient::new(channel);
-        let answer = client.sync(v1::SyncRequest { held_generation: 0 }).await;
+        let answer = client.sync(v1::SyncRequest::default()).await;
         assert!(answer.is_err(), "what it signed is not believed any more");
     }
     let (_stream, narrow) = plane.synced(&new_keys).await;

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use prost::Message as _;
 use rcgen::KeyPair;
 use tempfile::TempDir;
 use tidelock_control::{BUNDLE_FILE, ControlPlane, Options};
@@ -217,7 +218,7 @@ impl Plane {
         keys: &NodeKeys,
     ) -> (Streaming<v1::SyncResponse>, v1::Snapshot) {
         let mut client = self.node(Some(keys)).await;
-        let request = v1::SyncRequest { held_generation: 0 };
+        let request = v1::SyncRequest::default();
         let mut stream = client.sync(request).await.expect("sync").into_inner();
         let first = snapshot(&mut stream).await.expect("snapshot");
         (stream, first)
@@ -242,7 +243,10 @@ pub(crate) async fn snapshot(
         .update
         .expect("an update")
     {
-        v1::sync_response::Update::Snapshot(snapshot) => Ok(snapshot),
+        v1::sync_response::Update::Snapshot(snapshot) => {
+            Ok(v1::Snapshot::decode(snapshot).expect("a snapshot"))
+        }
+        v1::sync_response::Update::Delta(_) => panic!("a delta that nobody asked for"),
     }
 }
 

@@ -247,7 +247,7 @@ async fn addresses_are_all_listened_at() {
         plane
             .node(None)
             .await
-            .sync(v1::SyncRequest { held_generation: 0 })
+            .sync(v1::SyncRequest::default())
             .await,
     );
     assert_eq!(code, Code::Unauthenticated);

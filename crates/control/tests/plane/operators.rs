@@ -195,7 +195,7 @@ async fn who_is_no_operator_is_not_heard() {
     }
     // Nor is an operator an agent.
     let alice = plane.operator("alice", "admin", "").await;
-    let request = v1::SyncRequest { held_generation: 0 };
+    let request = v1::SyncRequest::default();
     let synced = plane.node(Some(&alice)).await.sync(request).await;
     assert_eq!(code(synced), Code::PermissionDenied);
     // A certificate is worth nothing without its key.

@@ -11,10 +11,10 @@ use tidelock_spiffe_core::pem;
 use tidelock_spiffe_core::x509::Leaf;
 use tonic::{Code, Status};
 
-type Answer = Result<v1::RevokeResponse, Status>;
+pub(crate) type Answer = Result<v1::RevokeResponse, Status>;
 
 impl Plane {
-    async fn revoked(&self, what: What) -> Answer {
+    pub(crate) async fn revoked(&self, what: What) -> Answer {
         self.revoke_for(what, "the laptop is gone").await
     }
 
@@ -28,7 +28,7 @@ impl Plane {
     }
 
     /// An SVID for this entry; its serial number.
-    async fn signed(&self, keys: &NodeKeys, entry: &str) -> Result<Vec<u8>, Status> {
+    pub(crate) async fn signed(&self, keys: &NodeKeys, entry: &str) -> Result<Vec<u8>, Status> {
         let request = v1::SignRequest {
             entry_id: entry.into(),
             spiffe_id: format!("spiffe://example.org/{entry}"),

@@ -227,7 +227,7 @@ async fn nothing_but_attest_is_for_callers_without_a_nodes_svid() {
             "{who}"
         );
         assert_eq!(
-            code(client.sync(v1::SyncRequest { held_generation: 0 }).await),
+            code(client.sync(v1::SyncRequest::default()).await),
             expected,
             "{who}"
         );
@@ -245,7 +245,7 @@ async fn certificates_of_another_authority_do_not_get_through_tls() {
         Err(_) => true,
         Ok(channel) => {
             let mut client = tidelock_proto::v1::node_client::NodeClient::new(channel);
-            let answer = client.sync(v1::SyncRequest { held_generation: 0 }).await;
+            let answer = client.sync(v1::SyncRequest::default()).await;
             !matches!(
                 code(answer),
                 Code::Ok | Code::PermissionDenied | Code::Unauthenticated

@@ -182,12 +182,26 @@ async fn a_node_that_knows_a_newer_generation_is_not_rolled_back() {
     let held_generation = plane.generation().await;
     let mut client = plane.node(Some(&keys)).await;
     assert_eq!(
-        code(client.sync(v1::SyncRequest { held_generation }).await),
+        code(
+            client
+                .sync(v1::SyncRequest {
+                    held_generation,
+                    held: None,
+                })
+                .await
+        ),
         Code::Ok
     );
     let held_generation = held_generation + 1;
     assert_eq!(
-        code(client.sync(v1::SyncRequest { held_generation }).await),
+        code(
+            client
+                .sync(v1::SyncRequest {
+                    held_generation,
+                    held: None,
+                })
+                .await
+        ),
         Code::FailedPrecondition
     );
 }

@@ -5,6 +5,7 @@ use tidelock_proto::v1;
 use super::*;
 use crate::document::Compiled;
 use crate::revoked::Revoked;
+use crate::shared::Made;
 use crate::store::RevokedRecord;
 
 const NOW: i64 = 1_000;
@@ -33,6 +34,7 @@ fn world(roles: &[Role], prefixes: &[&str], revoked: &[u8]) -> World {
         }),
         bundle: Arc::new(v1::Bundle::default()),
         revoked: Arc::new(Revoked::new(vec![record])),
+        shared: Made::default(),
     }
 }
 

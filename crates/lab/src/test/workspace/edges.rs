@@ -41,6 +41,7 @@ const ARROWS: [(&str, &[&str]); 18] = [
             "datapath",
             "kabi",
             "policy",
+            "proto",
             "spiffe-core",
             "testkit",
         ],
