@@ -16,22 +16,8 @@
 bool tl_queue_make(struct tl_queue *q)
 {
 	if (!q->buf)
-		q->buf = kvmalloc(TL_QUEUE_BYTES, GFP_KERNEL_ACCOUNT);
+		q->buf = kvzalloc(TL_QUEUE_BYTES, GFP_KERNEL_ACCOUNT);
 	return q->buf;
-}
-
-/* What may come in: a transform finds its room behind it. */
-static u32 queue_room(const struct tl_queue *q)
-{
-	u32 held = q->end - q->head;
-
-	return held < TL_QUEUE_BYTES - TL_ADDED_MAX ? TL_QUEUE_BYTES - TL_ADDED_MAX - held : 0;
-}
-
-/* As much of it as lies behind what is held, in one piece. */
-u32 tl_queue_behind(const struct tl_queue *q)
-{
-	return TL_QUEUE_BYTES - TL_ADDED_MAX - min_t(u32, q->end, TL_QUEUE_BYTES - TL_ADDED_MAX);
 }
 
 static void queue_refuse(struct tl_queue *q, u32 reason, struct tl_str why)
@@ -41,49 +27,28 @@ static void queue_refuse(struct tl_queue *q, u32 reason, struct tl_str why)
 	smp_store_release(&q->refused, true);
 }
 
-/* Makes the room one piece, behind what is held. */
-void tl_queue_compact(struct tl_queue *q)
-{
-	if (q->head && q->head != q->end)
-		memmove(q->buf, q->buf + q->head, q->end - q->head);
-	q->ready -= q->head;
-	q->end -= q->head;
-	q->head = 0;
-}
-
 static void queue_publish(struct tl_queue *q)
 {
-	WRITE_ONCE(q->available, q->ready - q->head);
-	WRITE_ONCE(q->room, queue_room(q));
+	WRITE_ONCE(q->available, q->marks.ready - q->marks.head);
+	WRITE_ONCE(q->held, q->marks.end - q->marks.head);
+	WRITE_ONCE(q->room, tl_rs_queue_room(&q->marks));
 }
 
 static void queue_transform(struct tl_flow *flow, struct tl_queue *q)
 {
 	struct tl_edit edit;
-	u32 progress;
 
-	if (q->refused || q->ready == q->end)
+	if (q->refused || q->marks.ready == q->marks.end)
 		return;
 	edit = (struct tl_edit){
 		.state = q->state,
-		.buf = q->buf + q->head,
-		.cap = TL_QUEUE_BYTES - q->head,
-		.ready = q->ready - q->head,
-		.end = q->end - q->head,
+		.buf = q->buf,
+		.marks = &q->marks,
 		.own_id = tl_str(flow->local_id),
 		.peer_id = tl_str(flow->peer_id),
 		.peer_hash = flow->mediation->peer_hash,
 	};
-	progress = tl_rs_transform(&edit);
-	if (progress == TL_NEEDS_ROOM && q->head) {
-		tl_queue_compact(q);
-		edit.buf = q->buf;
-		edit.cap = TL_QUEUE_BYTES;
-		progress = tl_rs_transform(&edit);
-	}
-	q->ready = q->head + edit.ready;
-	q->end = q->head + edit.end;
-	if (progress == TL_TRANSFORM_REFUSED)
+	if (tl_rs_transform(&edit) == TL_TRANSFORM_REFUSED)
 		queue_refuse(q, TL_R_PROTOCOL, edit.why);
 }
 
@@ -118,15 +83,14 @@ void tl_rx_fill(struct tl_flow *flow)
 		struct kvec vec;
 		int n;
 
-		if (queue_room(q) < TL_QUEUE_LOW) {
+		if (tl_rs_queue_room(&q->marks) < TL_QUEUE_LOW) {
 			q->full = true;
 			break;
 		}
-		if (tl_queue_behind(q) < TL_QUEUE_LOW)
-			tl_queue_compact(q);
 		n = -ENOMEM;
 		if (tl_queue_make(q)) {
-			vec = (struct kvec){ .iov_base = q->buf + q->end, .iov_len = tl_queue_behind(q) };
+			vec.iov_len = tl_rs_queue_behind(&q->marks, q->buf);
+			vec.iov_base = q->buf + q->marks.end;
 			iov_iter_kvec(&msg.msg_iter, READ, &vec, 1, vec.iov_len);
 			n = tl_flow_read(flow, &msg, vec.iov_len, MSG_DONTWAIT);
 		}
@@ -142,7 +106,7 @@ void tl_rx_fill(struct tl_flow *flow)
 			WRITE_ONCE(q->ended, true);
 			break;
 		}
-		q->end += n;
+		tl_rs_queue_put(&q->marks, n);
 		queue_transform(flow, q);
 	}
 }
@@ -155,12 +119,14 @@ void tl_tx_drain(struct tl_flow *flow)
 	for (;;) {
 		struct msghdr msg = { .msg_flags = MSG_DONTWAIT | MSG_NOSIGNAL };
 		struct kvec vec;
+		u32 at = 0;
 		int n;
 
 		queue_transform(flow, q);
-		if (q->ready == q->head || tl_flow_closed(flow))
+		vec.iov_len = tl_rs_queue_next(&q->marks, 0, TL_QUEUE_BYTES, &at);
+		if (!vec.iov_len || tl_flow_closed(flow))
 			break;
-		vec = (struct kvec){ .iov_base = q->buf + q->head, .iov_len = q->ready - q->head };
+		vec.iov_base = q->buf + at;
 		iov_iter_kvec(&msg.msg_iter, WRITE, &vec, 1, vec.iov_len);
 		n = tl_flow_write(flow, &msg, vec.iov_len);
 		if (n == -EAGAIN)
@@ -171,14 +137,12 @@ void tl_tx_drain(struct tl_flow *flow)
 		}
 		if (n < 0) {
 			give_back(flow->sk, n);
-			q->head = q->ready = q->end = 0;
+			q->marks = (struct tl_marks){};
 			WRITE_ONCE(q->ended, true);
 			break;
 		}
-		q->head += n;
+		tl_rs_queue_took(&q->marks, n);
 	}
-	if (q->head == q->end)
-		q->head = q->ready = q->end = 0;
 }
 
 /* ---- the worker --------------------------------------------------------------------------------------- */

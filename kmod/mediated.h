@@ -5,26 +5,18 @@
 
 #include "tidelock.h"
 
-/* What a direction holds at most: a head or a few records, and what a transform adds. */
-#define TL_QUEUE_BYTES (64 * 1024)
-/* Room for so much before a writer that waited is woken, and before more is read from the wire. */
-#define TL_QUEUE_LOW (16 * 1024)
-
 /*
- * One direction. A mark divides one buffer into two queues:
- *
- *	buf[head, ready)	for the other side to take
- *	buf[ready, end)		for the transform to look at
- *
- * Program and worker fill and drain it under the lock. The program may hold it
- * for as long as a page of its takes to come in, so the worker only tries, and
- * whoever has it queues the worker when it is done.
+ * One direction: one buffer that marks divide into two queues. Program and
+ * worker fill and drain it under the lock. The program may hold it for as long
+ * as a page of its takes to come in, so the worker only tries, and whoever has
+ * it queues the worker when it is done.
  */
 struct tl_queue {
 	struct mutex lock;
 	u8 *buf;			/* made when it is first needed */
-	u32 head, ready, end;
-	u32 available;			/* ready - head, and free room: as last published, read by anyone */
+	struct tl_marks marks;
+	u32 available;			/* what may be taken, what is held, what more may come in: as last */
+	u32 held;			/* published, read by anyone */
 	u32 room;
 	bool full;			/* more may wait outside than there was room for */
 	bool ended;			/* nothing more comes in */
@@ -55,8 +47,6 @@ void tl_mediated_refuse(struct tl_flow *flow);
 
 /* Of a queue, with its lock held. */
 bool tl_queue_make(struct tl_queue *q);
-u32 tl_queue_behind(const struct tl_queue *q);	/* free room behind what is held, in one piece */
-void tl_queue_compact(struct tl_queue *q);	/* makes all the room that piece */
 void tl_queue_unlock(struct tl_flow *flow, struct tl_queue *q);
 void tl_rx_fill(struct tl_flow *flow);		/* wire to queue, as much as there is room for */
 void tl_tx_drain(struct tl_flow *flow);		/* queue to wire, as much as TCP takes */

@@ -41,14 +41,6 @@ static bool send_is_over(struct tl_flow *flow)
 	waited;											\
 })
 
-/* Whole records, if there is that much. */
-static u32 piece_of(u32 room, size_t left)
-{
-	u32 n = min_t(size_t, room, left);
-
-	return n < left && n > TLS_MAX_PAYLOAD_SIZE ? rounddown(n, TLS_MAX_PAYLOAD_SIZE) : n;
-}
-
 int tl_mediated_send(struct tl_flow *flow, struct msghdr *msg, size_t len)
 {
 	struct tl_queue *q = &flow->mediation->tx;
@@ -69,9 +61,7 @@ int tl_mediated_send(struct tl_flow *flow, struct msghdr *msg, size_t len)
 			break;
 		}
 		tl_tx_drain(flow);
-		if (tl_queue_behind(q) < TL_QUEUE_LOW)
-			tl_queue_compact(q);
-		n = piece_of(tl_queue_behind(q), len - done);
+		n = tl_rs_queue_piece(tl_rs_queue_behind(&q->marks, q->buf), len - done);
 		if (!n) {
 			err = queue_wait(flow, q, &timeo,
 					 send_is_over(flow) || READ_ONCE(q->room) >= TL_QUEUE_LOW);
@@ -79,12 +69,12 @@ int tl_mediated_send(struct tl_flow *flow, struct msghdr *msg, size_t len)
 				break;
 			continue;
 		}
-		n = copy_from_iter(q->buf + q->end, n, &msg->msg_iter);
+		n = copy_from_iter(q->buf + q->marks.end, n, &msg->msg_iter);
 		if (!n) {
 			err = -EFAULT;
 			break;
 		}
-		q->end += n;
+		tl_rs_queue_put(&q->marks, n);
 		done += n;
 	}
 	tl_tx_drain(flow);
@@ -111,25 +101,24 @@ int tl_mediated_recv(struct tl_flow *flow, struct msghdr *msg, size_t len, int f
 	mutex_lock(&q->lock);
 	for (;;) {
 		/* A peek takes nothing off. */
-		u32 from = q->head + (flags & MSG_PEEK ? done : 0), n;
+		size_t skip = flags & MSG_PEEK ? done : 0;
+		u32 from = 0, n;
 
 		if (tl_flow_closed(flow)) {
 			err = sock_error(flow->sk);
 			break;
 		}
-		if (q->ready == from) {
+		if (!tl_rs_queue_next(&q->marks, skip, 1, &from))
 			tl_rx_fill(flow);
-			from = q->head + (flags & MSG_PEEK ? done : 0);
-		}
-		n = min_t(size_t, q->ready - from, len - done);
+		n = tl_rs_queue_next(&q->marks, skip, len - done, &from);
 		if (n && !(flags & MSG_TRUNC) && copy_to_iter(q->buf + from, n, &msg->msg_iter) != n) {
 			err = -EFAULT;
 			break;
 		}
 		done += n;
 		if (!(flags & MSG_PEEK))
-			q->head += n;
-		if (done >= target && (done || q->ready != q->head))
+			tl_rs_queue_took(&q->marks, n);
+		if (done >= target && (done || q->marks.ready != q->marks.head))
 			break;
 		/* A full queue that was emptied has no wake-up of its own: see what else there is. */
 		if (n)
@@ -146,7 +135,7 @@ int tl_mediated_recv(struct tl_flow *flow, struct msghdr *msg, size_t len, int f
 			break;
 	}
 	/* What did not fit before, and now may, has no wake-up of its own. */
-	if (q->full || q->ready != q->end)
+	if (q->full || q->marks.ready != q->marks.end)
 		tl_rx_fill(flow);
 	tl_queue_unlock(flow, q);
 	msg->msg_namelen = 0;
@@ -194,7 +183,7 @@ int tl_mediated_unread(struct tl_flow *flow)
 
 	mutex_lock(&q->lock);
 	tl_rx_fill(flow);
-	n = q->ready - q->head;
+	n = q->marks.ready - q->marks.head;
 	tl_queue_unlock(flow, q);
 	return n;
 }
@@ -203,7 +192,7 @@ int tl_mediated_unsent(struct tl_flow *flow)
 {
 	struct tl_queue *q = &flow->mediation->tx;
 
-	return TL_QUEUE_BYTES - TL_ADDED_MAX - min_t(u32, READ_ONCE(q->room), TL_QUEUE_BYTES - TL_ADDED_MAX);
+	return READ_ONCE(q->held);
 }
 
 bool tl_mediated_flush(struct tl_flow *flow)
@@ -218,7 +207,7 @@ bool tl_mediated_flush(struct tl_flow *flow)
 	WRITE_ONCE(sk->sk_sndbuf, INT_MAX / 2);
 	tl_tx_drain(flow);
 	WRITE_ONCE(sk->sk_sndbuf, sndbuf);
-	all = q->head == q->end;
+	all = q->marks.head == q->marks.end;
 	tl_queue_unlock(flow, q);
 	return all;
 }

@@ -265,13 +265,35 @@ void tl_rs_close_notify(u8 out[2]);
  * start, or false for a direct flow. [any] */
 bool tl_rs_transforms(const void *cfg, s32 service, u32 role, u64 *wire_to_program, u64 *program_to_wire);
 
+/* What a direction holds at most: a head or a few records, and what a transform adds. */
+#define TL_QUEUE_BYTES (64 * 1024)
+/* Room for so much before a writer that waited is woken, and before more is read from the wire. */
+#define TL_QUEUE_LOW (16 * 1024)
+/*
+ * Where in a buffer of TL_QUEUE_BYTES lies what. All zero at first.
+ *
+ *	buf[head, ready)	for the other side to take
+ *	buf[ready, end)		for the transform to look at
+ */
+struct tl_marks { u32 head, ready, end; };
+/* How much more may come in: a transform finds its room behind it. [any] */
+u32  tl_rs_queue_room(const struct tl_marks *m);
+/* How much of that lies in one piece at buf[end]; where it is little, what is held is moved to the front first. [any] */
+u32  tl_rs_queue_behind(struct tl_marks *m, u8 *buf);
+/* How many of `left` bytes go into so much room: whole records, if there is that much. [any] */
+u32  tl_rs_queue_piece(u32 room, u64 left);
+/* So many bytes were put at buf[end]. [any] */
+void tl_rs_queue_put(struct tl_marks *m, u32 n);
+/* How many of `left` bytes may be taken, if the first `skip` are left where they are, and where they begin. [any] */
+u32  tl_rs_queue_next(const struct tl_marks *m, u64 skip, u64 left, u32 *at);
+/* So many bytes were taken from buf[head]. [any] */
+void tl_rs_queue_took(struct tl_marks *m, u32 n);
+
 enum tl_progress { TL_NEEDS_BYTES = 0, TL_NEEDS_ROOM, TL_TRANSFORM_REFUSED };
-/* buf[0, ready) may be taken, buf[ready, end) is to be looked at, buf[end, cap) is free. */
 struct tl_edit {
 	u64 *state;		/* TL_TRANSFORM_WORDS */
-	u8  *buf;
-	u64 cap;
-	u64 ready, end;		/* in, out */
+	u8  *buf;		/* TL_QUEUE_BYTES */
+	struct tl_marks *marks;	/* in, out */
 	struct tl_str own_id, peer_id;
 	const u8 *peer_hash;	/* 32 bytes */
 	struct tl_str why;	/* out: TL_TRANSFORM_REFUSED, for people; for good */

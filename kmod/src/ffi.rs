@@ -12,7 +12,7 @@ use core::{ptr, slice};
 use tidelock_kabi::bounds::SHA256_BYTES;
 
 pub use device::{Cmd, Rec, cmd, rec};
-pub use flow::{Edit, FlowNew, Step, progress, verdict};
+pub use flow::{Edit, FlowNew, Marks, Step, progress, verdict};
 
 /// Bytes of the opaque session state that C keeps per open device.
 pub const SESSION_BYTES: usize = 64;
@@ -26,6 +26,10 @@ pub const CRYPTO_INFO_BYTES: usize = 64;
 pub const IDENTITY_ARENA: usize = 64 * 1024;
 /// Bytes of an arena that holds one flow's handshake.
 pub const FLOW_ARENA: usize = 128 * 1024;
+/// Bytes that a direction of a mediated flow holds at most: a head or a few records, and what a transform adds.
+pub const QUEUE_BYTES: usize = 64 * 1024;
+/// Room for so much before a writer that waited is woken, and before more is read from the wire.
+pub const QUEUE_LOW: u32 = 16 * 1024;
 
 /// Flag of [`Evidence`]: in the initial mount namespace.
 pub const EV_HOST_MNT: u32 = 1 << 1;
@@ -269,7 +273,8 @@ const _: () = {
     assert!(size_of::<Svid>() == 40);
     assert!(size_of::<FlowNew>() == 72);
     assert!(size_of::<Step>() == 512);
-    assert!(size_of::<Edit>() == 96);
+    assert!(size_of::<Marks>() == 12);
+    assert!(size_of::<Edit>() == 80);
 };
 
 unsafe extern "C" {

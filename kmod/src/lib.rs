@@ -48,6 +48,7 @@ pub mod line;
 pub mod mediation;
 #[cfg(target_os = "none")]
 mod panic;
+pub mod queue;
 pub mod records;
 pub mod session;
 pub mod socket;

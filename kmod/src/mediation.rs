@@ -4,7 +4,7 @@ use tidelock_datapath::transform::{Ends, Progress, TRANSFORM_WORDS, Transform, W
 use tidelock_kabi::{Role, Transform as Configured};
 
 use crate::config;
-use crate::ffi::{self, Edit, Str, progress};
+use crate::ffi::{self, Edit, Marks, QUEUE_BYTES, Str, progress};
 
 /// What both directions of a flow go through at one of its ends.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -65,8 +65,8 @@ pub unsafe extern "C" fn tl_rs_transforms(
 /// Edits one direction in place and moves its mark; one of [`progress`]. Context: any.
 ///
 /// # Safety
-/// `edit` is null or points to an edit whose state is writable, whose buffer is writable for `cap` bytes of which the
-/// first `end` are initialised, and whose other parts are readable; nobody else touches them during the call.
+/// `edit` is null or points to an edit whose state and marks are writable, whose buffer is writable for `QUEUE_BYTES` initialised
+/// bytes, and whose other parts are readable; nobody else touches them during the call.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tl_rs_transform(edit: *mut Edit) -> u32 {
     // SAFETY: the caller's contract.
@@ -90,7 +90,9 @@ unsafe fn run(edit: &mut Edit) -> Result<u32, &'static str> {
     // SAFETY: the caller's contract.
     let state = unsafe { edit.state.as_mut() }.ok_or(BROKEN)?;
     // SAFETY: the caller's contract.
-    let buf = unsafe { ffi::bytes_mut(edit.buf, edit.cap) }.ok_or(BROKEN)?;
+    let buf = unsafe { ffi::bytes_mut(edit.buf, place_u64(QUEUE_BYTES)) }.ok_or(BROKEN)?;
+    // SAFETY: the caller's contract.
+    let marks = unsafe { edit.marks.as_mut() }.ok_or(BROKEN)?;
     // SAFETY: the caller's contract.
     let own = unsafe { edit.own_id.text() }.ok_or(BROKEN)?;
     // SAFETY: the caller's contract.
@@ -102,17 +104,34 @@ unsafe fn run(edit: &mut Edit) -> Result<u32, &'static str> {
         peer,
         peer_certificate,
     };
-    let place = |n: u64| usize::try_from(n).map_err(|_| BROKEN);
-    let mut window = Window::new(buf, place(edit.ready)?, place(edit.end)?).ok_or(BROKEN)?;
     let mut transform = Transform::from_words(*state).ok_or(BROKEN)?;
-    let progress = transform.run(&mut window, &ends);
+    let mut progress = look(&mut transform, buf, marks, &ends).ok_or(BROKEN)?;
+    if progress == Progress::NeedsRoom && marks.head > 0 {
+        marks.compact(buf);
+        progress = look(&mut transform, buf, marks, &ends).ok_or(BROKEN)?;
+    }
     *state = transform.to_words();
-    (edit.ready, edit.end) = (place_u64(window.ready()), place_u64(window.end()));
     match progress {
         Progress::NeedsBytes => Ok(progress::NEEDS_BYTES),
         Progress::NeedsRoom => Ok(progress::NEEDS_ROOM),
         Progress::Refused(why) => Err(why.as_str()),
     }
+}
+
+/// One look at what a direction holds; `None`: its marks make no sense.
+fn look(
+    transform: &mut Transform,
+    buf: &mut [u8],
+    marks: &mut Marks,
+    ends: &Ends<'_>,
+) -> Option<Progress> {
+    let held = buf.get_mut(usize::try_from(marks.head).ok()?..)?;
+    let place = |mark: u32| usize::try_from(mark.checked_sub(marks.head)?).ok();
+    let mut window = Window::new(held, place(marks.ready)?, place(marks.end)?)?;
+    let progress = transform.run(&mut window, ends);
+    let mark = |place: usize| u32::try_from(place).ok()?.checked_add(marks.head);
+    (marks.ready, marks.end) = (mark(window.ready())?, mark(window.end())?);
+    Some(progress)
 }
 
 fn place_u64(n: usize) -> u64 {

@@ -88,20 +88,28 @@ pub mod progress {
     pub const REFUSED: u32 = 2;
 }
 
+/// Where in the buffer of a direction lies what: `struct tl_marks`. All zero at first.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[repr(C)]
+pub struct Marks {
+    /// From here on it may be taken.
+    pub head: u32,
+    /// From here on the transform has not seen it.
+    pub ready: u32,
+    /// From here on the buffer is free.
+    pub end: u32,
+}
+
 /// One direction of a mediated flow, to be edited: `struct tl_edit`.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct Edit {
     /// The transform's state.
     pub state: *mut [u64; TRANSFORM_WORDS],
-    /// The buffer.
+    /// The buffer, of `QUEUE_BYTES`.
     pub buf: *mut u8,
-    /// Its length.
-    pub cap: u64,
-    /// So many bytes may be taken.
-    pub ready: u64,
-    /// What is still to be looked at ends here.
-    pub end: u64,
+    /// What lies where in it.
+    pub marks: *mut Marks,
     /// Our SPIFFE ID.
     pub own_id: Str,
     /// The peer's SPIFFE ID.

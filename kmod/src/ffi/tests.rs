@@ -53,7 +53,8 @@ fn all() -> Probe {
         Step = tl_step { verdict, reason, err, suite, tx, tx_len, peer_id, peer_serial,
             peer_serial_len, detail_len, detail, tx_info, tx_info_len, rx_info, rx_info_len,
             records_max, peer_hash }
-        Edit = tl_edit { state, buf, cap, ready, end, own_id, peer_id, peer_hash, why }
+        Marks = tl_marks { head, ready, end }
+        Edit = tl_edit { state, buf, marks, own_id, peer_id, peer_hash, why }
     }
 }
 
@@ -64,6 +65,8 @@ fn numbers() -> Vec<(&'static str, usize)> {
         ("TL_SESSION_BYTES", SESSION_BYTES),
         ("TL_IDENTITY_ARENA", IDENTITY_ARENA),
         ("TL_FLOW_ARENA", FLOW_ARENA),
+        ("TL_QUEUE_BYTES", QUEUE_BYTES),
+        ("TL_QUEUE_LOW", n(QUEUE_LOW)),
         ("TL_SHA256", SHA256_BYTES),
         ("TL_EV_HOST_MNT", n(EV_HOST_MNT)),
         ("TL_FLOW_LINE_MAX", crate::line::MAX_LINE_BYTES),

@@ -24,13 +24,14 @@ fn states(transform: Option<Configured>, role: u32) -> Option<(State, State)> {
 
 /// One call on a buffer of 64 KiB that holds `input`: what came of it, what may be taken, and why not.
 fn edit(state: &mut State, input: &[u8]) -> (u32, Vec<u8>, String) {
-    let mut buf = [input, &[0; 64 * 1024]].concat();
+    let mut buf = input.to_vec();
+    buf.resize(QUEUE_BYTES, 0);
+    let mut marks = Marks::default();
+    marks.put(u32::try_from(input.len()).unwrap());
     let mut edit = Edit {
         state,
         buf: buf.as_mut_ptr(),
-        cap: buf.len() as u64,
-        ready: 0,
-        end: input.len() as u64,
+        marks: &raw mut marks,
         own_id: Str::of(world::SERVER.as_bytes()),
         peer_id: Str::of(world::CLIENT.as_bytes()),
         peer_hash: &[7; 32],
@@ -40,7 +41,7 @@ fn edit(state: &mut State, input: &[u8]) -> (u32, Vec<u8>, String) {
     let progress = unsafe { tl_rs_transform(&raw mut edit) };
     // SAFETY: `why` points to a constant.
     let why = unsafe { edit.why.text() }.unwrap();
-    buf.truncate(usize::try_from(edit.ready).unwrap());
+    buf.truncate(usize::try_from(marks.ready).unwrap());
     (progress, buf, why.into())
 }
 
