@@ -81,6 +81,7 @@ const LANE: [(&str, &[&str]); 5] = [
             "rustls-pki-types",
             "p256",
             "x25519-dalek",
+            "ml-kem",
             "sha2",
             "hmac",
             "aes-gcm",
