@@ -361,7 +361,8 @@ void tl_flow_cut(struct tl_flow *flow, u32 reason)
 			/* Its worker sees the reason and refuses. */
 			tl_job_queue(&flow->job);
 		} else {
-			WRITE_ONCE(flow->phase, TL_FLOW_FAILED);
+			flow->cut = true;
+			smp_store_release(&flow->phase, TL_FLOW_FAILED);
 			/* What was received stays in kTLS's hands until the socket goes, but nobody gets to read it. */
 			tcp_abort(sk, ECONNRESET);
 			tl_flow_wake(flow);

@@ -31,6 +31,8 @@ void tl_flow_refused(struct tl_flow *flow, u32 reason);
 int tl_flow_write(struct tl_flow *flow, struct msghdr *msg, size_t len);
 /* What kTLS gives: data only; 0 at the peer's end, -EPROTO for a record that has no place, or another error. */
 int tl_flow_read(struct tl_flow *flow, struct msghdr *msg, size_t len, int flags);
+/* What a read on a flow that is over comes to: an error, or 0 once it was told. */
+int tl_flow_over(struct tl_flow *flow, int flags);
 int tl_flow_recvmsg(struct socket *sock, struct msghdr *msg, size_t len, int flags);
 ssize_t tl_flow_splice_read(struct socket *sock, loff_t *pos, struct pipe_inode_info *pipe, size_t len,
 			    unsigned int flags);

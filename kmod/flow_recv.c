@@ -86,6 +86,21 @@ static int ended(struct tl_flow *flow, int flags)
 	return (flags & MSG_PEEK ? READ_ONCE(flow->told) : xchg(&flow->told, true)) ? 0 : -ECONNRESET;
 }
 
+/*
+ * What a read on a flow that is over comes to. One that was cut is a reset, once, also where the socket's error has yet to be set or
+ * another call has taken it: an end of the stream is what nobody may make of it.
+ */
+int tl_flow_over(struct tl_flow *flow, int flags)
+{
+	int err = sock_error(flow->sk);
+	bool told;
+
+	if (!READ_ONCE(flow->cut) || flags & MSG_ERRQUEUE)
+		return err;
+	told = flags & MSG_PEEK ? READ_ONCE(flow->told) : xchg(&flow->told, true);
+	return err || told ? err : -ECONNRESET;
+}
+
 /* kTLS's own words for a stream that cannot go on: a forged record, one out of place, a key it will not renew. */
 static bool broken(int err)
 {
@@ -133,7 +148,7 @@ int tl_flow_recvmsg(struct socket *sock, struct msghdr *msg, size_t len, int fla
 	if (n)
 		return n;
 	if (tl_flow_closed(flow))
-		return sock_error(sock->sk);
+		return tl_flow_over(flow, flags);
 	if (tl_phase_of(flow) == TL_FLOW_FAILED || (flags & MSG_ERRQUEUE))
 		return flow->inner->recvmsg(sock, msg, len, flags);
 	if (flags & MSG_OOB)
@@ -177,7 +192,7 @@ ssize_t tl_flow_splice_read(struct socket *sock, loff_t *pos, struct pipe_inode_
 	if (err)
 		return err;
 	if (tl_flow_closed(flow))
-		return sock_error(sock->sk);
+		return tl_flow_over(flow, 0);
 	if (tl_phase_of(flow) == TL_FLOW_OPEN && flow->mediation)
 		return tl_mediated_splice_read(flow, pipe, len, nonblock);
 	if (READ_ONCE(flow->eof))

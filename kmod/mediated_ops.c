@@ -105,7 +105,7 @@ int tl_mediated_recv(struct tl_flow *flow, struct msghdr *msg, size_t len, int f
 		u32 from = 0, n;
 
 		if (tl_flow_closed(flow)) {
-			err = sock_error(flow->sk);
+			err = done ? 0 : tl_flow_over(flow, flags);
 			break;
 		}
 		if (!tl_rs_queue_next(&q->marks, skip, 1, &from))
@@ -126,7 +126,7 @@ int tl_mediated_recv(struct tl_flow *flow, struct msghdr *msg, size_t len, int f
 		if (flags & MSG_PEEK && q->full)
 			break;
 		if (recv_is_over(flow)) {
-			err = done ? 0 : sock_error(flow->sk);
+			err = done ? 0 : tl_flow_over(flow, flags);
 			break;
 		}
 		err = queue_wait(flow, q, &timeo,

@@ -221,6 +221,7 @@ struct tl_flow {
 	u64 records_max;			/* that its key may protect */
 	bool eof, wr_shutdown, rd_shutdown, announced;
 	bool truncated, told;			/* it ended without close_notify; the program was told */
+	bool cut;				/* while it was open */
 	u64 control;				/* Rust's state of half-read control records */
 	struct tl_mediation *mediation;		/* NULL: the flow is direct; settled before it opens */
 
