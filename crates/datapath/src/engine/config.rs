@@ -26,7 +26,7 @@ use crate::verifier::PeerVerifier;
 /// handshake, a NewSessionTicket, confirms that it has authorised the client.
 pub const ALPN: &[u8] = b"tidelock/1";
 
-/// What a client offers beside it. There are servers, nginx and Go's among them, that refuse a client which offers only
+/// What a client offers beside it. There are servers, nginx among them, that refuse a client which offers only
 /// what they do not speak (RFC 7301 §3.2); and most of what programs say on a plain connection to
 /// such a server is this.
 const ALSO_SPOKEN: &[u8] = b"http/1.1";
