@@ -50,6 +50,8 @@ static int verdict_now(struct tl_subject *s, const struct tl_addr *remote)
 	q.service = tl_rs_service(q.cfg, remote);
 	q.exe_sha256 = tl_subject_sha256(s);
 	if (grant != TL_GRANTED) {
+		if (tl_rs_goes_without(q.cfg, q.service, reason))
+			goto out;
 		err = deny(s, remote, reason, NULL, tl_rs_service_name(q.cfg, q.service), (struct tl_str){});
 		goto out;
 	}
@@ -144,6 +146,8 @@ static int again(struct tl_flow *flow, struct socket *sock, tl_sockaddr *addr, i
 	flow->reason = 0;
 	flow->err = 0;
 	flow->expired = false;
+	flow->plain = false;
+	flow->exception = 0;
 	flow->stage = TL_STAGE_GRANT;
 	aim(flow, addr, len);
 	WRITE_ONCE(flow->phase, TL_FLOW_PENDING);
@@ -186,6 +190,7 @@ static int governed_connect(struct socket *sock, tl_sockaddr *addr, int len, int
 	struct tl_addr remote;
 	struct tl_subject *s;
 	const void *cfg;
+	bool closed = false;
 	s32 index = -1;
 	int err;
 
@@ -202,10 +207,12 @@ static int governed_connect(struct socket *sock, tl_sockaddr *addr, int len, int
 	tl_addr_of(&remote, (struct sockaddr *)addr, sock_net(sock->sk));
 	rcu_read_lock();
 	cfg = tl_config_rcu();
-	if (cfg)
+	if (cfg) {
 		index = tl_rs_service(cfg, &remote);
+		closed = index >= 0 && !tl_rs_admits_strangers(cfg, index);
+	}
 	rcu_read_unlock();
-	if (!s && index < 0)
+	if (!s && !closed)
 		return tl_sabotaged('h') ? -EACCES : plain(sock, addr, len, flags);
 	if (!s && tl_sabotaged('c'))
 		return plain(sock, addr, len, flags);

@@ -89,7 +89,7 @@ static bool may_tell(u32 kind)
 
 static u32 denials_max(u32 reason)
 {
-	return reason == TL_R_WOULD_DENY || reason == TL_R_WOULD_PERMIT ? OBSERVED_MAX : DENIALS_MAX;
+	return tl_rs_is_refusal(reason) ? DENIALS_MAX : OBSERVED_MAX;
 }
 
 static bool enqueue(const struct tl_rec *rec)

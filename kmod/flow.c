@@ -182,6 +182,7 @@ struct tl_flow *tl_flow_new(struct socket *sock, enum tl_role role, struct tl_su
 	flow->job.get = job_get;
 	flow->job.put = job_put;
 	flow->role = role;
+	flow->stage = role == TL_CLIENT ? TL_STAGE_GRANT : TL_STAGE_LOOK;
 	flow->phase = TL_FLOW_PENDING;
 	flow->id = atomic64_inc_return(&last_flow);
 	flow->sock = sock;
@@ -406,6 +407,7 @@ static struct tl_question question(struct tl_flow *flow, const void *cfg, struct
 		.exe_sha256 = tl_subject_sha256(flow->subject),
 		.own_serial = { flow->own.serial, flow->own.serial_len },
 		.peer_serial = { flow->peer_serial, flow->peer_serial_len },
+		.plain = flow->plain,
 	};
 }
 

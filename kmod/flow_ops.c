@@ -145,6 +145,8 @@ static int flow_sendmsg(struct socket *sock, struct msghdr *msg, size_t len)
 
 	if (err)
 		return err;
+	if (tl_flow_plain(flow))
+		return flow->inner->sendmsg(sock, msg, len);
 	/* kTLS would take what it cannot send any more. */
 	if (tl_flow_closed(flow) || READ_ONCE(sock->sk->sk_shutdown) & SEND_SHUTDOWN)
 		return sk_stream_error(sock->sk, msg->msg_flags, -EPIPE);
@@ -183,6 +185,8 @@ static int flow_shutdown(struct socket *sock, int how)
 
 	if (tl_phase_of(flow) == TL_FLOW_PENDING)
 		return -ENOTCONN;
+	if (tl_flow_plain(flow))
+		return flow->inner->shutdown(sock, how);
 	if (tl_phase_of(flow) == TL_FLOW_OPEN && (how == SHUT_WR || how == SHUT_RDWR) &&
 	    !xchg(&flow->wr_shutdown, true) && !end_sending(flow))
 		tl_flow_cut(flow, TL_R_INTERNAL);
@@ -195,6 +199,8 @@ static int flow_ioctl(struct socket *sock, unsigned int cmd, unsigned long arg)
 {
 	struct tl_flow *flow = tl_flow_of(sock);
 
+	if (tl_flow_plain(flow))
+		return flow->inner->ioctl(sock, cmd, arg);
 	if (cmd == SIOCINQ && tl_phase_of(flow) == TL_FLOW_OPEN)
 		return put_user(tl_flow_unread(flow), (int __user *)arg);
 	if (cmd == SIOCOUTQ && tl_phase_of(flow) == TL_FLOW_OPEN && flow->mediation)
@@ -219,6 +225,8 @@ static __poll_t flow_poll(struct file *file, struct socket *sock, struct poll_ta
 	if (flow->mediation && tl_phase_of(flow) == TL_FLOW_OPEN)
 		return tl_mediated_poll(file, sock, wait);
 	mask = flow->inner->poll(file, sock, wait);
+	if (tl_flow_plain(flow))
+		return mask;
 	if (READ_ONCE(flow->eof))
 		return mask | EPOLLIN | EPOLLRDNORM | EPOLLRDHUP;
 	low = min(READ_ONCE(flow->rcvlowat), TL_PEEK_MAX);
@@ -240,6 +248,8 @@ static int flow_set_rcvlowat(struct sock *sk, int val)
 	if (!flow)
 		return -EBUSY;
 	err = flow->pristine->set_rcvlowat(sk, val);
+	if (tl_flow_plain(flow))
+		return err;
 	WRITE_ONCE(flow->rcvlowat, sk->sk_rcvlowat);
 	WRITE_ONCE(sk->sk_rcvlowat, 1);
 	return err;
@@ -306,7 +316,9 @@ static int flow_release(struct socket *sock)
 		return 0;
 	/* Who ended it first: the peer may answer our close_notify with its own before we are done here. */
 	reason = READ_ONCE(flow->eof) ? TL_R_PEER_CLOSED : TL_R_LOCAL_CLOSED;
-	if (tl_phase_of(flow) == TL_FLOW_OPEN && aborts(flow))
+	if (tl_flow_plain(flow))
+		reason = READ_ONCE(sk->sk_shutdown) & RCV_SHUTDOWN ? TL_R_PEER_CLOSED : TL_R_LOCAL_CLOSED;
+	else if (tl_phase_of(flow) == TL_FLOW_OPEN && aborts(flow))
 		sock_no_linger(sk);
 	else if (tl_phase_of(flow) == TL_FLOW_OPEN && !flow->wr_shutdown && !end_sending(flow))
 		sock_no_linger(sk);

@@ -13,6 +13,12 @@ static inline enum tl_flow_phase tl_phase_of(struct tl_flow *flow)
 	return smp_load_acquire(&flow->phase);
 }
 
+/* Nothing is ours on it but that we know of it. */
+static inline bool tl_flow_plain(struct tl_flow *flow)
+{
+	return tl_phase_of(flow) != TL_FLOW_PENDING && flow->plain;
+}
+
 /* Refused or cut once kTLS was on the socket: kTLS is not asked any more. */
 static inline bool tl_flow_closed(struct tl_flow *flow)
 {
@@ -29,7 +35,7 @@ void tl_flow_refused(struct tl_flow *flow, u32 reason);
  * counted are records that are whole, and one more for each call.
  */
 int tl_flow_write(struct tl_flow *flow, struct msghdr *msg, size_t len);
-/* What kTLS gives: data only; 0 at the peer's end, -EPROTO for a record that has no place, or another error. */
+/* What kTLS gives: data only; 0 at the peer's end, -EPROTO for a record that has no place, -EKEYREJECTED for a KeyUpdate, or another error. */
 int tl_flow_read(struct tl_flow *flow, struct msghdr *msg, size_t len, int flags);
 /* What a read on a flow that is over comes to: an error, or 0 once it was told. */
 int tl_flow_over(struct tl_flow *flow, int flags);

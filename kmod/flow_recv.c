@@ -26,7 +26,7 @@ static u32 control_record(u64 *state, u8 type, struct iov_iter it, int n)
 		if (copy_from_iter(piece, some, &it) != some)
 			return TL_AFTER_CUT;
 		after = tl_rs_control_record(state, type, piece, some);
-		if (after == TL_AFTER_CUT)
+		if (after == TL_AFTER_CUT || after == TL_AFTER_KEY_UPDATE)
 			return after;
 		n -= some;
 	}
@@ -42,6 +42,8 @@ static int after_control(struct tl_flow *flow, u32 after)
 	case TL_AFTER_EOF:
 		WRITE_ONCE(flow->eof, true);
 		return 0;
+	case TL_AFTER_KEY_UPDATE:
+		return -EKEYREJECTED;
 	}
 	return -EPROTO;
 }
@@ -149,7 +151,7 @@ int tl_flow_recvmsg(struct socket *sock, struct msghdr *msg, size_t len, int fla
 		return n;
 	if (tl_flow_closed(flow))
 		return tl_flow_over(flow, flags);
-	if (tl_phase_of(flow) == TL_FLOW_FAILED || (flags & MSG_ERRQUEUE))
+	if (tl_flow_plain(flow) || tl_phase_of(flow) == TL_FLOW_FAILED || (flags & MSG_ERRQUEUE))
 		return flow->inner->recvmsg(sock, msg, len, flags);
 	if (flags & MSG_OOB)
 		return -EINVAL;
@@ -161,8 +163,8 @@ int tl_flow_recvmsg(struct socket *sock, struct msghdr *msg, size_t len, int fla
 		iov_iter_truncate(&msg->msg_iter, len);
 	}
 	n = tl_flow_read(flow, msg, len, flags);
-	if (n == -EPROTO) {
-		tl_flow_cut(flow, TL_R_PROTOCOL);
+	if (n == -EPROTO || n == -EKEYREJECTED) {
+		tl_flow_cut(flow, n == -EPROTO ? TL_R_PROTOCOL : TL_R_KEY_UPDATED);
 		return -ECONNRESET;
 	}
 	return n;
@@ -193,6 +195,8 @@ ssize_t tl_flow_splice_read(struct socket *sock, loff_t *pos, struct pipe_inode_
 		return err;
 	if (tl_flow_closed(flow))
 		return tl_flow_over(flow, 0);
+	if (tl_flow_plain(flow))
+		return flow->inner->splice_read(sock, pos, pipe, len, flags);
 	if (tl_phase_of(flow) == TL_FLOW_OPEN && flow->mediation)
 		return tl_mediated_splice_read(flow, pipe, len, nonblock);
 	if (READ_ONCE(flow->eof))

@@ -10,136 +10,15 @@
 #include <uapi/linux/tls.h>
 
 #include "mediated.h"
-
-/* What a stage says: it may wait for an event, go on at once, or has settled the flow. */
-enum outcome { WAIT, ON, SETTLED };
-
-/* ---- settling --------------------------------------------------------------------------------- */
-
-void tl_handshake_drop(struct tl_flow *flow)
-{
-	timer_delete(&flow->deadline);
-	tl_flow_admitted_no_more(flow);
-	tl_arena_put(flow->arena);
-	tl_arena_put(flow->svid);
-	tl_arena_put(flow->cfg);
-	flow->arena = flow->svid = flow->cfg = NULL;
-	memzero_explicit(flow->step, sizeof(*flow->step));
-	kfree_sensitive(flow->record);
-	flow->record = NULL;
-	flow->record_len = flow->record_want = 0;
-}
-
-static enum outcome refuse(struct tl_flow *flow, u32 reason, int err, const u8 *detail, u32 detail_len)
-{
-	struct sock *sk = flow->sk;
-	struct tl_rec rec = {};
-
-	/* A refusal is never success to the program, whatever the reason. */
-	if (err <= 0)
-		err = EACCES;
-	tl_flow_describe(flow, &rec);
-	rec.time_ns = 0;
-	tl_device_denied(flow->subject, &rec, reason, detail, detail_len);
-	if (reason == TL_R_NO_PERMIT)
-		tl_flow_observe(flow, TL_R_WOULD_PERMIT);
-	flow->reason = reason;
-	flow->err = err;
-	tl_handshake_drop(flow);
-	if (flow->role == TL_SERVER) {
-		WRITE_ONCE(flow->phase, TL_FLOW_FAILED);
-		return SETTLED;
-	}
-	if (flow->ulp) {
-		tcp_abort(sk, err);
-	} else {
-		lock_sock(sk);
-		if (sk->sk_state != TCP_CLOSE)
-			sk->sk_prot->disconnect(sk, 0);
-		flow->sock->state = SS_UNCONNECTED;
-		release_sock(sk);
-	}
-	WRITE_ONCE(sk->sk_err, err);
-	smp_store_release(&flow->phase, TL_FLOW_FAILED);
-	tl_flow_wake(flow);
-	return SETTLED;
-}
-
-static enum outcome refuse_for(struct tl_flow *flow, u32 reason)
-{
-	return refuse(flow, reason, tl_rs_errno(reason), NULL, 0);
-}
-
-static enum outcome refuse_saying(struct tl_flow *flow, u32 reason, const char *what)
-{
-	return refuse(flow, reason, tl_rs_errno(reason), (const u8 *)what, strlen(what));
-}
-
-/*
- * A program may have asked for wake-ups only at so many bytes, which would be
- * counted in records' bytes, or to hold bytes back, which a handshake must not.
- */
-static void suspend_tuning(struct tl_flow *flow)
-{
-	struct sock *sk = flow->sk;
-
-	flow->suspended = true;
-	/* Set while it was pending, it is ours already. */
-	if (!flow->rcvlowat)
-		WRITE_ONCE(flow->rcvlowat, sk->sk_rcvlowat);
-	WRITE_ONCE(sk->sk_rcvlowat, 1);
-	flow->corked = tcp_sk(sk)->nonagle & TCP_NAGLE_CORK;
-	if (flow->corked)
-		tcp_sock_set_cork(sk, false);
-}
-
-static void resume_tuning(struct tl_flow *flow)
-{
-	if (flow->corked)
-		tcp_sock_set_cork(flow->sk, true);
-}
-
-/* What came since it was decided refuses the flow: a configuration, none, or what its process was measured to be. */
-static bool overtaken(struct tl_flow *flow, struct tl_decision *d)
-{
-	struct tl_arena *cfg = tl_config_get();
-	bool refused = !(cfg && tl_flow_decide_proven(flow, cfg->mem, d));
-
-	tl_arena_put(cfg);
-	return refused;
-}
-
-static enum outcome open_flow(struct tl_flow *flow)
-{
-	struct tl_decision d = { .reason = TL_R_NO_POLICY };
-	struct sock *sk = flow->sk;
-
-	tl_flow_observe(flow, TL_R_WOULD_DENY);
-	resume_tuning(flow);
-	flow->suite = flow->step->suite;
-	flow->records_max = tl_sabotaged('b') ? U64_MAX : flow->step->records_max;
-	tl_handshake_drop(flow);
-	tl_flow_announce(flow);
-	/* Only from here on whoever decides anew finds it among the live flows. */
-	if (!tl_sabotaged('b') && overtaken(flow, &d))
-		return refuse(flow, d.reason, tl_rs_errno(d.reason), d.detail, d.detail_len);
-	smp_store_release(&flow->phase, TL_FLOW_OPEN);
-	/* What came in behind the handshake is kTLS's to see; owned by us, it looks from its own worker. */
-	lock_sock(sk);
-	sk->sk_data_ready(sk);
-	release_sock(sk);
-	if (flow->role == TL_CLIENT)
-		tl_flow_wake(flow);
-	return SETTLED;
-}
+#include "settle.h"
 
 /* ---- waiting for a grant ------------------------------------------------------------------------- */
 
-static enum outcome waited_too_long(struct tl_flow *flow, u32 reason)
+static enum tl_outcome waited_too_long(struct tl_flow *flow, u32 reason)
 {
 	if (!READ_ONCE(flow->expired))
-		return WAIT;
-	return refuse_for(flow, reason);
+		return TL_WAIT;
+	return tl_go_without(flow, reason);
 }
 
 /* Holds both for as long as the handshake reads them. */
@@ -165,31 +44,15 @@ static int pin(struct tl_flow *flow, u32 identity, u32 *reason)
 	return flow->local_id ? 0 : -ENOMEM;
 }
 
-static enum outcome decide(struct tl_flow *flow)
-{
-	struct tl_str own = tl_str(flow->local_id), nobody = {};
-	struct tl_decision d;
-	bool allow;
-
-	allow = flow->role == TL_CLIENT ? tl_flow_decide(flow, flow->cfg->mem, own, nobody, &d) :
-					  tl_flow_decide(flow, flow->cfg->mem, nobody, own, &d);
-	kfree(flow->service_name);
-	flow->service_name = flow->service < 0 ? NULL :
-		tl_strdup(tl_rs_service_name(flow->cfg->mem, flow->service), GFP_KERNEL);
-	if (!allow)
-		return refuse(flow, d.reason, tl_rs_errno(d.reason), d.detail, d.detail_len);
-	return ON;
-}
-
-static enum outcome stage_grant(struct tl_flow *flow)
+static enum tl_outcome stage_grant(struct tl_flow *flow)
 {
 	struct tl_subject *s = flow->subject;
 	u32 identity, reason;
 	enum tl_grant grant;
-	enum outcome next;
+	enum tl_outcome next;
 
 	if (!s)
-		return refuse_for(flow, TL_R_NO_IDENTITY);
+		return tl_settle_refuse_for(flow, TL_R_NO_IDENTITY);
 	spin_lock_bh(&s->lock);
 	grant = s->grant;
 	identity = s->identity;
@@ -198,33 +61,33 @@ static enum outcome stage_grant(struct tl_flow *flow)
 	if (grant == TL_WAITING)
 		return waited_too_long(flow, TL_R_NO_GRANT);
 	if (grant != TL_GRANTED)
-		return refuse_for(flow, reason);
+		return tl_go_without(flow, reason);
 	switch (pin(flow, identity, &reason)) {
 	case 0:
 		break;
 	case -ENOKEY:
 		return waited_too_long(flow, reason);
 	case -ENOENT:
-		return refuse_for(flow, reason);
+		return tl_settle_refuse_for(flow, reason);
 	default:
-		return refuse_for(flow, TL_R_RESOURCE_LIMIT);
+		return tl_settle_refuse_for(flow, TL_R_RESOURCE_LIMIT);
 	}
-	next = decide(flow);
-	if (next != ON)
+	next = tl_settle_decide(flow);
+	if (next != TL_ON)
 		return next;
 	flow->stage = flow->role == TL_CLIENT ? TL_STAGE_CONNECT : TL_STAGE_HANDSHAKE;
-	return ON;
+	return TL_ON;
 }
 
 /* ---- TCP -------------------------------------------------------------------------------------------- */
 
-static enum outcome tcp_failed(struct tl_flow *flow, int err)
+static enum tl_outcome tcp_failed(struct tl_flow *flow, int err)
 {
 	/* Not ours to explain: the network said no, and the program gets its word for it. */
-	return refuse(flow, TL_R_PEER_CLOSED, err ? err : ECONNABORTED, (const u8 *)"tcp connect", 11);
+	return tl_settle_refuse(flow, TL_R_PEER_CLOSED, err ? err : ECONNABORTED, (const u8 *)"tcp connect", 11);
 }
 
-static enum outcome stage_connect(struct tl_flow *flow)
+static enum tl_outcome stage_connect(struct tl_flow *flow)
 {
 	struct tl_limits limits = tl_config_limits();
 	int err;
@@ -236,29 +99,31 @@ static enum outcome stage_connect(struct tl_flow *flow)
 	if (err && err != -EINPROGRESS)
 		return tcp_failed(flow, -err);
 	flow->stage = TL_STAGE_CONNECTING;
-	return ON;
+	return TL_ON;
 }
 
-static enum outcome stage_connecting(struct tl_flow *flow)
+static enum tl_outcome stage_connecting(struct tl_flow *flow)
 {
 	struct sock *sk = flow->sk;
-	enum outcome next;
+	enum tl_outcome next;
 
 	switch (READ_ONCE(sk->sk_state)) {
 	case TCP_SYN_SENT:
 	case TCP_SYN_RECV:
-		return READ_ONCE(flow->expired) ? refuse_for(flow, TL_R_HANDSHAKE_DEADLINE) : WAIT;
+		return READ_ONCE(flow->expired) ? tl_settle_refuse_for(flow, TL_R_HANDSHAKE_DEADLINE) : TL_WAIT;
 	case TCP_CLOSE:
 		return tcp_failed(flow, xchg(&sk->sk_err, 0));
 	}
 	/* The address picked a candidate; who is really there is decided again. */
 	tl_addr_local(&flow->local, sk);
 	tl_addr_peer(&flow->remote, sk);
-	next = decide(flow);
-	if (next != ON)
+	next = tl_settle_decide(flow);
+	if (next != TL_ON)
 		return next;
+	if (flow->plain)
+		return tl_settle_open(flow);
 	flow->stage = TL_STAGE_HANDSHAKE;
-	return ON;
+	return TL_ON;
 }
 
 /* ---- the engine ------------------------------------------------------------------------------------------ */
@@ -338,56 +203,56 @@ static int learn_peer(struct tl_flow *flow)
 	return flow->peer_id ? 0 : -ENOMEM;
 }
 
-static enum outcome transport_broke(struct tl_flow *flow, int err)
+static enum tl_outcome transport_broke(struct tl_flow *flow, int err)
 {
 	if (err == -EPROTO)
-		return refuse_saying(flow, TL_R_PROTOCOL, "not a TLS record");
+		return tl_settle_refuse_saying(flow, TL_R_PROTOCOL, "not a TLS record");
 	if (err == -ENOMEM)
-		return refuse_for(flow, TL_R_RESOURCE_LIMIT);
-	return refuse_saying(flow, TL_R_PEER_CLOSED, "the peer closed during the handshake");
+		return tl_settle_refuse_for(flow, TL_R_RESOURCE_LIMIT);
+	return tl_settle_refuse_saying(flow, TL_R_PEER_CLOSED, "the peer closed during the handshake");
 }
 
-static enum outcome begin_handshake(struct tl_flow *flow, struct tl_lane *lane)
+static enum tl_outcome begin_handshake(struct tl_flow *flow, struct tl_lane *lane)
 {
 	int err;
 
 	if (tl_sabotaged('b'))
-		return open_flow(flow);
+		return tl_settle_open(flow);
 	if (!tl_flow_admit(flow)) {
 		if (!READ_ONCE(flow->expired))
-			return WAIT;
-		return refuse_saying(flow, TL_R_RESOURCE_LIMIT, "too many handshakes at once");
+			return TL_WAIT;
+		return tl_settle_refuse_saying(flow, TL_R_RESOURCE_LIMIT, "too many handshakes at once");
 	}
 	flow->arena = tl_arena_new(TL_FLOW_ARENA);
 	if (!flow->arena)
-		return refuse_saying(flow, TL_R_RESOURCE_LIMIT, "no memory for a handshake");
+		return tl_settle_refuse_saying(flow, TL_R_RESOURCE_LIMIT, "no memory for a handshake");
 	err = tl_ktls_attach(flow);
 	/* tls.ko takes no socket that is not fully open: the peer was quicker to close it. */
 	if (err == -ENOTCONN)
 		return transport_broke(flow, err);
 	if (err)
-		return refuse_saying(flow, TL_R_INTERNAL, "the kernel's tls module does not take the socket");
+		return tl_settle_refuse_saying(flow, TL_R_INTERNAL, "the kernel's tls module does not take the socket");
 	start_engine(flow, lane);
-	return ON;
+	return TL_ON;
 }
 
-static enum outcome finish_handshake(struct tl_flow *flow, struct tl_lane *lane)
+static enum tl_outcome finish_handshake(struct tl_flow *flow, struct tl_lane *lane)
 {
 	struct tl_arena *cfg = tl_config_get();
 	struct tl_decision d;
-	enum outcome next;
+	enum tl_outcome next;
 
 	/* Policy may have moved while hands were shaken: the one in force now decides. */
 	if (!cfg)
-		return refuse_for(flow, TL_R_NO_POLICY);
+		return tl_settle_refuse_for(flow, TL_R_NO_POLICY);
 	if (!tl_flow_decide_proven(flow, cfg->mem, &d))
-		next = refuse(flow, d.reason, tl_rs_errno(d.reason), d.detail, d.detail_len);
+		next = tl_settle_refuse(flow, d.reason, tl_rs_errno(d.reason), d.detail, d.detail_len);
 	else if (tl_mediate(flow, cfg->mem))
-		next = refuse_for(flow, TL_R_RESOURCE_LIMIT);
+		next = tl_settle_refuse_for(flow, TL_R_RESOURCE_LIMIT);
 	else if (tl_ktls_start(flow, lane))
-		next = refuse_saying(flow, TL_R_INTERNAL, "the kernel's tls module does not take the keys");
+		next = tl_settle_refuse_saying(flow, TL_R_INTERNAL, "the kernel's tls module does not take the keys");
 	else
-		next = open_flow(flow);
+		next = tl_settle_open(flow);
 	tl_arena_put(cfg);
 	return next;
 }
@@ -401,13 +266,13 @@ static bool silent(struct tl_flow *flow)
 	       skb_queue_empty_lockless(&sk->sk_receive_queue);
 }
 
-static enum outcome stage_handshake(struct tl_flow *flow, struct tl_lane *lane)
+static enum tl_outcome stage_handshake(struct tl_flow *flow, struct tl_lane *lane)
 {
 	struct tl_step *step = flow->step;
 	int err;
 
 	if (!flow->suspended)
-		suspend_tuning(flow);
+		tl_tuning_suspend(flow);
 	if (!flow->arena) {
 		/* Until a peer has said something whole it costs a buffer at most, and no work. */
 		if (flow->role == TL_SERVER && !tl_sabotaged('b')) {
@@ -421,9 +286,9 @@ static enum outcome stage_handshake(struct tl_flow *flow, struct tl_lane *lane)
 	}
 	err = tl_wire_send(flow);
 	if (learn_peer(flow))
-		return refuse_for(flow, TL_R_RESOURCE_LIMIT);
+		return tl_settle_refuse_for(flow, TL_R_RESOURCE_LIMIT);
 	if (step->verdict == TL_FAILED)
-		return refuse(flow, step->reason, step->err, step->detail, step->detail_len);
+		return tl_settle_refuse(flow, step->reason, step->err, step->detail, step->detail_len);
 	if (err == -EAGAIN)
 		goto wait;
 	/* A peer that refused us has said why before it closed: read on. */
@@ -434,23 +299,25 @@ static enum outcome stage_handshake(struct tl_flow *flow, struct tl_lane *lane)
 	err = tl_wire_receive(flow);
 	if (!err) {
 		feed_engine(flow, lane);
-		return ON;
+		return TL_ON;
 	}
 	if (err != -EAGAIN)
 		return transport_broke(flow, err);
 wait:
-	return READ_ONCE(flow->expired) ? refuse_for(flow, TL_R_HANDSHAKE_DEADLINE) : WAIT;
+	return READ_ONCE(flow->expired) ? tl_settle_refuse_for(flow, TL_R_HANDSHAKE_DEADLINE) : TL_WAIT;
 }
 
 /* ---- the job ----------------------------------------------------------------------------------------------- */
 
-static enum outcome step(struct tl_flow *flow, struct tl_lane *lane)
+static enum tl_outcome step(struct tl_flow *flow, struct tl_lane *lane)
 {
 	if (flow->reason)
-		return refuse(flow, flow->reason, tl_rs_errno(flow->reason), NULL, 0);
+		return tl_settle_refuse(flow, flow->reason, tl_rs_errno(flow->reason), NULL, 0);
 	if (READ_ONCE(flow->evicted))
-		return refuse_saying(flow, TL_R_RESOURCE_LIMIT, "it kept too many others waiting");
+		return tl_settle_refuse_saying(flow, TL_R_RESOURCE_LIMIT, "it kept too many others waiting");
 	switch (flow->stage) {
+	case TL_STAGE_LOOK:
+		return tl_stage_look(flow);
 	case TL_STAGE_GRANT:
 		return stage_grant(flow);
 	case TL_STAGE_CONNECT:
@@ -460,13 +327,13 @@ static enum outcome step(struct tl_flow *flow, struct tl_lane *lane)
 	case TL_STAGE_HANDSHAKE:
 		return stage_handshake(flow, lane);
 	}
-	return refuse_for(flow, TL_R_INTERNAL);
+	return tl_settle_refuse_for(flow, TL_R_INTERNAL);
 }
 
 void tl_flow_run(struct tl_lane *lane, struct tl_job *job)
 {
 	struct tl_flow *flow = container_of(job, struct tl_flow, job);
-	enum outcome next = WAIT;
+	enum tl_outcome next = TL_WAIT;
 	bool goes_on = true;
 
 	mutex_lock(&flow->lock);
@@ -478,9 +345,9 @@ void tl_flow_run(struct tl_lane *lane, struct tl_job *job)
 	if (!goes_on)
 		tl_mediated_refuse(flow);
 	/* One step at a time, so that a busy peer does not keep others waiting. */
-	if (next == ON)
+	if (next == TL_ON)
 		tl_job_queue(job);
-	if (next == SETTLED && flow->listener)
+	if (next == TL_SETTLED && flow->listener)
 		tl_listener_settled(flow);
 }
 
@@ -488,7 +355,7 @@ void tl_flow_panicked(struct tl_job *job)
 {
 	struct tl_flow *flow = container_of(job, struct tl_flow, job);
 
-	refuse_saying(flow, TL_R_INTERNAL, "a fault in the handshake engine");
+	tl_settle_refuse_saying(flow, TL_R_INTERNAL, "a fault in the handshake engine");
 	mutex_unlock(&flow->lock);
 	if (flow->listener)
 		tl_listener_settled(flow);

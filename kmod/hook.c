@@ -38,6 +38,23 @@ static bool in_service(const struct tl_addr *addr)
 	return hit;
 }
 
+/* A Service that takes nobody who is not governed. */
+static bool in_closed_service(const struct tl_addr *addr)
+{
+	const void *cfg;
+	bool hit = false;
+	s32 index;
+
+	rcu_read_lock();
+	cfg = tl_config_rcu();
+	if (cfg) {
+		index = tl_rs_service(cfg, addr);
+		hit = index >= 0 && !tl_rs_admits_strangers(cfg, index);
+	}
+	rcu_read_unlock();
+	return hit;
+}
+
 /* Tasks that the kernel runs for itself are never governed. */
 static bool idle(struct socket *sock)
 {
@@ -64,7 +81,7 @@ static bool connect_wanted(struct pt_regs *regs)
 	    (addr->sa_family == AF_INET6 && len < SIN6_LEN_RFC2133))
 		return false;
 	tl_addr_of(&remote, addr, sock_net(sock->sk));
-	return in_service(&remote);
+	return in_closed_service(&remote);
 }
 
 static bool fastopen_wanted(struct pt_regs *regs)

@@ -96,8 +96,8 @@ void tl_rx_fill(struct tl_flow *flow)
 		}
 		if (n == -EAGAIN)
 			break;
-		if (n == -EPROTO) {
-			queue_refuse(q, TL_R_PROTOCOL, tl_str("a TLS record that has no place here"));
+		if (n == -EPROTO || n == -EKEYREJECTED) {
+			queue_refuse(q, n == -EPROTO ? TL_R_PROTOCOL : TL_R_KEY_UPDATED, (struct tl_str){});
 			break;
 		}
 		if (n <= 0) {

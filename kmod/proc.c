@@ -36,6 +36,7 @@ static int show_status(struct seq_file *m, void *v)
 	seq_printf(m, "prefilter %u\n", limits.n_prefilter);
 	seq_printf(m, "subjects %u\n", tl_subjects_count());
 	seq_printf(m, "flows %llu\n", tl_flows_live());
+	seq_printf(m, "flows_in_plain %llu\n", tl_flows_in_plain());
 	seq_printf(m, "handshakes %u\n", tl_flows_pending());
 	seq_printf(m, "arenas %d\n", tl_arenas_live());
 	seq_printf(m, "stack_high_water %llu\n", tl_lane_stack_high_water());

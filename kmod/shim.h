@@ -174,6 +174,7 @@ struct tl_question {
 	const u8 *exe_sha256;	/* TL_SHA256 bytes of what it executes, that stay; or NULL: not measured */
 	struct tl_str own_serial;	/* of who asks; empty: not looked at */
 	struct tl_str peer_serial;	/* empty: not known yet */
+	u32 plain;		/* 1: nothing is proved on the wire */
 };
 struct tl_decision {
 	u32 allow;		/* 1 or 0 */
@@ -189,6 +190,21 @@ bool tl_rs_revoked(const void *cfg, struct tl_str serial);
 /* What policies in mode observe would have said of it: false if the same, or if there are none. Else out->reason is
  * TL_R_WOULD_DENY or TL_R_WOULD_PERMIT. Finds the Service by q->addr. To be told, never to be acted on. [any] */
 bool tl_rs_observe(const struct tl_question *q, struct tl_decision *out);
+
+/* ---- modes of Services: what goes over the wire in plain ----------------------- */
+
+enum tl_wire { TL_WIRE_TLS = 0, TL_WIRE_PLAIN, TL_WIRE_LOOK };
+/* At this end of a connection to this Service (or -1). TL_WIRE_LOOK: the client's first bytes tell. [any] */
+u32  tl_rs_wire(const void *cfg, s32 service, u32 role);
+#define TL_FIRST_BYTES 6
+/* What they tell, up to TL_FIRST_BYTES of them: TL_WIRE_LOOK for more, unless all came that are waited for. [any] */
+u32  tl_rs_first_bytes(const u8 *bytes, u64 len, bool all_came);
+/* How long they are waited for, in milliseconds. [any] */
+u32  tl_rs_look_ms(void);
+/* May a process that nothing governs connect to it, untouched? [any] */
+bool tl_rs_admits_strangers(const void *cfg, s32 service);
+/* May a governed client that gets no identity for this reason go in plain? [any] */
+bool tl_rs_goes_without(const void *cfg, s32 service, u32 reason);
 
 /* ---- identities: keys are born here and never leave ------------------------- */
 
@@ -248,10 +264,12 @@ s32  tl_rs_record_len(const u8 *header);
 #define TL_RECORD_ALERT 21
 #define TL_RECORD_DATA 23
 
-enum tl_after { TL_AFTER_DATA = 0, TL_AFTER_SKIP, TL_AFTER_EOF, TL_AFTER_CUT, TL_AFTER_MORE };
+enum tl_after {
+	TL_AFTER_DATA = 0, TL_AFTER_SKIP, TL_AFTER_EOF, TL_AFTER_CUT, TL_AFTER_MORE, TL_AFTER_KEY_UPDATE,
+};
 /* What a piece of a non-data record means to the reader (RFC 8446 §4.6, §6). Records may come in pieces of any
  * length, messages may span records: give every byte once, in order. `state` is 0 at first, one per flow.
- * TL_AFTER_MORE: an alert of which only one byte has come. [any] */
+ * TL_AFTER_MORE: an alert of which only one byte has come. TL_AFTER_KEY_UPDATE: as CUT, with a reason of its own. [any] */
 u32  tl_rs_control_record(u64 *state, u8 type, const u8 *piece, u64 len);
 /* The two bytes of a close_notify alert. [any] */
 void tl_rs_close_notify(u8 out[2]);
@@ -316,7 +334,10 @@ enum tl_reason {
 	TL_R_DRAINED, TL_R_GRANT_WITHDRAWN, TL_R_POLICY_CHANGED, TL_R_EXITED, TL_R_PEER_CLOSED, TL_R_LOCAL_CLOSED,
 	TL_R_TRUNCATED, TL_R_INTERNAL, TL_R_AGENT_GONE, TL_R_SOCKET_OPTION,
 	TL_R_WOULD_DENY, TL_R_WOULD_PERMIT, TL_R_PEER_REVOKED, TL_R_SVID_REVOKED, TL_R_KEY_USED_UP,
+	TL_R_SERVICE_DENIED, TL_R_NOT_IN_PLAIN, TL_R_TOOK_IN_PLAIN, TL_R_WENT_IN_PLAIN, TL_R_KEY_UPDATED,
 };
+/* Is it one? Others tell of what happened all the same. [any] */
+bool tl_rs_is_refusal(u32 reason);
 /* The errno (positive) a program sees for a reason. [any] */
 s32  tl_rs_errno(u32 reason);
 /* One line of /proc/tidelock/flows for a FLOW_OPENED record; the length, or 0 when it does not fit. [any] */

@@ -161,7 +161,7 @@ void tl_identities_exit(void);
 /* ---- flow.c, handshake.c, flow_ops.c, ktls.c --------------------------------------------- */
 
 enum tl_flow_phase { TL_FLOW_PENDING, TL_FLOW_OPEN, TL_FLOW_FAILED };
-enum tl_flow_stage { TL_STAGE_GRANT, TL_STAGE_CONNECT, TL_STAGE_CONNECTING, TL_STAGE_HANDSHAKE };
+enum tl_flow_stage { TL_STAGE_LOOK, TL_STAGE_GRANT, TL_STAGE_CONNECT, TL_STAGE_CONNECTING, TL_STAGE_HANDSHAKE };
 
 struct tl_listener;
 struct tl_mediation;
@@ -222,6 +222,8 @@ struct tl_flow {
 	bool eof, wr_shutdown, rd_shutdown, announced;
 	bool truncated, told;			/* it ended without close_notify; the program was told */
 	bool cut;				/* while it was open */
+	bool plain;				/* nothing is proved on the wire; stays once it is open */
+	u32 exception;				/* why it is plain, if not by the mode alone: a reason to tell */
 	u64 control;				/* Rust's state of half-read control records */
 	struct tl_mediation *mediation;		/* NULL: the flow is direct; settled before it opens */
 
@@ -248,6 +250,8 @@ u64 tl_flows_redecide(const struct tl_subject *of);
 void tl_flows_cut_all(u32 reason);
 /* How many live. */
 u64 tl_flows_live(void);
+/* How many have opened in plain since the module was loaded. */
+u64 tl_flows_in_plain(void);
 /* Calls fn on every live flow; process context. */
 void tl_flows_each(void (*fn)(struct tl_flow *flow, void *arg), void *arg);
 /* Tells the agent of the live flow with the next greater id; that id, or 0 if there is none. */

@@ -15,6 +15,8 @@ pub enum After {
     Cut,
     /// The alert goes on in the next piece.
     More,
+    /// The peer changes its key: reset the flow, and say so.
+    KeyUpdate,
 }
 
 impl After {
@@ -27,6 +29,7 @@ impl After {
             Self::Eof => 2,
             Self::Cut => 3,
             Self::More => 4,
+            Self::KeyUpdate => 5,
         }
     }
 }
@@ -41,6 +44,7 @@ const CLOSE_NOTIFY: u8 = 0;
 const USER_CANCELED: u8 = 90;
 /// Handshake message types (RFC 8446 §4).
 const NEW_SESSION_TICKET: u8 = 4;
+const KEY_UPDATE: u8 = 24;
 /// Bytes of a handshake message before its body (RFC 8446 §4).
 const HANDSHAKE_HEADER: u8 = 4;
 
@@ -96,7 +100,7 @@ impl Stream {
         let mut after = After::Skip;
         for &byte in piece {
             after = take(self, byte);
-            if matches!(after, After::Cut | After::Eof) {
+            if matches!(after, After::Cut | After::Eof | After::KeyUpdate) {
                 return after;
             }
         }
@@ -133,6 +137,7 @@ impl Stream {
             return After::Cut;
         }
         match self.seen {
+            0 if byte == KEY_UPDATE => return After::KeyUpdate,
             0 if byte != NEW_SESSION_TICKET => return After::Cut,
             0 => self.seen = 1,
             1..HANDSHAKE_HEADER => {

@@ -9,6 +9,7 @@ use crate::config::{self, Configuration};
 use crate::facts::Facts;
 use crate::ffi::{DETAIL_BYTES, Decision, Question};
 use crate::line::hex;
+use crate::mode;
 use crate::text::Text;
 
 /// The action that both ends ask about.
@@ -40,6 +41,8 @@ pub struct Asked<'a> {
     pub peer_serial: &'a [u8],
     /// The process whose end asks, if policies ask for it.
     pub process: Option<Facts<'a>>,
+    /// Nothing is proved on the wire: the Service's mode has to say that it may be so.
+    pub plain: bool,
 }
 
 /// The answer.
@@ -52,7 +55,7 @@ pub struct Answer {
 }
 
 impl Answer {
-    fn allow(detail: Detail) -> Self {
+    pub(crate) fn allow(detail: Detail) -> Self {
         Self {
             denied: None,
             detail,
@@ -86,6 +89,9 @@ pub fn decide(cfg: &Configuration, asked: &Asked<'_>) -> Answer {
             "no permit matched: not a service's address",
         );
     };
+    if let Some(answer) = mode::says(&service, asked) {
+        return answer;
+    }
     if own.is_none() {
         return Answer::deny(DenyReason::NoIdentity, "");
     }
@@ -344,6 +350,7 @@ unsafe fn asked<'a>(
         client: Some(client).filter(|id| !id.is_empty()),
         server: Some(server).filter(|id| !id.is_empty()),
         port: question.addr.port,
+        plain: question.plain != 0,
     })
 }
 

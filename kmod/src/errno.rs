@@ -60,7 +60,8 @@ pub const fn of_reason(reason: DenyReason) -> i32 {
         | R::PeerClosed
         | R::LocalClosed
         | R::Truncated
-        | R::KeyUsedUp => ECONNRESET,
+        | R::KeyUsedUp
+        | R::KeyUpdated => ECONNRESET,
         // All else, and what a later contract may add, is a refusal.
         _ => EACCES,
     }

@@ -231,6 +231,8 @@ pub struct Question {
     pub own_serial: Str,
     /// Serial number of the peer's SVID, or empty: not known yet.
     pub peer_serial: Str,
+    /// 1: nothing is proved on the wire.
+    pub plain: u32,
 }
 
 /// The answer: `struct tl_decision`.
@@ -268,7 +270,7 @@ const _: () = {
     assert!(size_of::<Cmd>() == 96);
     assert!(size_of::<Rec>() == 272);
     assert!(size_of::<Limits>() == 24);
-    assert!(size_of::<Question>() == 120);
+    assert!(size_of::<Question>() == 128);
     assert!(size_of::<Decision>() == 268);
     assert!(size_of::<Svid>() == 40);
     assert!(size_of::<FlowNew>() == 72);

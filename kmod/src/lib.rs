@@ -46,6 +46,7 @@ pub mod heap;
 pub mod identity;
 pub mod line;
 pub mod mediation;
+pub mod mode;
 #[cfg(target_os = "none")]
 mod panic;
 pub mod queue;

@@ -39,6 +39,12 @@ pub unsafe extern "C" fn tl_rs_encode(rec: *const Rec, buf: *mut u8, cap: u64) -
     }
 }
 
+/// Is this reason one to refuse for, or one to tell of what was not refused? A number that is no reason is one. Context: any.
+#[unsafe(no_mangle)]
+pub extern "C" fn tl_rs_is_refusal(number: u32) -> bool {
+    reason(number).is_refusal()
+}
+
 /// Writes the sequence number into an encoded record. Context: any.
 ///
 /// # Safety
@@ -93,7 +99,7 @@ unsafe fn record<'a>(from: &'a Rec) -> Option<ToAgent<'a>> {
         rec::FLOW_OPENED => ToAgent::FlowOpened(unsafe { flow(from) }?),
         rec::FLOW_CLOSED => ToAgent::FlowClosed(FlowClosed {
             flow: from.flow,
-            subject: from.subject,
+            subject: known(from.subject),
             reason: reason(from.reason),
             time_ns: from.time_ns,
         }),
@@ -143,7 +149,7 @@ unsafe fn evidence<'a>(from: &'a Evidence) -> Option<tidelock_kabi::Evidence<'a>
 unsafe fn flow<'a>(from: &'a Rec) -> Option<FlowInfo<'a>> {
     Some(FlowInfo {
         flow: from.flow,
-        subject: from.subject,
+        subject: known(from.subject),
         pid: from.pid,
         role: Role::from_number(from.role)?,
         local: endpoint(&from.local),
@@ -168,7 +174,7 @@ unsafe fn denial<'a>(from: &'a Rec) -> Option<Denial<'a>> {
     let detail = unsafe { from.detail.text() }.unwrap_or("");
     Some(Denial {
         time_ns: from.time_ns,
-        subject: Some(from.subject).filter(|&subject| subject != 0),
+        subject: known(from.subject),
         pid: from.pid,
         uid: from.uid,
         role: Role::from_number(from.role)?,
@@ -202,6 +208,11 @@ pub(crate) fn endpoint(from: &Addr) -> Endpoint {
 unsafe fn name<'a>(from: Str) -> Option<&'a str> {
     // SAFETY: the caller's contract.
     unsafe { from.text() }.filter(|text| !text.is_empty())
+}
+
+/// A process, if it is one that is governed.
+fn known(subject: u64) -> Option<u64> {
+    Some(subject).filter(|&subject| subject != 0)
 }
 
 /// A number that is no reason is a fault of ours.

@@ -9,7 +9,9 @@ use tidelock_policy::{Attribute, Context, Entity, EntityRef, Image, Request};
 use tidelock_proto::v1;
 use tidelock_spiffe_core::SpiffeIdBuf;
 
-use crate::document::{Compiled, Document, Key, Service, WorkloadId, WorkloadIdentity};
+use crate::document::{
+    Compiled, Document, Key, OnUnavailable, Service, ServiceMode, WorkloadId, WorkloadIdentity,
+};
 use crate::name::Name;
 use crate::nodes::Nodes;
 
@@ -93,7 +95,7 @@ impl<'w> View<'w> {
 
     /// Asks the policies as a kernel does.
     fn permits(&self, client: &SpiffeIdBuf, service: &Service, port: u16) -> bool {
-        let Some(image) = &self.image else {
+        let (Some(image), true) = (&self.image, service.mode != ServiceMode::Deny) else {
             return false;
         };
         let id = client.as_id();
@@ -118,6 +120,9 @@ impl<'w> View<'w> {
         let Some(service) = self.services.get(flow.service.as_str()) else {
             return false;
         };
+        if flow.suite.is_empty() && (flow.role() == v1::Role::Server || flow.local_id.is_empty()) {
+            return keeps_in_plain(service, flow);
+        }
         let (client, server, address) = match flow.role() {
             v1::Role::Server => (&flow.peer_id, &flow.local_id, &flow.local),
             _ => (&flow.local_id, &flow.peer_id, &flow.remote),
@@ -131,8 +136,9 @@ impl<'w> View<'w> {
         let (Ok(port), Ok(client)) = (port, SpiffeIdBuf::parse(client)) else {
             return false;
         };
+        let proven = service.servers.iter().any(|id| id.as_str() == server);
         has(&flow.local_id)
-            && service.servers.iter().any(|id| id.as_str() == server)
+            && (proven || (flow.suite.is_empty() && service.mode == ServiceMode::Plain))
             && ports(service).contains(&port)
             && self.permits(&client, service, port)
     }
@@ -147,6 +153,15 @@ impl<'w> View<'w> {
             None => Some(false),
         }
     }
+}
+
+/// Whether a flow at whose end nobody has an identity could begin now.
+fn keeps_in_plain(service: &Service, flow: &v1::Flow) -> bool {
+    let permitted = match flow.role() {
+        v1::Role::Server => true,
+        _ => service.on_unavailable == OnUnavailable::Allow,
+    };
+    service.mode.takes_plain() && permitted
 }
 
 /// The IDs of an identity: of a template, one for each node that it is for. What processes make of one is not known beforehand.

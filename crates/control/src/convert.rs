@@ -4,7 +4,10 @@ use tidelock_attest::Expression;
 use tidelock_proto::v1;
 use tidelock_proto::v1::selector_expression::Is;
 
-use crate::document::{Kind, Netns, Policy, PolicyMode, Service, Transform, WorkloadIdentity};
+use crate::document::{
+    Kind, Netns, OnUnavailable, Policy, PolicyMode, Service, ServiceMode, Transform,
+    WorkloadIdentity,
+};
 
 /// A Policy document.
 pub(crate) fn policy(policy: &Policy) -> v1::Policy {
@@ -88,6 +91,24 @@ pub(crate) fn service(service: &Service) -> v1::Service {
             .collect(),
         netns: netns(service.netns).into(),
         transform: transform(service.transform).into(),
+        mode: service_mode(service.mode).into(),
+        on_unavailable: on_unavailable(service.on_unavailable).into(),
+    }
+}
+
+pub(crate) fn service_mode(mode: ServiceMode) -> v1::ServiceMode {
+    match mode {
+        ServiceMode::Strict => v1::ServiceMode::Strict,
+        ServiceMode::Permissive => v1::ServiceMode::Permissive,
+        ServiceMode::Plain => v1::ServiceMode::Plain,
+        ServiceMode::Deny => v1::ServiceMode::Deny,
+    }
+}
+
+pub(crate) fn on_unavailable(on_unavailable: OnUnavailable) -> v1::OnUnavailable {
+    match on_unavailable {
+        OnUnavailable::Deny => v1::OnUnavailable::Deny,
+        OnUnavailable::Allow => v1::OnUnavailable::Allow,
     }
 }
 

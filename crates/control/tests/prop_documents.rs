@@ -6,8 +6,8 @@ use proptest::sample::select;
 use tidelock_attest::{Expression, Selectors};
 use tidelock_control::Name;
 use tidelock_control::document::{
-    Address, Document, Format, Netns, Operator, PathPrefix, Policy, PolicyMode, Role, Service,
-    SourceFile, Transform, WorkloadIdentity, parse_files,
+    Address, Document, Format, Netns, OnUnavailable, Operator, PathPrefix, Policy, PolicyMode,
+    Role, Service, ServiceMode, SourceFile, Transform, WorkloadIdentity, parse_files,
 };
 use tidelock_spiffe_core::{SpiffeIdBuf, TrustDomain};
 
@@ -92,21 +92,42 @@ fn service() -> impl Strategy<Value = Document> {
         Some(Transform::Identity),
         Some(Transform::ForwardClientCert),
     ]);
+    // What cannot stand together is left out.
+    let modes = (
+        select(ServiceMode::ALL.to_vec()),
+        select(OnUnavailable::ALL.to_vec()),
+    );
+    let modes = modes.prop_map(|(mode, choice)| match mode.takes_plain() {
+        true => (mode, choice),
+        false => (mode, OnUnavailable::Deny),
+    });
     (
         name(),
         vec(address(), 1..5),
-        btree_set(spiffe_id(), 1..5),
+        btree_set(spiffe_id(), 0..5),
         transform,
+        modes,
     )
-        .prop_map(|(name, addresses, servers, transform)| {
-            Document::Service(Service {
-                name,
-                addresses,
-                servers: servers.into_iter().collect(),
-                netns: Netns::Host,
-                transform,
-            })
-        })
+        .prop_map(
+            |(name, addresses, servers, transform, (mode, on_unavailable))| {
+                let proves = mode.proves_servers() && servers.is_empty();
+                let mode = if proves { ServiceMode::Deny } else { mode };
+                let takes_plain = mode.takes_plain();
+                Document::Service(Service {
+                    name,
+                    addresses,
+                    servers: servers.into_iter().collect(),
+                    netns: Netns::Host,
+                    transform: transform.filter(|_| !takes_plain),
+                    mode,
+                    on_unavailable: if takes_plain {
+                        on_unavailable
+                    } else {
+                        OnUnavailable::Deny
+                    },
+                })
+            },
+        )
 }
 
 /// Any text but NUL, which no YAML file can hold.

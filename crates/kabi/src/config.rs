@@ -125,6 +125,10 @@ pub struct Service<'a> {
     pub netns: Option<u32>,
     /// What the bytes of its flows go through; `None`: nothing, the flows are direct.
     pub transform: Option<Transform>,
+    /// Which connections there may be.
+    pub mode: Mode,
+    /// What becomes of a connection for which no identity is to be had.
+    pub on_unavailable: OnUnavailable,
     /// The SPIFFE IDs that may serve it; none: nobody may.
     pub servers: List<'a, &'a str>,
 }
@@ -136,6 +140,30 @@ numbered! {
         Identity = 1 => "identity",
         /// At the server, HTTP/1.1 requests are told who calls: `X-Forwarded-Client-Cert`. The client's end is direct.
         ForwardClientCert = 2 => "forwardClientCert",
+    }
+}
+
+numbered! {
+    /// Which connections to a Service there may be. All but the first is an exception that somebody wrote down.
+    pub enum Mode: u8 {
+        /// Mutual TLS between proven identities, and nothing else.
+        Strict = 1 => "strict",
+        /// The server also takes clients that speak plain TCP; who has an identity uses it.
+        Permissive = 2 => "permissive",
+        /// Plain TCP: what a governed client may connect to is decided by policy, and nothing is proved on the wire.
+        Plain = 3 => "plain",
+        /// None.
+        Deny = 4 => "deny",
+    }
+}
+
+numbered! {
+    /// What becomes of a connection of a governed client that gets no identity in time, because agent or control plane do not answer.
+    pub enum OnUnavailable: u8 {
+        /// It is refused.
+        Deny = 1 => "deny",
+        /// It goes in plain.
+        Allow = 2 => "allow",
     }
 }
 
@@ -200,7 +228,7 @@ impl<'a> Config<'a> {
 
 const SPAN_BYTES: usize = 8;
 const PREFILTER_BYTES: usize = 16;
-const SERVICE_BYTES: usize = 40;
+const SERVICE_BYTES: usize = 44;
 const BUNDLE_BYTES: usize = 16;
 /// In a prefilter row: a uid is given.
 const HAS_UID: u32 = 1;
@@ -302,12 +330,15 @@ impl<'a> sealed::Row<'a> for Service<'a> {
         let cidr = Cidr::from_mapped(ip, prefix_len).ok()?;
         let port = row.u16().ok()?;
         let netns = row.u32().ok().map(|n| Some(n).filter(|&n| n != 0))?;
+        let [mode, on_unavailable, _, _] = row.array().ok()?;
         Some(Self {
             name,
             cidr,
             port,
             netns,
             transform: Transform::of_row(transform)?,
+            mode: Mode::from_number(mode)?,
+            on_unavailable: OnUnavailable::from_number(on_unavailable)?,
             servers: inner(row, rows)?,
         })
     }

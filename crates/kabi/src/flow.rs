@@ -14,8 +14,8 @@ use crate::write::Writer;
 pub struct FlowInfo<'a> {
     /// The flow, by a number that is never used again while the module is loaded.
     pub flow: u64,
-    /// The process that owns it.
-    pub subject: u64,
+    /// The process that owns it; `None`: one that is not governed, of a flow in plain.
+    pub subject: Option<u64>,
     /// Thread group id of that process.
     pub pid: u32,
     /// Which end this is.
@@ -34,7 +34,7 @@ pub struct FlowInfo<'a> {
     pub local_serial: &'a [u8],
     /// Serial number of the peer's certificate.
     pub peer_serial: &'a [u8],
-    /// TLS cipher suite (IANA number).
+    /// TLS cipher suite (IANA number); 0: the flow is in plain, as its Service's mode permits.
     pub suite: u32,
     /// When: nanoseconds since 1970.
     pub time_ns: u64,
@@ -45,8 +45,8 @@ pub struct FlowInfo<'a> {
 pub struct FlowClosed {
     /// The flow.
     pub flow: u64,
-    /// The process that owned it.
-    pub subject: u64,
+    /// The process that owned it; `None`: one that is not governed.
+    pub subject: Option<u64>,
     /// Why it ended.
     pub reason: DenyReason,
     /// When: nanoseconds since 1970.
@@ -110,9 +110,21 @@ fn write_names(w: &mut Writer<'_>, [service, local, peer]: Names<'_>) -> Result<
     Ok(())
 }
 
+/// A process, by its number; 0: none that is governed.
+fn read_subject(r: &mut Reader<'_>) -> Result<Option<u64>, Fault> {
+    Ok(Some(r.u64()?).filter(|&subject| subject != 0))
+}
+
+fn write_subject(w: &mut Writer<'_>, subject: Option<u64>) -> Result<(), EncodeError> {
+    match subject {
+        Some(subject) => w.id64(subject),
+        None => w.u64(0),
+    }
+}
+
 impl<'a> FlowInfo<'a> {
     pub(crate) fn read(r: &mut Reader<'a>) -> Result<Self, Fault> {
-        let (flow, subject, pid) = (r.id64()?, r.id64()?, r.u32()?);
+        let (flow, subject, pid) = (r.id64()?, read_subject(r)?, r.u32()?);
         let role = r.number(Role::from_number)?;
         let (local, remote) = (Endpoint::read(r)?, Endpoint::read(r)?);
         let [service, local_id, peer_id] = read_names(r)?;
@@ -137,7 +149,7 @@ impl<'a> FlowInfo<'a> {
 
     pub(crate) fn write(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
         w.id64(self.flow)?;
-        w.id64(self.subject)?;
+        write_subject(w, self.subject)?;
         w.u32(self.pid)?;
         w.u32(self.role.number())?;
         self.local.write(w)?;
@@ -154,7 +166,7 @@ impl FlowClosed {
     pub(crate) fn read(r: &mut Reader<'_>) -> Result<Self, Fault> {
         Ok(Self {
             flow: r.id64()?,
-            subject: r.id64()?,
+            subject: read_subject(r)?,
             reason: r.number(DenyReason::from_number)?,
             time_ns: r.u64()?,
         })
@@ -162,7 +174,7 @@ impl FlowClosed {
 
     pub(crate) fn write(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
         w.id64(self.flow)?;
-        w.id64(self.subject)?;
+        write_subject(w, self.subject)?;
         w.u32(self.reason.number())?;
         w.u64(self.time_ns)
     }
@@ -170,7 +182,7 @@ impl FlowClosed {
 
 impl<'a> Denial<'a> {
     pub(crate) fn read(r: &mut Reader<'a>) -> Result<Self, Fault> {
-        let (time_ns, subject) = (r.u64()?, Some(r.u64()?).filter(|&n| n != 0));
+        let (time_ns, subject) = (r.u64()?, read_subject(r)?);
         let (pid, uid, role) = (r.u32()?, r.u32()?, r.number(Role::from_number)?);
         let (local, remote) = (Endpoint::read(r)?, Endpoint::read(r)?);
         let [service, local_id, peer_id] = read_names(r)?;
@@ -195,10 +207,7 @@ impl<'a> Denial<'a> {
 
     pub(crate) fn write(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
         w.u64(self.time_ns)?;
-        match self.subject {
-            Some(subject) => w.id64(subject)?,
-            None => w.u64(0)?,
-        }
+        write_subject(w, self.subject)?;
         w.u32(self.pid)?;
         w.u32(self.uid)?;
         w.u32(self.role.number())?;

@@ -1,5 +1,17 @@
 //! Why a flow was refused, closed or cut.
 
+impl DenyReason {
+    /// Was something refused, closed or cut for it? Others are told all the same: of exceptions that somebody wrote down, and of
+    /// what would have been.
+    #[must_use]
+    pub const fn is_refusal(self) -> bool {
+        !matches!(
+            self,
+            Self::WouldDeny | Self::WouldPermit | Self::TookInPlain | Self::WentInPlain
+        )
+    }
+}
+
 numbered! {
     /// Why the kernel refused, closed or cut a flow, or refused a process an identity.
     pub enum DenyReason: u32 {
@@ -65,5 +77,15 @@ numbered! {
         SvidRevoked = 30 => "the svid was revoked and no newer one came",
         /// The flow sent as many records as one key may protect (RFC 8446 §5.5).
         KeyUsedUp = 31 => "as many records were sent as one key may protect: connect again",
+        /// The Service takes nobody.
+        ServiceDenied = 32 => "the service takes nobody (mode: deny)",
+        /// The Service takes no plain connections, or no longer.
+        NotInPlain = 33 => "the service takes no plain connections",
+        /// Not a refusal: a server took a client in plain, as its Service's mode says.
+        TookInPlain = 34 => "the client spoke plain tcp and was taken (mode: permissive)",
+        /// Not a refusal: a client got no identity in time and went in plain, as the Service says.
+        WentInPlain = 35 => "no identity was to be had, and the connection went in plain (onUnavailable: allow)",
+        /// The peer changed its key, which this kernel cannot follow.
+        KeyUpdated = 36 => "the peer changed its key (KeyUpdate), which is not followed here: connect again",
     }
 }

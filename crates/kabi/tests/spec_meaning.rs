@@ -70,6 +70,8 @@ fn a_service_covers_an_address_by_range_port_and_namespace() {
         port: 80,
         netns: None,
         transform: None,
+        mode: Mode::Strict,
+        on_unavailable: OnUnavailable::Deny,
         servers: List::default(),
     };
     assert!(service.covers(&endpoint("10.0.0.7", 80, 0)));
@@ -97,6 +99,8 @@ fn a_wildcard_address_is_covered_by_port() {
         port: 80,
         netns: None,
         transform: None,
+        mode: Mode::Strict,
+        on_unavailable: OnUnavailable::Deny,
         servers: List::default(),
     };
     for any in ["0.0.0.0", "::"] {
@@ -115,6 +119,8 @@ fn a_server_is_one_byte_for_byte() {
         port: 80,
         netns: None,
         transform: None,
+        mode: Mode::Strict,
+        on_unavailable: OnUnavailable::Deny,
         servers: List::of(&ids),
     };
     assert!(service.is_server("spiffe://td/b"));

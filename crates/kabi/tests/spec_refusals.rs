@@ -133,7 +133,7 @@ fn numbers_that_name_something_are_not_zero() {
             "{kind}"
         );
     }
-    for reason in [0_u8, 32, 255] {
+    for reason in [0_u8, 37, 255] {
         assert_eq!(
             fault(&edited(ToKernelKind::Refuse, 40, &[reason])),
             (Why::OutOfRange, 40)
@@ -175,7 +175,7 @@ fn a_spiffe_id_is_a_workloads() {
 /// row, two authority rows, then text, certificates and policies, and last two revoked serials.
 const PREFILTER_AT: usize = 24 + 64;
 const SERVICE_AT: usize = PREFILTER_AT + 2 * 16;
-const SERVER_AT: usize = SERVICE_AT + 2 * 40;
+const SERVER_AT: usize = SERVICE_AT + 2 * 44;
 const BUNDLE_AT: usize = SERVER_AT + 2 * 8;
 const AUTHORITY_AT: usize = BUNDLE_AT + 16;
 const TEXT_AT: usize = AUTHORITY_AT + 2 * 8;
@@ -321,22 +321,50 @@ fn a_configuration_is_refused_where_it_is_wrong() {
             SERVICE_AT + 26,
         ),
         (
-            "servers out of place",
+            "no such mode",
             SERVICE_AT + 32,
+            &[5],
+            Why::OutOfRange,
+            SERVICE_AT + 32,
+        ),
+        (
+            "no mode",
+            SERVICE_AT + 32,
+            &[0],
+            Why::OutOfRange,
+            SERVICE_AT + 32,
+        ),
+        (
+            "no such thing to do without an identity",
+            SERVICE_AT + 33,
+            &[3],
+            Why::OutOfRange,
+            SERVICE_AT + 32,
+        ),
+        (
+            "something behind the mode",
+            SERVICE_AT + 35,
+            &[1],
+            Why::OutOfRange,
+            SERVICE_AT + 32,
+        ),
+        (
+            "servers out of place",
+            SERVICE_AT + 36,
             &n(1),
             Why::Layout,
-            SERVICE_AT + 32,
+            SERVICE_AT + 36,
         ),
         (
             "too many servers",
-            SERVICE_AT + 36,
+            SERVICE_AT + 40,
             &n(65),
             Why::ListTooLong,
-            SERVICE_AT + 32,
+            SERVICE_AT + 36,
         ),
         (
             "servers beyond the list",
-            SERVICE_AT + 40 + 36,
+            SERVICE_AT + 44 + 40,
             &n(1),
             Why::Layout,
             0,
@@ -538,6 +566,8 @@ fn a_configuration_that_the_kernel_would_refuse_is_not_encoded() {
         port: 1,
         netns: None,
         transform: None,
+        mode: Mode::Strict,
+        on_unavailable: OnUnavailable::Deny,
         servers: List::default(),
     };
     let services = |list| Config {

@@ -65,6 +65,8 @@ pub enum ErrorCode {
     KindUnknown,
     /// A field takes one of a few words, and this is none of them.
     ValueUnknown,
+    /// Two fields of a document cannot both be as they are.
+    FieldConflict,
     /// It is not the name of a document or node.
     NameInvalid,
     /// A document is given twice.
@@ -102,7 +104,7 @@ pub enum ErrorCode {
 }
 
 /// Every code: its name, and the gRPC status that it comes with; `None`: it comes with a document.
-const NAMES: [(ErrorCode, &str, Option<Code>); 44] = [
+const NAMES: [(ErrorCode, &str, Option<Code>); 45] = [
     (
         ErrorCode::CallerUnknown,
         "CALLER_UNKNOWN",
@@ -194,6 +196,7 @@ const NAMES: [(ErrorCode, &str, Option<Code>); 44] = [
     (ErrorCode::ApiVersionUnknown, "API_VERSION_UNKNOWN", None),
     (ErrorCode::KindUnknown, "KIND_UNKNOWN", None),
     (ErrorCode::ValueUnknown, "VALUE_UNKNOWN", None),
+    (ErrorCode::FieldConflict, "FIELD_CONFLICT", None),
     (ErrorCode::NameInvalid, "NAME_INVALID", None),
     (ErrorCode::DocumentDuplicate, "DOCUMENT_DUPLICATE", None),
     (ErrorCode::SpiffeIdInvalid, "SPIFFE_ID_INVALID", None),

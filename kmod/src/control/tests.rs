@@ -9,7 +9,7 @@ fn meaning(kind: u8, record: &[u8]) -> After {
         for piece in record.chunks(size) {
             stream = Stream::from_word(stream.to_word());
             after = stream.take(kind, piece);
-            if matches!(after, After::Cut | After::Eof) {
+            if matches!(after, After::Cut | After::Eof | After::KeyUpdate) {
                 break;
             }
         }
@@ -62,7 +62,7 @@ fn a_ticket_may_span_records() {
     assert_eq!(stream.take(22, &[4, 0, 0, 3, 24]), After::Skip);
     assert_eq!(stream.take(22, &[24, 24]), After::Skip);
     assert_eq!(stream, Stream::default());
-    assert_eq!(stream.take(22, &[24]), After::Cut);
+    assert_eq!(stream.take(22, &[24]), After::KeyUpdate);
 }
 
 #[test]
@@ -76,14 +76,14 @@ fn rfc8446_5_1_nothing_comes_between_the_pieces_of_a_message() {
 }
 
 #[test]
-fn rfc8446_4_6_3_a_key_update_cuts_also_behind_a_ticket() {
-    assert_eq!(meaning(22, &[24, 0, 0, 1, 0]), After::Cut);
-    assert_eq!(meaning(22, &[4, 0, 0, 0, 24, 0, 0, 1, 0]), After::Cut);
+fn rfc8446_4_6_3_a_key_update_is_told_apart_also_behind_a_ticket() {
+    assert_eq!(meaning(22, &[24, 0, 0, 1, 0]), After::KeyUpdate);
+    assert_eq!(meaning(22, &[4, 0, 0, 0, 24, 0, 0, 1, 0]), After::KeyUpdate);
 }
 
 #[test]
 fn rfc8446_4_6_other_handshake_messages_cut() {
-    for message in (0..=255).filter(|&message| message != 4) {
+    for message in (0..=255).filter(|message| ![4, 24].contains(message)) {
         assert_eq!(meaning(22, &[message, 0, 0, 0]), After::Cut, "{message}");
     }
     assert_eq!(meaning(22, &[]), After::Cut);

@@ -26,6 +26,7 @@ fn ask(
         exe_sha256: core::ptr::null(),
         own_serial: Str::EMPTY,
         peer_serial: Str::EMPTY,
+        plain: 0,
     };
     answered(&question)
 }
@@ -65,6 +66,7 @@ fn ask_of(
         exe_sha256: core::ptr::null(),
         own_serial: Str::of(own_serial),
         peer_serial: Str::of(peer_serial),
+        plain: 0,
     };
     answered(&question)
 }
@@ -88,6 +90,7 @@ fn look(
         exe_sha256: core::ptr::null(),
         own_serial: Str::EMPTY,
         peer_serial: Str::EMPTY,
+        plain: 0,
     };
     let mut out = Decision {
         allow: 9,

@@ -64,6 +64,7 @@ fn ask_measured(
         exe_sha256,
         own_serial: Str::EMPTY,
         peer_serial: Str::EMPTY,
+        plain: 0,
     };
     let mut out = Decision {
         allow: 9,

@@ -6,8 +6,8 @@ use std::vec;
 use std::vec::Vec;
 
 use tidelock_kabi::{
-    Bundle, Cidr, Config, HEADER_BYTES, Limits, List, PrefilterEntry, Serial, Service, Svid,
-    ToKernel,
+    Bundle, Cidr, Config, HEADER_BYTES, Limits, List, Mode, OnUnavailable, PrefilterEntry, Serial,
+    Service, Svid, ToKernel,
 };
 use tidelock_policy::{EntityRef, ImageBuilder, Rule, Scope};
 use tidelock_testkit::{Leaf, TestCa};
@@ -65,6 +65,8 @@ pub(crate) fn web() -> Service<'static> {
         port: PORT,
         netns: None,
         transform: None,
+        mode: Mode::Strict,
+        on_unavailable: OnUnavailable::Deny,
         servers: List::of(&[SERVER]),
     }
 }

@@ -9,6 +9,7 @@ use tidelock_kabi::DenyReason;
 
 use super::*;
 use crate::control::After;
+use crate::mode::Wire;
 
 /// The layout of a struct as `name size`, `name.field offset` lines, from Rust and for C.
 struct Probe {
@@ -46,7 +47,7 @@ fn all() -> Probe {
         Limits = tl_limits { grant_wait_ms, handshake_ms, max_handshakes,
             max_handshakes_per_listener, n_prefilter, n_services }
         Question = tl_question { cfg, service, role, client_id, server_id, addr, process,
-            exe_sha256, own_serial, peer_serial }
+            exe_sha256, own_serial, peer_serial, plain }
         Decision = tl_decision { allow, reason, detail_len, detail }
         Svid = tl_svid { not_before, not_after, serial, serial_len }
         FlowNew = tl_flow_new { cfg, identity, service, role, addr, now, process, exe_sha256 }
@@ -111,6 +112,11 @@ fn numbers() -> Vec<(&'static str, usize)> {
         ("TL_AFTER_EOF", n(After::Eof.number())),
         ("TL_AFTER_CUT", n(After::Cut.number())),
         ("TL_AFTER_MORE", n(After::More.number())),
+        ("TL_AFTER_KEY_UPDATE", n(After::KeyUpdate.number())),
+        ("TL_WIRE_TLS", n(Wire::Tls.number())),
+        ("TL_WIRE_PLAIN", n(Wire::Plain.number())),
+        ("TL_WIRE_LOOK", n(Wire::Look.number())),
+        ("TL_FIRST_BYTES", crate::mode::FIRST_BYTES),
     ]);
     all.extend(reasons().map(|(name, reason)| (name, n(reason.number()))));
     all
@@ -151,6 +157,11 @@ fn reasons() -> impl Iterator<Item = (&'static str, DenyReason)> {
         ("TL_R_PEER_REVOKED", R::PeerRevoked),
         ("TL_R_SVID_REVOKED", R::SvidRevoked),
         ("TL_R_KEY_USED_UP", R::KeyUsedUp),
+        ("TL_R_SERVICE_DENIED", R::ServiceDenied),
+        ("TL_R_NOT_IN_PLAIN", R::NotInPlain),
+        ("TL_R_TOOK_IN_PLAIN", R::TookInPlain),
+        ("TL_R_WENT_IN_PLAIN", R::WentInPlain),
+        ("TL_R_KEY_UPDATED", R::KeyUpdated),
     ]
     .into_iter()
 }

@@ -59,6 +59,7 @@ impl Authorize for Gate {
                 own_serial: &[],
                 peer_serial: proved.serial(),
                 process: self.process,
+                plain: false,
             },
         );
         let detail = core::str::from_utf8(answer.detail.bytes())

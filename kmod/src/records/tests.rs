@@ -232,7 +232,7 @@ fn every_other_kind_reaches_the_agent() {
         };
         assert_eq!(
             (closed.flow, closed.subject, closed.reason),
-            (2, 1, DenyReason::Exited)
+            (2, Some(1), DenyReason::Exited)
         );
     });
     agent_reads(&with(rec::REFUSED, |rec| rec.reason = 10), |read| {

@@ -26,7 +26,8 @@ pub(crate) struct EventView {
     seq: u64,
     time: Option<String>,
     node: Option<String>,
-    /// A stable name, for example `denied`; `observed` where nothing was, but would have been or not.
+    /// A stable name, for example `denied`; `observed` where nothing was, but would have been or not; `plain` where an
+    /// exception let a connection go in plain.
     what: &'static str,
     /// For people.
     why: String,
@@ -282,6 +283,7 @@ fn denied(denied: Denied) -> Told {
     let (what, why) = match denied.reason() {
         DenyReason::WouldDeny => ("observed", would("denied", &denied.detail)),
         DenyReason::WouldPermit => ("observed", would("permitted", &denied.detail)),
+        DenyReason::TookInPlain | DenyReason::WentInPlain => ("plain", refused(&denied)),
         _ => ("denied", refused(&denied)),
     };
     let process = process::view(denied.process);

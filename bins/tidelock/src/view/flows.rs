@@ -22,6 +22,8 @@ pub(crate) struct FlowView {
     local_serial: String,
     peer_serial: String,
     suite: Option<String>,
+    /// Nothing is proved on the wire, as the mode of the Service permits.
+    plain: bool,
     opened: Option<String>,
     process: ProcessView,
     #[serde(skip)]
@@ -46,6 +48,7 @@ impl FlowView {
             remote: flow.remote,
             local_serial: hex(&flow.local_serial),
             peer_serial: hex(&flow.peer_serial),
+            plain: flow.suite.is_empty(),
             suite: known(flow.suite),
             opened: span::rfc3339_ns(flow.opened_unix_ns),
             opened_secs: span::secs(flow.opened_unix_ns),
@@ -53,14 +56,23 @@ impl FlowView {
         }
     }
 
+    /// Whom a table shows at one end. In a flow in plain the other end has proved nothing.
+    fn id(&self, id: Option<&String>, unknown: &str) -> String {
+        match id {
+            Some(id) => id.clone(),
+            None if self.plain => "(plain)".into(),
+            None => unknown.into(),
+        }
+    }
+
     /// One line for `events`.
     pub(crate) fn text(&self) -> String {
-        let shown = |text: &Option<String>| text.clone().unwrap_or_else(|| "?".into());
+        let shown = |id: &Option<String>| self.id(id.as_ref(), "?");
         format!(
             "{} -> {} ({}) as {}, {} to {}",
             shown(&self.client_id),
             shown(&self.server_id),
-            shown(&self.service),
+            self.service.as_deref().unwrap_or("?"),
             self.role,
             self.local,
             self.remote,
@@ -86,8 +98,8 @@ pub(crate) fn table(rows: &[FlowView], now_secs: i64) -> Table {
         table.row([
             row.node.clone().unwrap_or_default(),
             row.service.clone().unwrap_or_default(),
-            row.client_id.clone().unwrap_or_default(),
-            row.server_id.clone().unwrap_or_default(),
+            row.id(row.client_id.as_ref(), ""),
+            row.id(row.server_id.as_ref(), ""),
             row.local.clone(),
             row.remote.clone(),
             row.role.into(),
@@ -119,6 +131,7 @@ mod tests {
             local_id: "spiffe://td/me".into(),
             peer_id: "spiffe://td/peer".into(),
             local_serial: vec![0x0a, 0xff],
+            suite: "TLS13_AES_128_GCM_SHA256".into(),
             opened_unix_ns: 100_000_000_000,
             ..Flow::default()
         };
@@ -151,13 +164,29 @@ mod tests {
     }
 
     #[test]
+    fn who_proved_nothing_is_shown_as_plain() {
+        let mut answer = answer(Role::Server);
+        let flow = answer.flows[0].flow.as_mut().unwrap();
+        (flow.suite, flow.peer_id) = (String::new(), String::new());
+        let rows = rows(answer);
+        assert!(rows[0].plain && rows[0].suite.is_none());
+        assert!(
+            table(&rows, 165)
+                .to_string()
+                .contains("web      (plain)  spiffe://td/me")
+        );
+    }
+
+    #[test]
     fn json_has_stable_names_and_null_for_not_known() {
         let json = serde_json::to_value(&rows(answer(Role::Client))[0]).unwrap();
         assert_eq!(json["client_id"], "spiffe://td/me");
         assert_eq!(json["local_serial"], "0AFF");
         assert_eq!(json["opened"], "1970-01-01T00:01:40Z");
         assert_eq!(json["process"]["pid"], 12);
-        assert!(json["suite"].is_null());
+        assert_eq!(json["suite"], "TLS13_AES_128_GCM_SHA256");
+        assert_eq!(json["plain"], false);
+        assert!(json["opened"].is_string());
         assert!(json.get("opened_secs").is_none());
     }
 }

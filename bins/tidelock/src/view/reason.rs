@@ -39,7 +39,7 @@ mod tests {
 
     #[test]
     fn every_reason_has_words_and_a_name() {
-        for number in 1..=31 {
+        for number in 1..=36 {
             assert!(DenyReason::try_from(number).is_ok(), "{number}");
             assert!(!text(number).starts_with("reason "), "{number}");
             assert!(!name(number).contains("reason"), "{number}");

@@ -1,7 +1,7 @@
 //! `get services`.
 
 use serde::Serialize;
-use tidelock_proto::v1::{GetServicesResponse, Netns, Transform};
+use tidelock_proto::v1::{GetServicesResponse, Netns, OnUnavailable, ServiceMode, Transform};
 
 use crate::table::Table;
 
@@ -13,6 +13,8 @@ pub(crate) struct ServiceRow {
     servers: Vec<String>,
     netns: &'static str,
     transform: &'static str,
+    mode: &'static str,
+    on_unavailable: &'static str,
 }
 
 /// Rows in the order the control plane gave them.
@@ -31,6 +33,18 @@ pub(crate) fn rows(answer: GetServicesResponse) -> Vec<ServiceRow> {
                 Ok(Transform::ForwardClientCert) => "forwardClientCert",
                 Err(_) => "unknown",
             },
+            mode: match service.mode.try_into() {
+                Ok(ServiceMode::Unspecified | ServiceMode::Strict) => "strict",
+                Ok(ServiceMode::Permissive) => "permissive",
+                Ok(ServiceMode::Plain) => "plain",
+                Ok(ServiceMode::Deny) => "deny",
+                Err(_) => "unknown",
+            },
+            on_unavailable: match service.on_unavailable.try_into() {
+                Ok(OnUnavailable::Unspecified | OnUnavailable::Deny) => "deny",
+                Ok(OnUnavailable::Allow) => "allow",
+                Err(_) => "unknown",
+            },
             name: service.name,
             addresses: service.addresses,
             servers: service.servers,
@@ -40,12 +54,22 @@ pub(crate) fn rows(answer: GetServicesResponse) -> Vec<ServiceRow> {
 
 /// Name, addresses, servers.
 pub(crate) fn table(rows: &[ServiceRow]) -> Table {
-    let mut table = Table::new(&["NAME", "ADDRESSES", "NETNS", "TRANSFORM", "SERVERS"]);
+    let mut table = Table::new(&[
+        "NAME",
+        "ADDRESSES",
+        "NETNS",
+        "MODE",
+        "ON-UNAVAILABLE",
+        "TRANSFORM",
+        "SERVERS",
+    ]);
     for row in rows {
         table.row([
             row.name.clone(),
             row.addresses.join(" "),
             row.netns.into(),
+            row.mode.into(),
+            row.on_unavailable.into(),
             row.transform.into(),
             row.servers.join(" "),
         ]);
@@ -68,12 +92,14 @@ mod tests {
                 servers: vec!["spiffe://td/web".into()],
                 netns: Netns::Host.into(),
                 transform: Transform::ForwardClientCert.into(),
+                mode: ServiceMode::Strict.into(),
+                on_unavailable: OnUnavailable::Deny.into(),
             }],
         };
         assert_eq!(
             table(&rows(answer)).to_string(),
-            "NAME  ADDRESSES                NETNS  TRANSFORM          SERVERS\n\
-             web   10.0.0.0/24:80 [::1]:80  host   forwardClientCert  spiffe://td/web\n"
+            "NAME  ADDRESSES                NETNS  MODE    ON-UNAVAILABLE  TRANSFORM          SERVERS\n\
+             web   10.0.0.0/24:80 [::1]:80  host   strict  deny            forwardClientCert  spiffe://td/web\n"
         );
     }
 }

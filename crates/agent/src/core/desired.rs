@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use tidelock_kabi::bounds::{MAX_PREFILTER, MAX_REVOKED, MAX_SERVICES};
 use tidelock_kabi::{
-    Bundle, Cidr, CidrError, Config, Limits, List, PrefilterEntry, Serial, Service, Transform,
+    Bundle, Cidr, CidrError, Config, Limits, List, Mode, OnUnavailable, PrefilterEntry, Serial,
+    Service, Transform,
 };
 use tidelock_policy::Image;
 use tidelock_proto::v1 as proto;
@@ -45,6 +46,8 @@ struct ServiceRange {
     cidr: Cidr,
     port: u16,
     transform: Option<Transform>,
+    mode: Mode,
+    on_unavailable: OnUnavailable,
     servers: Vec<String>,
 }
 
@@ -133,6 +136,14 @@ pub enum ServiceProblem {
         /// The kind's number.
         kind: i32,
     },
+    /// A mode that this agent does not know. Some other would be a guess, so the snapshot is refused.
+    #[error("{what} of kind {kind} is not known to this agent: upgrade it")]
+    Mode {
+        /// Which field.
+        what: &'static str,
+        /// The kind's number.
+        kind: i32,
+    },
     /// A server that is no SPIFFE ID.
     #[error("`{server}`: {why}")]
     Server {
@@ -214,6 +225,8 @@ impl Desired {
                 port: service.port,
                 netns: None,
                 transform: service.transform,
+                mode: service.mode,
+                on_unavailable: service.on_unavailable,
                 servers: List::of(servers),
             })
             .collect();
@@ -296,6 +309,7 @@ fn services(services: Vec<proto::Service>) -> Result<Vec<ServiceRange>, DesiredE
                 }));
             }
         };
+        let (mode, on_unavailable) = modes(&service).map_err(refuse)?;
         let servers = service
             .servers
             .iter()
@@ -309,11 +323,30 @@ fn services(services: Vec<proto::Service>) -> Result<Vec<ServiceRange>, DesiredE
                 cidr,
                 port,
                 transform,
+                mode,
+                on_unavailable,
                 servers: servers.clone(),
             });
         }
     }
     Ok(ranges)
+}
+
+fn modes(service: &proto::Service) -> Result<(Mode, OnUnavailable), ServiceProblem> {
+    let unknown = |what, kind| ServiceProblem::Mode { what, kind };
+    let mode = match service.mode.try_into() {
+        Ok(proto::ServiceMode::Unspecified | proto::ServiceMode::Strict) => Mode::Strict,
+        Ok(proto::ServiceMode::Permissive) => Mode::Permissive,
+        Ok(proto::ServiceMode::Plain) => Mode::Plain,
+        Ok(proto::ServiceMode::Deny) => Mode::Deny,
+        Err(_) => return Err(unknown("a mode", service.mode)),
+    };
+    let on_unavailable = match service.on_unavailable.try_into() {
+        Ok(proto::OnUnavailable::Unspecified | proto::OnUnavailable::Deny) => OnUnavailable::Deny,
+        Ok(proto::OnUnavailable::Allow) => OnUnavailable::Allow,
+        Err(_) => return Err(unknown("onUnavailable", service.on_unavailable)),
+    };
+    Ok((mode, on_unavailable))
 }
 
 fn canonical(server: &str) -> Result<String, ServiceProblem> {

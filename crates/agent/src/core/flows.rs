@@ -16,10 +16,11 @@ pub(super) struct Flows(BTreeMap<u64, proto::Flow>);
 impl Flows {
     /// A flow is established.
     pub(super) fn opened(&mut self, flow: &FlowInfo<'_>, subjects: &Subjects, out: &mut Out) {
-        let process = subjects
-            .describe(flow.subject)
+        let process = flow
+            .subject
+            .and_then(|subject| subjects.describe(subject))
             .unwrap_or_else(|| proto::Process {
-                subject: flow.subject,
+                subject: flow.subject.unwrap_or(0),
                 pid: flow.pid,
                 ..proto::Process::default()
             });
@@ -46,7 +47,7 @@ impl Flows {
         self.0.remove(&closed.flow);
         let report = proto::FlowClosed {
             flow: closed.flow,
-            subject: closed.subject,
+            subject: closed.subject.unwrap_or(0),
             reason: reason(closed.reason.number()),
         };
         out.report_at(closed.time_ns, Report::FlowClosed(report));

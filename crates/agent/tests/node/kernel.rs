@@ -141,7 +141,7 @@ impl Kernel {
         let mut state = self.0.state.lock().unwrap();
         let flow = FlowInfo {
             flow: 1,
-            subject: state.processes[&pid].0,
+            subject: Some(state.processes[&pid].0),
             pid,
             role: Role::Client,
             local: Endpoint::new(Ipv4Addr::LOCALHOST.into(), 40000, 1),

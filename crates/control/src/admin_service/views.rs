@@ -55,7 +55,8 @@ pub(super) fn services(core: &Arc<Core>, permit: &Permit) -> v1::GetServicesResp
     let world = core.world();
     let seen = world.services().filter(|service| {
         let mut servers = service.servers.iter();
-        servers.all(|id| permit.covers(id.as_str()))
+        let covered = servers.all(|id| permit.covers(id.as_str()));
+        covered && (!service.servers.is_empty() || permit.is_everywhere())
     });
     let services = seen.map(|service| v1::ServiceView {
         name: service.name.to_string(),
@@ -67,6 +68,8 @@ pub(super) fn services(core: &Arc<Core>, permit: &Permit) -> v1::GetServicesResp
             .collect(),
         netns: convert::netns(service.netns).into(),
         transform: convert::transform(service.transform).into(),
+        mode: convert::service_mode(service.mode).into(),
+        on_unavailable: convert::on_unavailable(service.on_unavailable).into(),
     });
     v1::GetServicesResponse {
         services: services.collect(),

@@ -2,7 +2,7 @@
 
 use tidelock_proto::ErrorCode;
 
-use super::Reason;
+use super::{ModeError, Reason};
 
 impl Reason {
     /// What programs are told.
@@ -35,9 +35,12 @@ impl Reason {
             | Self::Selectors(_) => ErrorCode::SelectorsInvalid,
             Self::Duration { .. } => ErrorCode::DurationInvalid,
             Self::Address { .. } => ErrorCode::AddressInvalid,
-            Self::Netns { .. } | Self::Transform { .. } | Self::Mode { .. } | Self::Role { .. } => {
-                ErrorCode::ValueUnknown
-            }
+            Self::Netns { .. }
+            | Self::Transform { .. }
+            | Self::ServiceMode(ModeError::Mode { .. } | ModeError::OnUnavailable { .. })
+            | Self::Mode { .. }
+            | Self::Role { .. } => ErrorCode::ValueUnknown,
+            Self::ServiceMode(_) => ErrorCode::FieldConflict,
             Self::Prefix { .. } => ErrorCode::PrefixInvalid,
             Self::Unscoped { .. } => ErrorCode::RoleUnscoped,
             Self::NotPermitted(_) => ErrorCode::NotPermitted,

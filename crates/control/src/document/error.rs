@@ -6,7 +6,7 @@ use tidelock_attest::{FillError, SelectorError, SelectorsError, TemplateError};
 use tidelock_spiffe_core::SpiffeIdError;
 
 use super::address::{Address, AddressError};
-use super::{Kind, PrefixError, Role};
+use super::{Kind, ModeError, PrefixError, Role};
 use crate::duration::DurationError;
 use crate::name::{Name, NameError};
 use crate::yaml::{Pos, SyntaxError};
@@ -235,6 +235,9 @@ pub enum Reason {
         /// As written.
         found: String,
     },
+    /// What a Service says of connections in plain.
+    #[error("{0}")]
+    ServiceMode(ModeError),
     /// Nothing that policies can be for.
     #[error("is `{found}`; known are `enforce` and `observe`")]
     Mode {

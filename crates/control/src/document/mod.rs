@@ -7,6 +7,7 @@ mod check;
 mod code;
 mod error;
 mod identity;
+mod mode;
 mod operator;
 mod parse;
 mod policy;
@@ -25,6 +26,7 @@ pub use capacity::{
 pub(crate) use check::{Compiled, compile, conflicts};
 pub use error::{DocumentError, NotPermitted, Overlap, Place, Reason};
 pub use identity::{DEFAULT_SVID_TTL_SECS, WorkloadIdentity};
+pub use mode::{ModeError, OnUnavailable, ServiceMode};
 pub use operator::{MAX_PREFIXES, Operator, Role};
 pub use parse::{Format, SourceFile, parse_files};
 pub(crate) use parse::{Marks, Parsed, in_order, parse};

@@ -10,8 +10,8 @@ mod tests {
     use tidelock_attest::{MAX_SELECTORS, OPERATORS, SelectorKind, Variable};
 
     use super::super::{
-        API_VERSION, Kind, MAX_PREFIXES, PolicyMode, Role, Transform, identity, operator, parse,
-        policy, service,
+        API_VERSION, Kind, MAX_PREFIXES, OnUnavailable, PolicyMode, Role, ServiceMode, Transform,
+        identity, operator, parse, policy, service,
     };
     use super::*;
 
@@ -73,6 +73,12 @@ mod tests {
         let transforms = Transform::ALL.map(Transform::as_str).to_vec();
         let pointer = "/$defs/Service/properties/transform/enum";
         assert_eq!(*at(&schema, pointer), Value::from(transforms));
+        let modes = ServiceMode::ALL.map(ServiceMode::as_str).to_vec();
+        let pointer = "/$defs/Service/properties/mode/enum";
+        assert_eq!(*at(&schema, pointer), Value::from(modes));
+        let choices = OnUnavailable::ALL.map(OnUnavailable::as_str).to_vec();
+        let pointer = "/$defs/Service/properties/onUnavailable/enum";
+        assert_eq!(*at(&schema, pointer), Value::from(choices));
         let modes = PolicyMode::ALL.map(PolicyMode::as_str).to_vec();
         let pointer = "/$defs/Policy/properties/mode/enum";
         assert_eq!(*at(&schema, pointer), Value::from(modes));

@@ -5,12 +5,20 @@ use std::collections::HashSet;
 use serde_json::{Value, json};
 use tidelock_spiffe_core::{SpiffeIdBuf, TrustDomain};
 
+use super::mode::modes;
 use super::spiffe_id::workload_id;
-use super::{Address, MAX_SERVERS_PER_SERVICE, Reason};
+use super::{Address, MAX_SERVERS_PER_SERVICE, OnUnavailable, Reason, ServiceMode};
 use crate::name::Name;
 use crate::yaml::{Cursor, Pos, Reader};
 
-pub(super) const FIELDS: &[&str] = &["addresses", "servers", "netns", "transform"];
+pub(super) const FIELDS: &[&str] = &[
+    "addresses",
+    "servers",
+    "netns",
+    "transform",
+    "mode",
+    "onUnavailable",
+];
 
 /// A list item's length in the kernel contract.
 const BYTES_PER_ITEM: usize = 4;
@@ -25,12 +33,16 @@ pub struct Service {
     pub name: Name,
     /// At least one; they overlap neither one another nor another Service's.
     pub addresses: Vec<Address>,
-    /// At least one, all different.
+    /// All different; at least one where servers prove who they are.
     pub servers: Vec<SpiffeIdBuf>,
     /// The network namespaces in which the addresses mean this Service.
     pub netns: Netns,
     /// What the bytes of its flows go through; `None`: nothing.
     pub transform: Option<Transform>,
+    /// Which connections there may be.
+    pub mode: ServiceMode,
+    /// What becomes of a client that gets no identity in time.
+    pub on_unavailable: OnUnavailable,
 }
 
 /// What the bytes of a mediated flow go through on their way between program and wire.
@@ -86,15 +98,21 @@ impl Service {
         let addresses = reader
             .required(&fields, "addresses")
             .map(|at| addresses(reader, &at));
-        let servers = reader
-            .required(&fields, "servers")
-            .map(|at| servers(reader, &at, ours));
         let netns = fields
             .optional("netns")
             .map_or(Some(Netns::Host), |at| netns(reader, &at));
         let transform = fields
             .optional("transform")
             .map_or(Some(None), |at| transform(reader, &at).map(Some));
+        let modes = modes(reader, &fields, transform.flatten());
+        let needed = modes.is_none_or(|(mode, _)| mode.proves_servers());
+        let servers = match fields.optional("servers") {
+            None if !needed => Some(Vec::new()),
+            _ => reader
+                .required(&fields, "servers")
+                .map(|at| servers(reader, &at, ours)),
+        };
+        let (mode, on_unavailable) = modes?;
         let (places, addresses) = addresses?.into_iter().unzip();
         Some((
             Self {
@@ -103,6 +121,8 @@ impl Service {
                 servers: servers?,
                 netns: netns?,
                 transform: transform?,
+                mode,
+                on_unavailable,
             },
             places,
         ))
@@ -121,9 +141,18 @@ impl Service {
     pub(super) fn to_json(&self) -> Value {
         let mut spec = json!({
             "addresses": self.addresses.iter().map(Address::to_string).collect::<Vec<_>>(),
-            "servers": self.servers.iter().map(SpiffeIdBuf::as_str).collect::<Vec<_>>(),
             "netns": self.netns.as_str(),
         });
+        if !self.servers.is_empty() {
+            let servers: Vec<_> = self.servers.iter().map(SpiffeIdBuf::as_str).collect();
+            spec["servers"] = servers.into();
+        }
+        if self.mode != ServiceMode::default() {
+            spec["mode"] = self.mode.as_str().into();
+        }
+        if self.on_unavailable != OnUnavailable::default() {
+            spec["onUnavailable"] = self.on_unavailable.as_str().into();
+        }
         if let Some(transform) = self.transform {
             spec["transform"] = transform.as_str().into();
         }

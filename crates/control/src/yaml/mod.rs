@@ -8,7 +8,7 @@ mod read;
 
 pub use load::SyntaxError;
 pub(crate) use load::documents;
-pub(crate) use read::{Cursor, Reader};
+pub(crate) use read::{Cursor, Fields, Reader};
 
 use std::fmt;
 

@@ -49,6 +49,8 @@ async fn the_first_message_is_everything() {
         servers: vec!["spiffe://example.org/web".into()],
         netns: v1::Netns::Host.into(),
         transform: v1::Transform::Unspecified.into(),
+        mode: v1::ServiceMode::Strict.into(),
+        on_unavailable: v1::OnUnavailable::Deny.into(),
     };
     assert_eq!(first.services, [web]);
     assert_eq!(first.bundles.len(), 1);

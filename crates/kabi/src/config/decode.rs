@@ -184,6 +184,7 @@ impl<'a> Parts<'a> {
                 return Err(no_port);
             }
             let _netns = r.u32()?;
+            check_mode(&mut r)?;
             servers.span(&mut r, MAX_SERVERS_PER_SERVICE, RefusedReason::ListTooLong)?;
         }
         servers.end(self.servers.count, r.at())
@@ -269,6 +270,16 @@ impl<'a> Parts<'a> {
             self.bundles.count,
         )
     }
+}
+
+/// Mode, what to do without an identity, and two bytes that are 0.
+fn check_mode(r: &mut Reader<'_>) -> Result<(), Fault> {
+    let fault = r.fault(RefusedReason::OutOfRange);
+    let [mode, on_unavailable, 0, 0] = r.array()? else {
+        return Err(fault);
+    };
+    let known = Mode::from_number(mode).zip(OnUnavailable::from_number(on_unavailable));
+    known.map(|_| ()).ok_or(fault)
 }
 
 pub(super) fn config(body: &[u8]) -> Result<Config<'_>, Fault> {

@@ -129,6 +129,7 @@ fn service_rows(config: &Config<'_>, w: &mut Writer<'_>, text: &mut Section) -> 
             Some(netns) => w.id32(netns)?,
             None => w.u32(0)?,
         }
+        w.put(&[service.mode.number(), service.on_unavailable.number(), 0, 0])?;
         let len = service.servers.len();
         servers.span(w, len, MAX_SERVERS_PER_SERVICE, RefusedReason::ListTooLong)?;
     }

@@ -82,22 +82,23 @@ fn service() -> impl Strategy<Value = Service<'static>> {
     let name = text(1, MAX_SERVICE_NAME_BYTES);
     let servers = vec(spiffe_id(), 0..4).prop_map(|ids| List::of(leak(ids)));
     let transform = option::of(proptest::sample::select(Transform::ALL));
-    (
-        name,
-        cidr(),
-        1_u16..,
-        option::of(1_u32..),
-        transform,
-        servers,
-    )
-        .prop_map(|(name, cidr, port, netns, transform, servers)| Service {
+    let modes = (
+        proptest::sample::select(Mode::ALL),
+        proptest::sample::select(OnUnavailable::ALL),
+    );
+    let place = (cidr(), 1_u16.., option::of(1_u32..));
+    (name, place, transform, modes, servers).prop_map(
+        |(name, (cidr, port, netns), transform, (mode, on_unavailable), servers)| Service {
             name,
             cidr,
             port,
             netns,
             transform,
+            mode,
+            on_unavailable,
             servers,
-        })
+        },
+    )
 }
 
 fn bundle() -> impl Strategy<Value = Bundle<'static>> {
@@ -246,7 +247,7 @@ pub(crate) fn flow_info() -> impl Strategy<Value = FlowInfo<'static>> {
     let serials = (bytes(0, MAX_SERIAL_BYTES), bytes(0, MAX_SERIAL_BYTES));
     (
         1_u64..,
-        1_u64..,
+        option::of(1_u64..),
         any::<(u32, u32, u64)>(),
         ends(),
         names(),
@@ -334,14 +335,16 @@ pub(crate) fn to_agent() -> impl Strategy<Value = Agent> {
             flows_cut
         }),
         flow_info().prop_map(ToAgent::FlowOpened),
-        (1_u64.., 1_u64.., reason(), any::<u64>()).prop_map(|(flow, subject, reason, time_ns)| {
-            ToAgent::FlowClosed(FlowClosed {
-                flow,
-                subject,
-                reason,
-                time_ns,
-            })
-        }),
+        (1_u64.., option::of(1_u64..), reason(), any::<u64>()).prop_map(
+            |(flow, subject, reason, time_ns)| {
+                ToAgent::FlowClosed(FlowClosed {
+                    flow,
+                    subject,
+                    reason,
+                    time_ns,
+                })
+            }
+        ),
         denial().prop_map(ToAgent::Denied),
         refused.prop_map(|(seq, why, at)| ToAgent::Refused(Refused { seq, why, at })),
         (1_u64..).prop_map(|count| ToAgent::Lost { count }),

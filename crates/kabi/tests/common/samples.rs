@@ -18,12 +18,16 @@ pub(crate) fn every_to_kernel() -> Vec<Kernel> {
         port: 80,
         netns: None,
         transform: None,
+        mode: Mode::Strict,
+        on_unavailable: OnUnavailable::Deny,
         servers,
     };
     let other = Service {
         name: "dbé",
         netns: Some(7),
         transform: Some(Transform::ForwardClientCert),
+        mode: Mode::Permissive,
+        on_unavailable: OnUnavailable::Allow,
         servers: List::default(),
         ..service
     };
@@ -114,7 +118,7 @@ pub(crate) fn every_to_agent() -> Vec<Agent> {
     let remote = Endpoint::new("2001:db8::1".parse().unwrap(), 80, 0);
     let flow = FlowInfo {
         flow: 3,
-        subject: 5,
+        subject: Some(5),
         pid: 100,
         role: Role::Client,
         local,
@@ -144,7 +148,7 @@ pub(crate) fn every_to_agent() -> Vec<Agent> {
     };
     let closed = FlowClosed {
         flow: 3,
-        subject: 5,
+        subject: Some(5),
         reason: DenyReason::PeerClosed,
         time_ns: 12,
     };

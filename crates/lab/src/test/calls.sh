@@ -1,7 +1,7 @@
-# calls.sh: runs a program that moves bytes in every way that Linux has, ungoverned and governed, direct and mediated, and
-# compares what came of each call. Prints `pass WHAT` and `fail WHAT: WHY`.
+# calls.sh: runs a program that moves bytes in every way that Linux has, ungoverned and governed, direct, mediated and unproved
+# (in plain, as its Service is), and compares what came of each call. Prints `pass WHAT` and `fail WHAT: WHY`.
 export LC_ALL=C.UTF-8
-MOVES=/lab/scene-tools/moves PLAIN=7600 DIRECT=7700 MEDIATED=7800 LATE=7900
+MOVES=/lab/scene-tools/moves PLAIN=7600 DIRECT=7700 MEDIATED=7800 UNPROVED=8000 LATE=7900
 cd /tmp || exit 1
 
 # service NAME PORT [LINE]
@@ -39,7 +39,7 @@ spec:
   spiffeID: spiffe://example.org/moves
   selectors: ["unix:path:$MOVES", "unix:uid:2001"]
 END
-{ service direct $DIRECT; service mediated $MEDIATED "  transform: identity"; service late $LATE; } >services.yaml
+{ service direct $DIRECT; service mediated $MEDIATED "  transform: identity"; service unproved $UNPROVED "  mode: plain"; service late $LATE; } >services.yaml
 apply() {
     local generation
     generation=$(tidelock apply -f "$1" | sed -n 's/^generation //p')
@@ -75,11 +75,12 @@ mkdir -p /lab/out
 run plain 2002 $PLAIN
 run direct 2001 $DIRECT
 run mediated 2001 $MEDIATED
+run unproved 2001 $UNPROVED
 
 # They were governed: the kernel opened flows for them.
-flows() { tidelock -o json events | grep '"what":"flow-opened"' | grep '"server_id":"spiffe://example.org/moves"' | grep -c "\"service\":\"$1\""; }
+flows() { tidelock -o json events | grep '"what":"flow-opened"' | grep '"\(server\|client\)_id":"spiffe://example.org/moves"' | grep -c "\"service\":\"$1\""; }
 opened() { [ "$(flows $1)" -ge 40 ]; }
-for kind in direct mediated; do
+for kind in direct mediated unproved; do
     for _ in $(seq 20); do
         opened $kind && break
         sleep 0.5
@@ -102,6 +103,7 @@ compare() {
 for section in $(cut -d: -f1 plain.txt | uniq | tr ' ' _); do
     compare direct "$section"
     compare mediated "$section"
+    compare unproved "$section"
 done
 
 # Whatever was accepted, and however: of the module's references as many were given back as were taken.

@@ -141,7 +141,7 @@ refused 'a curve that is not ours is refused' 'alert handshake failure' outside 
     outside timeout 60 openssl s_client -connect "$OWN_IP:$SERVED" -cert outside.pem -key outside.key >asked 2>asked.err
 if ! grep -q '^KEYUPDATE' asked.err; then echo "fail a KeyUpdate of the peer: none was sent"
 elif ! grep -q 'errno=104' asked asked.err; then echo "fail a KeyUpdate of the peer: no reset: $(tail -n 2 asked asked.err)"
-elif ! eventually sh -c "tidelock -o json events | grep flow-closed | grep -q '\"reason\":\"protocol\"'"; then
+elif ! eventually sh -c "tidelock -o json events | grep flow-closed | grep -q '\"reason\":\"key_updated\"'"; then
     echo "fail a KeyUpdate of the peer: no event tells of it: $(tidelock events --tail 3)"
 else echo "pass a KeyUpdate of the peer ends the flow"
 fi

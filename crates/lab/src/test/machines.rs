@@ -217,7 +217,8 @@ pub(crate) fn calls(places: &Places, line: Line) -> Result<Tally> {
         let file = format!("crates/lab/src/test/calls-differ-{kind}.txt");
         places.repo.join(file)
     };
-    let copy = vec![demo::tools(places)?, differ("direct"), differ("mediated")];
+    let kinds = ["direct", "mediated", "unproved"].map(differ);
+    let copy = [vec![demo::tools(places)?], kinds.into()].concat();
     script(places, line, "calls.sh", copy, Vec::new())
 }
 
@@ -228,6 +229,15 @@ pub(crate) fn calls(places: &Places, line: Line) -> Result<Tally> {
 pub(crate) fn programs(places: &Places, line: Line) -> Result<Tally> {
     let args = vec![PROGRAM_ROUNDS.to_string()];
     script(places, line, "programs.sh", Vec::new(), args)
+}
+
+/// Services of every mode, with governed and ungoverned ends, with an agent and without.
+///
+/// # Errors
+/// When the machine cannot be set up.
+pub(crate) fn modes(places: &Places, line: Line) -> Result<Tally> {
+    let copy = vec![places.repo.join("crates/lab/scenes/lib-rogue.sh")];
+    script(places, line, "modes.sh", copy, Vec::new())
 }
 
 /// Peers that never prove anything, as many as one listener can have and more, and local users that hold up whoever looks at

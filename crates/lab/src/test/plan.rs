@@ -53,6 +53,8 @@ pub(crate) enum Tier {
     Hostile(Line),
     /// Other implementations of TLS, at one end only.
     Interop(Line),
+    /// Services that go in plain where it is written.
+    Modes(Line),
     /// Packages, installed, started and removed.
     Package(Line),
     /// The device, fuzzed.
@@ -84,6 +86,7 @@ impl Tier {
             Self::Programs(line) => format!("programs-{}", line.label()),
             Self::Hostile(line) => format!("hostile-{}", line.label()),
             Self::Interop(line) => format!("interop-{}", line.label()),
+            Self::Modes(line) => format!("modes-{}", line.label()),
             Self::Package(line) => format!("package-{}", line.label()),
             Self::DeviceFuzz(line) => format!("device-fuzz-{}", line.label()),
             Self::Churn(line) => format!("churn-{}", line.label()),
@@ -102,7 +105,7 @@ impl Tier {
         match self {
             Self::Scenes(line) | Self::Mediated(line) | Self::Calls(line) => Some(*line),
             Self::Programs(line) | Self::Hostile(line) | Self::Interop(line) => Some(*line),
-            Self::Package(line) => Some(*line),
+            Self::Modes(line) | Self::Package(line) => Some(*line),
             Self::DeviceFuzz(line) | Self::Churn(line) | Self::Sabotage(line) => Some(*line),
             _ => None,
         }
@@ -112,14 +115,16 @@ impl Tier {
         match self {
             Self::Format | Self::Workspace => 0.2,
             Self::Documentation => 1.0,
-            Self::KernelRust | Self::Calls(_) => 1.5,
-            Self::NoStd | Self::DeviceFuzz(_) | Self::Interop(_) => 2.0,
+            Self::KernelRust | Self::Interop(_) => 1.5,
+            Self::Calls(_) => 1.75,
+            Self::NoStd | Self::DeviceFuzz(_) | Self::Modes(_) => 2.0,
             Self::Mediated(_) => 2.5,
             Self::Hostile(_) => 3.0,
             Self::Modules(_) => 3.5,
-            Self::Sabotage(_) | Self::Programs(_) | Self::Package(_) | Self::Churn(_) => 4.5,
-            Self::Pair(_) | Self::Scenes(_) => 5.0,
-            Self::Lints => 6.5,
+            Self::Package(_) => 4.0,
+            Self::Sabotage(_) | Self::Programs(_) | Self::Churn(_) | Self::Pair(_) => 4.5,
+            Self::Scenes(_) => 5.0,
+            Self::Lints => 6.0,
             Self::SetUp(..) => 7.5,
             Self::Tests => 11.0,
         }
@@ -133,6 +138,7 @@ impl Tier {
             | Self::Programs(_)
             | Self::Hostile(_)
             | Self::Interop(_)
+            | Self::Modes(_)
             | Self::Package(_)
             | Self::DeviceFuzz(_)
             | Self::Churn(_)
@@ -192,6 +198,7 @@ impl Tier {
             Self::Programs(line) => machines::programs(places, *line),
             Self::Hostile(line) => machines::hostile(places, *line),
             Self::Interop(line) => interop::run(places, *line),
+            Self::Modes(line) => machines::modes(places, *line),
             Self::Package(line) => machines::package(places, *line),
             Self::DeviceFuzz(line) => machines::device_fuzz(places, *line),
             Self::Churn(line) => machines::churn(places, *line),
@@ -268,7 +275,7 @@ fn all(options: &Options) -> Vec<Tier> {
         tiers.push(Tier::Pair(PAIR));
     }
     tiers.extend([Tier::Programs(one), Tier::Hostile(one), Tier::Package(one)]);
-    tiers.push(Tier::Interop(one));
+    tiers.extend([Tier::Interop(one), Tier::Modes(one)]);
     tiers.extend(lines.iter().copied().map(Tier::DeviceFuzz));
     tiers.extend(lines.iter().copied().map(Tier::Calls));
     tiers
@@ -285,6 +292,7 @@ fn on_debug_kernel() -> Vec<Tier> {
         Tier::Programs(line),
         Tier::Hostile(line),
         Tier::Interop(line),
+        Tier::Modes(line),
         Tier::DeviceFuzz(line),
         Tier::Calls(line),
         Tier::Churn(line),

@@ -10,7 +10,8 @@ use proptest::test_runner::{Config as Runs, RngAlgorithm, TestRng, TestRunner};
 use std::time::SystemTime;
 use tidelock_kabi::bounds::MAX_RECORD_BYTES;
 use tidelock_kabi::{
-    Bundle, Cidr, Config, Limits, List, PrefilterEntry, Service, Svid, ToKernel, ToKernelKind,
+    Bundle, Cidr, Config, Limits, List, Mode, OnUnavailable, PrefilterEntry, Service, Svid,
+    ToKernel, ToKernelKind,
 };
 use tidelock_testkit::{Leaf, TestCa, VirtualClock};
 
@@ -192,6 +193,8 @@ fn governing(authority: &[u8]) -> Config<'static> {
         port: 8080,
         netns: None,
         transform: None,
+        mode: Mode::Strict,
+        on_unavailable: OnUnavailable::Deny,
         servers: List::of(common::leak(vec!["spiffe://example.org/1"])),
     };
     let curl = PrefilterEntry {

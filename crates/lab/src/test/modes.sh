@@ -1,0 +1,229 @@
+# modes.sh: Services that take plain clients, go in plain or take nobody, because that is written: who gets through, who does not,
+# what is told of it, and what becomes of what is open when it is written otherwise. Prints `pass WHAT` and `fail WHAT: WHY`.
+export LC_ALL=C.UTF-8
+WORK=/tmp/modes SCENE=m
+PERMISSIVE=7951 GREETING=7952 PLAIN=7953 DENY=7954 STRICT=7955 LEGACY=7956 ALLOW=7957
+mkdir -p $WORK/pages && cd $WORK || exit 1
+eventually() { local i; for i in $(seq $((200 * LAB_SLOWER))); do "$@" && return 0; sleep 0.1; done; return 1; }
+abort() { echo "fail set-up: $*"; exit 1; }
+at_end() { :; }
+. /lab/lib-rogue.sh
+rogue_network
+OWN_IP=${ROGUE_IP%.*}.1
+groupadd -g 2001 servers; useradd -u 2001 -g 2001 -M -d $WORK servers
+groupadd -g 2002 clients; useradd -u 2002 -g 2002 -M -d $WORK clients
+as_server() { setpriv --reuid 2001 --regid 2001 --clear-groups "$@"; }
+as_client() { setpriv --reuid 2002 --regid 2002 --clear-groups "$@"; }
+outside() { ip netns exec "$ROGUE_LINK" "$@"; }
+head -c 300000 /dev/urandom | base64 >pages/page
+SUM=$(sha256sum <pages/page | cut -d' ' -f1)
+
+identity() {
+    cat <<END
+---
+apiVersion: tidelock.dev/v1
+kind: WorkloadIdentity
+metadata: {name: $1}
+spec:
+  spiffeID: spiffe://example.org/$1
+  selectors: ["unix:uid:$2", "unix:path:$(readlink -f "$(command -v "$3")")"]
+END
+}
+# service NAME ADDRESS LINE…
+service() {
+    cat <<END
+---
+apiVersion: tidelock.dev/v1
+kind: Service
+metadata: {name: $1}
+spec:
+  addresses: ["$2"]
+$(printf '  %s\n' "${@:3}")
+END
+}
+# permit NAME
+permit() {
+    cat <<END
+---
+apiVersion: tidelock.dev/v1
+kind: Policy
+metadata: {name: $1}
+spec:
+  cedar: |
+    permit (principal == Workload::"spiffe://example.org/clients", action == Action::"connect", resource == Service::"$1");
+END
+}
+SERVERS='servers: ["spiffe://example.org/servers"]'
+{ identity servers 2001 python3; identity clients 2002 curl
+  service permissive "$OWN_IP:$PERMISSIVE" "$SERVERS" 'mode: permissive'; permit permissive
+  service greeting "$OWN_IP:$GREETING" "$SERVERS" 'mode: permissive'
+  service plain "$OWN_IP:$PLAIN" 'mode: plain'
+  service deny "$OWN_IP:$DENY" 'mode: deny'; permit deny
+  service strict "$OWN_IP:$STRICT" "$SERVERS"; permit strict
+  service legacy "$ROGUE_IP:$LEGACY" 'mode: plain'; permit legacy
+  service allow "$OWN_IP:$ALLOW" "$SERVERS" 'mode: permissive' 'onUnavailable: allow'; permit allow; } >documents.yaml
+apply() {
+    local generation
+    generation=$(tidelock apply -f "$1" | sed -n 's/^generation //p')
+    in_force() { [ "$(sed -n 's/^generation //p' /proc/tidelock/status)" -ge "${generation:-1000000}" ]; }
+    eventually in_force || abort "$1 does not come into force"
+}
+apply documents.yaml
+
+cat >server.py <<END
+import socket, sys, threading
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+class Handler(SimpleHTTPRequestHandler):
+    def log_message(self, form, *words): print(self.server.server_port, form % words, flush=True)
+def greet(address):
+    listener = socket.create_server(address)
+    while True:
+        s, _ = listener.accept()
+        def talk(s=s):
+            try:
+                s.sendall(b"hello\n")
+                while some := s.recv(100): s.sendall(some)
+            except OSError as e: print("greeting", e, flush=True)
+            s.close()
+        threading.Thread(target=talk, daemon=True).start()
+host, greeting, *ports = sys.argv[1:]
+if greeting != "0": threading.Thread(target=greet, args=((host, int(greeting)),), daemon=True).start()
+for port in ports: threading.Thread(target=ThreadingHTTPServer((host, int(port)), Handler).serve_forever).start()
+END
+as_server python3 server.py "$OWN_IP" $GREETING $PERMISSIVE $PLAIN $DENY $STRICT $ALLOW >server.log 2>&1 &
+# Not governed: in another network namespace, where the addresses mean nothing.
+outside python3 server.py "$ROGUE_IP" 0 $LEGACY >legacy.log 2>&1 &
+listens() { ss -Hltn "sport = :$1" | grep -q .; }
+for port in $GREETING $PERMISSIVE $PLAIN $DENY $STRICT $ALLOW; do eventually listens $port || abort "nobody listens at $port: $(tail -n 3 server.log)"; done
+legacy_listens() { outside ss -Hltn "sport = :$LEGACY" | grep -q .; }
+eventually legacy_listens || abort "nobody listens outside: $(tail -n 3 legacy.log)"
+
+# gets WHAT HOST PORT WHO…: the page comes whole.
+gets() {
+    local sum
+    sum=$("${@:4}" timeout $((60 * LAB_SLOWER)) curl -sS "http://$2:$3/pages/page" 2>curl.err | sha256sum)
+    [ "$sum" = "$SUM  -" ] && echo "pass $1" || echo "fail $1: $(tail -n 1 curl.err) $(tail -n 1 server.log)"
+}
+# refused WHAT WORD HOST PORT WHO…: nothing comes, curl says WORD, and no server hears of it.
+refused() {
+    local before after
+    before=$(cat server.log legacy.log | wc -l)
+    "${@:5}" timeout $((60 * LAB_SLOWER)) curl -sS "http://$3:$4/pages/page" >got 2>curl.err && { echo "fail $1: it was served"; return; }
+    after=$(cat server.log legacy.log | wc -l)
+    if [ -s got ]; then echo "fail $1: bytes came"
+    elif ! grep -qiE "$2" curl.err; then echo "fail $1: curl says $(tail -n 1 curl.err)"
+    elif [ "$before" != "$after" ]; then echo "fail $1: a server heard of it"
+    else echo "pass $1"
+    fi
+}
+events() { tidelock -o json events; }
+# told WHAT PATTERN…: an event has all of them.
+told() {
+    has() { local lines pattern; lines=$(events); for pattern; do lines=$(grep -F -- "$pattern" <<<"$lines"); done; [ -n "$lines" ]; }
+    eventually has "${@:2}" && echo "pass $1" || echo "fail $1: $(tidelock events --tail 4 | cut -c1-300 | paste -sd';')"
+}
+in_plain() { sed -n 's/^flows_in_plain //p' /proc/tidelock/status; }
+# counted WHAT BEFORE HOW_MANY
+counted() { [ "$(($(in_plain) - $2))" = "$3" ] && echo "pass $1" || echo "fail $1: $(($(in_plain) - $2)) more, not $3"; }
+denied() { printf '"reason":"%s"' "$1"; }
+
+# --- permissive
+before=$(in_plain)
+gets 'permissive: who has an identity is served' "$OWN_IP" $PERMISSIVE as_client
+counted 'permissive: and uses it: nothing goes in plain' "$before" 0
+told 'permissive: and both ends tell of it' '"what":"flow-opened"' '"service":"permissive"' '"client_id":"spiffe://example.org/clients"' '"role":"server"' '"plain":false'
+gets 'permissive: a plain client is served' "$OWN_IP" $PERMISSIVE outside
+counted 'permissive: and is counted' "$before" 1
+told 'permissive: and told of' '"what":"plain"' '"service":"permissive"' "$(denied took_in_plain)" "\"remote\":\"$ROGUE_IP:"
+gets 'permissive: a process here that nothing governs is served' "$OWN_IP" $PERMISSIVE env
+outside timeout 30 openssl s_client -connect "$OWN_IP:$PERMISSIVE" </dev/null >asked 2>asked.err
+grep -q 'alert' asked.err && echo 'pass permissive: TLS without an SVID is refused' || echo "fail permissive: TLS without an SVID is refused: $(tail -n 2 asked asked.err | paste -sd ' ')"
+
+cat >talk.py <<END
+import socket, struct, sys, time
+what, host, port = sys.argv[1], sys.argv[2], int(sys.argv[3])
+s = socket.create_connection((host, port)); s.settimeout(60)
+def say(word): print(word, flush=True)
+if what == "silent":
+    say(s.recv(100)); s.sendall(b"echo"); say(s.recv(100))
+elif what == "slow":
+    # The first bytes of a TLS record, one at a time, and then not.
+    for byte in (b"\x16", b"\x03", b"no"): s.sendall(byte); time.sleep(0.2)
+    got = b""
+    while len(got) < 10: got += s.recv(100)
+    say(got)
+elif what == "half":
+    s.sendall(b"end"); s.shutdown(socket.SHUT_WR); got = b""
+    while some := s.recv(100): got += some
+    say(got)
+elif what == "hold":
+    say(s.recv(100)); sys.stdin.readline(); s.settimeout(120)
+    try: say(s.recv(100))
+    except OSError as e: say(type(e).__name__)
+elif what == "many":
+    held = [s] + [socket.create_connection((host, port)) for _ in range(200)]
+    for n, s in enumerate(held): s.sendall(b"%d" % n)
+    for n, s in enumerate(held):
+        s.settimeout(60); got = b""
+        while got != b"hello\n%d" % n: got += s.recv(100) or sys.exit(f"{n}: ended after {got}")
+    say(len(held))
+END
+# talks WHAT HOW EXPECTED
+talks() {
+    local got
+    got=$(outside timeout 90 python3 talk.py "$2" "$OWN_IP" $GREETING 2>talk.err | paste -sd' ')
+    [ "$got" = "$3" ] && echo "pass $1" || echo "fail $1: $got $(tail -n 1 talk.err)"
+}
+talks 'permissive: who waits for the server to speak hears it' silent "b'hello\n' b'echo'"
+talks 'permissive: what begins as TLS and is not arrives whole' slow "b'hello\n\x16\x03no'"
+talks 'permissive: half a connection can be closed' half "b'hello\nend'"
+talks 'permissive: two hundred plain clients at once' many 201
+
+# --- plain and deny
+before=$(in_plain)
+gets 'plain: a server takes plain clients' "$OWN_IP" $PLAIN outside
+gets 'plain: to a server that knows nothing of us, where policy permits' "$ROGUE_IP" $LEGACY as_client
+counted 'plain: both are counted' "$before" 2
+told 'plain: the client is known' '"what":"flow-opened"' '"service":"legacy"' '"client_id":"spiffe://example.org/clients"' '"plain":true'
+refused 'plain: where no permit matches, nobody governed goes' 'permission denied|could ?n.t connect' "$OWN_IP" $PLAIN as_client
+told 'plain: and it is told' '"what":"denied"' '"service":"plain"' "$(denied no_permit)"
+gets 'plain: what nothing governs is left alone' "$ROGUE_IP" $LEGACY env
+refused 'deny: who is permitted is refused all the same' 'permission denied|could ?n.t connect' "$OWN_IP" $DENY as_client
+told 'deny: and it is told' '"what":"denied"' '"service":"deny"' "$(denied service_denied)"
+refused 'deny: from outside, too' 'reset by peer|empty reply' "$OWN_IP" $DENY outside
+refused 'strict: a plain client is refused' 'reset by peer|empty reply' "$OWN_IP" $STRICT outside
+refused 'strict: a process that nothing governs is refused' 'permission denied|could ?n.t connect' "$OWN_IP" $STRICT env
+
+# --- it is written otherwise
+mkfifo orders
+outside python3 talk.py hold "$OWN_IP" $GREETING <orders >hold.txt 2>&1 &
+hold=$!
+exec 4>orders
+greeted() { grep -q hello hold.txt; }
+eventually greeted || echo "fail strict again: no connection to cut: $(cat hold.txt)"
+tidelock get flows | grep -q '(plain).*spiffe://example.org/servers\|greeting.*(plain)' && echo 'pass a live connection in plain is shown as one' ||
+    echo "fail a live connection in plain is shown as one: $(tidelock get flows | grep greeting)"
+echo go >&4
+{ service greeting "$OWN_IP:$GREETING" "$SERVERS"; } >strict.yaml
+apply strict.yaml
+wait $hold
+grep -q ConnectionResetError hold.txt && echo 'pass strict again: a connection in plain is cut' || echo "fail strict again: a connection in plain is cut: $(cat hold.txt)"
+told 'strict again: and it is told' '"what":"denied"' '"service":"greeting"' "$(denied policy_changed)" 'mode: strict'
+
+# --- onUnavailable
+kill -9 "$(pgrep -x tidelock-agent)"
+gone() { ! pgrep -x tidelock-agent >/dev/null; }
+eventually gone || abort 'the agent does not end'
+before=$(in_plain)
+gets 'onUnavailable: allow: without an agent a new process goes in plain' "$OWN_IP" $ALLOW as_client
+counted 'onUnavailable: allow: both ends are counted' "$before" 2
+refused 'onUnavailable: deny: without an agent a new process goes nowhere' 'permission denied|could ?n.t connect' "$OWN_IP" $PERMISSIVE as_client
+refused 'onUnavailable: deny: nor where it is strict' 'permission denied|could ?n.t connect' "$OWN_IP" $STRICT as_client
+gets 'onUnavailable: without an agent plain clients are served as before' "$OWN_IP" $PERMISSIVE outside
+rm -f /run/tidelock/agent.sock
+setsid lab-join 127.0.0.1:8443 /var/lib/tidelock/ca/bundle.pem /run/tidelock/token </dev/null >agent.log 2>&1 &
+before=$(in_plain)
+again() { [ "$(as_client timeout 60 curl -sS "http://$OWN_IP:$STRICT/pages/page" 2>/dev/null | sha256sum)" = "$SUM  -" ]; }
+eventually again && echo 'pass with an agent again, strict goes on' || echo 'fail with an agent again, strict goes on: it is refused'
+gets 'onUnavailable: allow: with an agent again, who has an identity uses it' "$OWN_IP" $ALLOW as_client
+counted 'onUnavailable: allow: and nothing goes in plain' "$before" 0

@@ -1,0 +1,184 @@
+use proptest::prelude::*;
+use tidelock_kabi::List;
+
+use super::*;
+use crate::fake::world::{CLIENT, SERVER, web};
+
+fn service(mode: Mode, on_unavailable: OnUnavailable) -> Service<'static> {
+    Service {
+        mode,
+        on_unavailable,
+        servers: List::of(&[SERVER]),
+        ..web()
+    }
+}
+
+/// What the mode says of a connection: `None`, or whether it is permitted.
+fn said_of(service: Service<'static>, role: Role, own: Option<&str>, plain: bool) -> Option<bool> {
+    let (client, server) = match role {
+        Role::Client => (own, None),
+        Role::Server => (None, own),
+    };
+    let asked = Asked {
+        role,
+        service: Some(service),
+        client,
+        server,
+        port: service.port,
+        own_serial: &[],
+        peer_serial: &[],
+        process: None,
+        plain,
+    };
+    says(&service, &asked).map(|answer| answer.denied.is_none())
+}
+
+#[test]
+fn tls_is_not_the_modes_to_judge_but_for_deny() {
+    for mode in Mode::ALL {
+        for role in [Role::Client, Role::Server] {
+            let service = service(*mode, OnUnavailable::Allow);
+            let closed = (*mode == Mode::Deny).then_some(false);
+            assert_eq!(
+                said_of(service, role, Some(CLIENT), false),
+                closed,
+                "{mode}"
+            );
+        }
+    }
+}
+
+#[test]
+fn nothing_is_plain_in_strict_and_deny() {
+    for mode in [Mode::Strict, Mode::Deny] {
+        for role in [Role::Client, Role::Server] {
+            for own in [None, Some(CLIENT)] {
+                let service = service(mode, OnUnavailable::Allow);
+                assert_eq!(said_of(service, role, own, true), Some(false), "{mode}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_server_takes_plain_clients_where_permissive_or_plain() {
+    for mode in [Mode::Permissive, Mode::Plain] {
+        let service = service(mode, OnUnavailable::Deny);
+        for own in [None, Some(SERVER)] {
+            assert_eq!(
+                said_of(service, Role::Server, own, true),
+                Some(true),
+                "{mode}"
+            );
+        }
+    }
+}
+
+#[test]
+fn policy_decides_about_a_client_that_is_known_and_goes_in_plain() {
+    let plain = service(Mode::Plain, OnUnavailable::Deny);
+    assert_eq!(said_of(plain, Role::Client, Some(CLIENT), true), None);
+    // Who has an identity uses it.
+    let permissive = service(Mode::Permissive, OnUnavailable::Allow);
+    assert_eq!(
+        said_of(permissive, Role::Client, Some(CLIENT), true),
+        Some(false)
+    );
+}
+
+#[test]
+fn a_client_without_identity_goes_in_plain_only_where_both_are_written() {
+    for mode in Mode::ALL {
+        for on_unavailable in OnUnavailable::ALL {
+            let permitted = matches!(mode, Mode::Permissive | Mode::Plain)
+                && *on_unavailable == OnUnavailable::Allow;
+            let service = service(*mode, *on_unavailable);
+            assert_eq!(said_of(service, Role::Client, None, true), Some(permitted));
+            assert_eq!(goes_without(&service, DenyReason::NoGrant), permitted);
+        }
+    }
+}
+
+#[test]
+fn who_was_refused_is_not_who_got_no_answer() {
+    let service = service(Mode::Permissive, OnUnavailable::Allow);
+    let unavailable: std::vec::Vec<_> = DenyReason::ALL
+        .iter()
+        .filter(|&&reason| goes_without(&service, reason))
+        .collect();
+    assert_eq!(
+        unavailable,
+        [
+            &DenyReason::NoGrant,
+            &DenyReason::NoSvid,
+            &DenyReason::SvidExpired,
+            &DenyReason::AgentGone
+        ]
+    );
+}
+
+#[test]
+fn only_a_permissive_server_looks() {
+    for mode in Mode::ALL {
+        let service = service(*mode, OnUnavailable::Deny);
+        let wire = |role| Wire::of(Some(&service), role);
+        let (client, server) = match mode {
+            Mode::Plain => (Wire::Plain, Wire::Plain),
+            Mode::Permissive => (Wire::Tls, Wire::Look),
+            _ => (Wire::Tls, Wire::Tls),
+        };
+        assert_eq!((wire(Role::Client), wire(Role::Server)), (client, server));
+        assert_eq!(Wire::of(None, Role::Server), Wire::Tls);
+    }
+}
+
+#[test]
+fn first_bytes_of_protocols() {
+    // As ours and OpenSSL's begin: TLS 1.0 in the record, for old middle boxes (RFC 8446 §5.1).
+    assert_eq!(first_bytes(&[22, 3, 1, 6, 0, 1], false), Wire::Tls);
+    assert_eq!(first_bytes(&[22, 3, 3, 0, 200, 1, 0, 0], false), Wire::Tls);
+    for plain in [
+        &b"GET / HTTP/1.1"[..],
+        b"SSH-2.0-",
+        b"\x00\x00\x00\x08",
+        b"*1\r\n",
+        b"PRI * ",
+    ] {
+        assert_eq!(first_bytes(plain, false), Wire::Plain, "{plain:?}");
+        assert_eq!(first_bytes(&plain[..1], false), Wire::Plain, "{plain:?}");
+    }
+    // TLS records that begin no handshake.
+    for not_hello in [
+        [22, 3, 1, 6, 0, 2],
+        [23, 3, 3, 0, 9, 1],
+        [22, 2, 0, 0, 9, 1],
+        [22, 3, 3, 0x41, 0, 1],
+    ] {
+        assert_eq!(first_bytes(&not_hello, false), Wire::Plain, "{not_hello:?}");
+    }
+}
+
+#[test]
+fn who_says_nothing_waits_for_the_server() {
+    assert_eq!(first_bytes(&[], false), Wire::Look);
+    assert_eq!(first_bytes(&[], true), Wire::Plain);
+    assert_eq!(first_bytes(&[22, 3], false), Wire::Look);
+    assert_eq!(first_bytes(&[22, 3], true), Wire::Plain);
+}
+
+proptest! {
+    /// More bytes never turn an answer round.
+    #[test]
+    fn an_answer_stays(bytes in prop::collection::vec(prop_oneof![Just(22_u8), Just(3), Just(1), Just(0), any::<u8>()], 0..12)) {
+        let mut before = Wire::Look;
+        for len in 0..=bytes.len() {
+            let now = first_bytes(&bytes[..len], false);
+            prop_assert!(before == Wire::Look || before == now);
+            if len < FIRST_BYTES {
+                prop_assert_ne!(now, Wire::Tls);
+            }
+            before = now;
+        }
+        prop_assert_ne!(first_bytes(&bytes, true), Wire::Look);
+    }
+}
