@@ -240,6 +240,15 @@ pub(crate) fn modes(places: &Places, line: Line) -> Result<Tally> {
     script(places, line, "modes.sh", copy, Vec::new())
 }
 
+/// Root of a user namespace, users who lost the right to the device, and tracers beside us.
+///
+/// # Errors
+/// When the machine cannot be set up.
+pub(crate) fn container(places: &Places, line: Line) -> Result<Tally> {
+    let copy = vec![places.repo.join("crates/lab/src/test/container.py")];
+    script(places, line, "container.sh", copy, Vec::new())
+}
+
 /// Peers that never prove anything, as many as one listener can have and more, and local users that hold up whoever looks at
 /// their processes: honest ones are served.
 ///

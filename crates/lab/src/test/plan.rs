@@ -55,6 +55,8 @@ pub(crate) enum Tier {
     Interop(Line),
     /// Services that go in plain where it is written.
     Modes(Line),
+    /// Root of a container, and others who trace what is hooked.
+    Container(Line),
     /// Packages, installed, started and removed.
     Package(Line),
     /// The device, fuzzed.
@@ -87,6 +89,7 @@ impl Tier {
             Self::Hostile(line) => format!("hostile-{}", line.label()),
             Self::Interop(line) => format!("interop-{}", line.label()),
             Self::Modes(line) => format!("modes-{}", line.label()),
+            Self::Container(line) => format!("container-{}", line.label()),
             Self::Package(line) => format!("package-{}", line.label()),
             Self::DeviceFuzz(line) => format!("device-fuzz-{}", line.label()),
             Self::Churn(line) => format!("churn-{}", line.label()),
@@ -105,7 +108,7 @@ impl Tier {
         match self {
             Self::Scenes(line) | Self::Mediated(line) | Self::Calls(line) => Some(*line),
             Self::Programs(line) | Self::Hostile(line) | Self::Interop(line) => Some(*line),
-            Self::Modes(line) | Self::Package(line) => Some(*line),
+            Self::Modes(line) | Self::Container(line) | Self::Package(line) => Some(*line),
             Self::DeviceFuzz(line) | Self::Churn(line) | Self::Sabotage(line) => Some(*line),
             _ => None,
         }
@@ -114,8 +117,8 @@ impl Tier {
     fn minutes(&self) -> f64 {
         match self {
             Self::Format | Self::Workspace => 0.2,
-            Self::Documentation => 1.0,
-            Self::KernelRust | Self::Interop(_) => 1.5,
+            Self::Documentation => 0.75,
+            Self::KernelRust | Self::Interop(_) | Self::Container(_) => 1.5,
             Self::Calls(_) => 1.75,
             Self::NoStd | Self::DeviceFuzz(_) | Self::Modes(_) => 2.0,
             Self::Mediated(_) => 2.5,
@@ -124,7 +127,7 @@ impl Tier {
             Self::Package(_) => 4.0,
             Self::Sabotage(_) | Self::Programs(_) | Self::Churn(_) | Self::Pair(_) => 4.5,
             Self::Scenes(_) => 5.0,
-            Self::Lints => 6.0,
+            Self::Lints => 5.5,
             Self::SetUp(..) => 7.5,
             Self::Tests => 11.0,
         }
@@ -139,6 +142,7 @@ impl Tier {
             | Self::Hostile(_)
             | Self::Interop(_)
             | Self::Modes(_)
+            | Self::Container(_)
             | Self::Package(_)
             | Self::DeviceFuzz(_)
             | Self::Churn(_)
@@ -199,6 +203,7 @@ impl Tier {
             Self::Hostile(line) => machines::hostile(places, *line),
             Self::Interop(line) => interop::run(places, *line),
             Self::Modes(line) => machines::modes(places, *line),
+            Self::Container(line) => machines::container(places, *line),
             Self::Package(line) => machines::package(places, *line),
             Self::DeviceFuzz(line) => machines::device_fuzz(places, *line),
             Self::Churn(line) => machines::churn(places, *line),
@@ -275,7 +280,7 @@ fn all(options: &Options) -> Vec<Tier> {
         tiers.push(Tier::Pair(PAIR));
     }
     tiers.extend([Tier::Programs(one), Tier::Hostile(one), Tier::Package(one)]);
-    tiers.extend([Tier::Interop(one), Tier::Modes(one)]);
+    tiers.extend([Tier::Interop(one), Tier::Modes(one), Tier::Container(one)]);
     tiers.extend(lines.iter().copied().map(Tier::DeviceFuzz));
     tiers.extend(lines.iter().copied().map(Tier::Calls));
     tiers
@@ -293,6 +298,7 @@ fn on_debug_kernel() -> Vec<Tier> {
         Tier::Hostile(line),
         Tier::Interop(line),
         Tier::Modes(line),
+        Tier::Container(line),
         Tier::DeviceFuzz(line),
         Tier::Calls(line),
         Tier::Churn(line),
