@@ -7,9 +7,9 @@ use serde::Serialize;
 use serde_json::json;
 use tidelock_proto::MAX_REVOKED_SVIDS;
 use tidelock_proto::v1::{
-    CreateTokenRequest, GetFlowsRequest, GetIdentitiesRequest, GetNodesRequest,
-    GetOperatorsRequest, GetPoliciesRequest, GetRevokedRequest, GetServicesRequest,
-    GetStatusRequest, Revocation,
+    AllowCertificateRequest, CreateTokenRequest, GetFlowsRequest, GetIdentitiesRequest,
+    GetNodesRequest, GetOperatorsRequest, GetPoliciesRequest, GetRevokedRequest,
+    GetServicesRequest, GetStatusRequest, Revocation,
 };
 
 use crate::args::{Output, What};
@@ -101,6 +101,29 @@ pub(crate) async fn create_token(
             );
         }
         Output::Json => writeln!(out, "{}", json!({"token": made.token, "expires": expires}))?,
+    }
+    Ok(())
+}
+
+/// Lets a certificate attest as a node.
+pub(crate) async fn allow_certificate(
+    admin: &mut Admin,
+    node: String,
+    output: Output,
+) -> anyhow::Result<()> {
+    let request = AllowCertificateRequest { node: node.clone() };
+    let answer = admin.allow_certificate(request).await.map_err(refusal)?;
+    let changed = answer.into_inner().changed;
+    let mut out = std::io::stdout().lock();
+    match (output, changed) {
+        (Output::Table, true) => writeln!(out, "node {node}: a certificate may attest as it")?,
+        (Output::Table, false) => {
+            writeln!(
+                out,
+                "node {node}: unchanged; a certificate may attest as it already"
+            )?;
+        }
+        (Output::Json, _) => writeln!(out, "{}", json!({"node": node, "changed": changed}))?,
     }
     Ok(())
 }

@@ -5,6 +5,15 @@ use tidelock_proto::v1;
 use tidelock_proto::v1::selector_expression::Is;
 
 use crate::document::{Kind, Netns, Policy, PolicyMode, Service, Transform, WorkloadIdentity};
+use crate::store::JoinedBy;
+
+/// What a node attested with.
+pub(crate) fn joined_by(by: JoinedBy) -> v1::JoinedBy {
+    match by {
+        JoinedBy::Token => v1::JoinedBy::Token,
+        JoinedBy::Certificate => v1::JoinedBy::X509pop,
+    }
+}
 
 /// A Policy document.
 pub(crate) fn policy(policy: &Policy) -> v1::Policy {

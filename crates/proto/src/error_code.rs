@@ -37,6 +37,12 @@ pub enum ErrorCode {
     AuthorityTooSoon,
     /// Nodes that are connected do not say yet that they know the authority.
     NodesBehind,
+    /// The control plane has no roots for nodes' certificates: start it with `--x509pop-ca-bundle`.
+    X509popOff,
+    /// A node's certificate, or the proof of its key, does not hold; the message says why.
+    NodeCertificateRefused,
+    /// The node joined by a token, or was revoked: allow it a certificate first.
+    NodeCertificateNotAllowed,
     /// Something else stands in the way; the message says what.
     NotPossible,
     /// More SVIDs would be revoked than nodes take: move to another authority.
@@ -102,7 +108,7 @@ pub enum ErrorCode {
 }
 
 /// Every code: its name, and the gRPC status that it comes with; `None`: it comes with a document.
-const NAMES: [(ErrorCode, &str, Option<Code>); 44] = [
+const NAMES: [(ErrorCode, &str, Option<Code>); 47] = [
     (
         ErrorCode::CallerUnknown,
         "CALLER_UNKNOWN",
@@ -163,6 +169,21 @@ const NAMES: [(ErrorCode, &str, Option<Code>); 44] = [
         ErrorCode::NodesBehind,
         "NODES_BEHIND",
         Some(Code::FailedPrecondition),
+    ),
+    (
+        ErrorCode::X509popOff,
+        "X509POP_OFF",
+        Some(Code::FailedPrecondition),
+    ),
+    (
+        ErrorCode::NodeCertificateRefused,
+        "NODE_CERTIFICATE_REFUSED",
+        Some(Code::Unauthenticated),
+    ),
+    (
+        ErrorCode::NodeCertificateNotAllowed,
+        "NODE_CERTIFICATE_NOT_ALLOWED",
+        Some(Code::PermissionDenied),
     ),
     (
         ErrorCode::NotPossible,

@@ -104,6 +104,8 @@ pub(super) fn nodes(core: &Arc<Core>) -> v1::GetNodesResponse {
             kernel_release: node.reported.kernel_release.clone(),
             grants: count(node.reported.grants.len()),
             flows: count(node.reported.flows.len()),
+            joined_by: convert::joined_by(node.record.joined_by).into(),
+            certificate_allowed: node.record.certificate_allowed,
         });
     });
     v1::GetNodesResponse { nodes }

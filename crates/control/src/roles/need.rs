@@ -16,7 +16,7 @@ pub(crate) enum Need {
 }
 
 /// Every call, and what it needs.
-pub(super) const NEEDS: [(&str, Need); 22] = [
+pub(super) const NEEDS: [(&str, Need); 23] = [
     ("Apply", Need::Role(Role::Editor)),
     ("Plan", Need::Role(Role::Editor)),
     ("Delete", Need::Role(Role::Editor)),
@@ -26,6 +26,7 @@ pub(super) const NEEDS: [(&str, Need); 22] = [
     ("GetNodes", Need::ReadEverything),
     ("GetFlows", Need::Read),
     ("CreateToken", Need::RoleEverywhere(Role::Issuer)),
+    ("AllowCertificate", Need::RoleEverywhere(Role::Issuer)),
     ("GetStatus", Need::Read),
     ("Events", Need::ReadEverything),
     ("ListAuthorities", Need::ReadEverything),

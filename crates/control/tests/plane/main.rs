@@ -17,3 +17,4 @@ mod revoke;
 mod sign;
 mod sync;
 mod templates;
+mod x509pop;
