@@ -341,6 +341,9 @@ pub(crate) enum What {
     /// Nodes that joined.
     #[value(alias = "node")]
     Nodes,
+    /// NodeGroups, their nodes, and the identities that are for them.
+    #[value(name = "nodegroups", alias = "nodegroup")]
+    NodeGroups,
     /// Live flows of every node.
     #[value(alias = "flow")]
     Flows,
@@ -371,6 +374,8 @@ pub(crate) enum Kind {
     Policy,
     #[value(name = "operator", alias = "operators")]
     Operator,
+    #[value(name = "nodegroup", alias = "nodegroups")]
+    NodeGroup,
 }
 
 impl From<Kind> for DocumentKind {
@@ -380,6 +385,7 @@ impl From<Kind> for DocumentKind {
             Kind::Service => Self::Service,
             Kind::Policy => Self::Policy,
             Kind::Operator => Self::Operator,
+            Kind::NodeGroup => Self::NodeGroup,
         }
     }
 }

@@ -8,8 +8,8 @@ use serde_json::json;
 use tidelock_proto::MAX_REVOKED_SVIDS;
 use tidelock_proto::v1::{
     AllowCertificateRequest, CreateTokenRequest, GetFlowsRequest, GetIdentitiesRequest,
-    GetNodesRequest, GetOperatorsRequest, GetPoliciesRequest, GetRevokedRequest,
-    GetServicesRequest, GetStatusRequest, Revocation,
+    GetNodeGroupsRequest, GetNodesRequest, GetOperatorsRequest, GetPoliciesRequest,
+    GetRevokedRequest, GetServicesRequest, GetStatusRequest, Revocation,
 };
 
 use crate::args::{Output, What};
@@ -17,7 +17,8 @@ use crate::connect::{Admin, refusal};
 use crate::span;
 use crate::table::Table;
 use crate::view::{
-    flows, identities, nodes, operators, policies, revocations, services, status as status_view,
+    flows, identities, node_groups, nodes, operators, policies, revocations, services,
+    status as status_view,
 };
 
 /// Lists one kind of thing. JSON is an object with one list, named as the command names it.
@@ -48,6 +49,11 @@ pub(crate) async fn list(admin: &mut Admin, what: What, output: Output) -> anyho
             let answer = admin.get_nodes(GetNodesRequest {}).await;
             let rows = nodes::rows(answer.map_err(refusal)?.into_inner());
             print(output, "nodes", &rows, || nodes::table(&rows, now))
+        }
+        What::NodeGroups => {
+            let answer = admin.get_node_groups(GetNodeGroupsRequest {}).await;
+            let rows = node_groups::rows(answer.map_err(refusal)?.into_inner());
+            print(output, "nodegroups", &rows, || node_groups::table(&rows))
         }
         What::Flows => {
             let answer = admin.get_flows(GetFlowsRequest {}).await;

@@ -120,6 +120,7 @@ pub(crate) fn kind(kind: Kind) -> v1::DocumentKind {
         Kind::Service => v1::DocumentKind::Service,
         Kind::Policy => v1::DocumentKind::Policy,
         Kind::Operator => v1::DocumentKind::Operator,
+        Kind::NodeGroup => v1::DocumentKind::NodeGroup,
     }
 }
 

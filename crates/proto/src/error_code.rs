@@ -81,6 +81,10 @@ pub enum ErrorCode {
     TemplateInvalid,
     /// Two identities could have one SPIFFE ID.
     SpiffeIdAmbiguous,
+    /// An identity is for a NodeGroup that there is not.
+    NodeGroupUnknown,
+    /// A node is in two of the NodeGroups that one `{{node.group}}` could stand for.
+    NodeGroupsShared,
     /// A SPIFFE ID is of another trust domain.
     TrustDomainForeign,
     /// A SPIFFE ID is Tidelock's own.
@@ -108,7 +112,7 @@ pub enum ErrorCode {
 }
 
 /// Every code: its name, and the gRPC status that it comes with; `None`: it comes with a document.
-const NAMES: [(ErrorCode, &str, Option<Code>); 47] = [
+const NAMES: [(ErrorCode, &str, Option<Code>); 49] = [
     (
         ErrorCode::CallerUnknown,
         "CALLER_UNKNOWN",
@@ -220,6 +224,8 @@ const NAMES: [(ErrorCode, &str, Option<Code>); 47] = [
     (ErrorCode::SpiffeIdInvalid, "SPIFFE_ID_INVALID", None),
     (ErrorCode::TemplateInvalid, "TEMPLATE_INVALID", None),
     (ErrorCode::SpiffeIdAmbiguous, "SPIFFE_ID_AMBIGUOUS", None),
+    (ErrorCode::NodeGroupUnknown, "NODE_GROUP_UNKNOWN", None),
+    (ErrorCode::NodeGroupsShared, "NODE_GROUPS_SHARED", None),
     (ErrorCode::TrustDomainForeign, "TRUST_DOMAIN_FOREIGN", None),
     (ErrorCode::SpiffeIdReserved, "SPIFFE_ID_RESERVED", None),
     (ErrorCode::SelectorsInvalid, "SELECTORS_INVALID", None),

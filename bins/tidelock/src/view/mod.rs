@@ -9,6 +9,7 @@ pub(crate) mod documents;
 pub(crate) mod events;
 pub(crate) mod flows;
 pub(crate) mod identities;
+pub(crate) mod node_groups;
 pub(crate) mod nodes;
 pub(crate) mod operators;
 pub(crate) mod plan;

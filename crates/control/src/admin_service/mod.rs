@@ -81,6 +81,13 @@ impl Admin for AdminService {
         Ok(Response::new(views::nodes(&self.0)))
     }
 
+    async fn get_node_groups(
+        &self,
+        _: Request<v1::GetNodeGroupsRequest>,
+    ) -> Answer<v1::GetNodeGroupsResponse> {
+        Ok(Response::new(views::node_groups(&self.0)))
+    }
+
     async fn get_flows(
         &self,
         request: Request<v1::GetFlowsRequest>,
