@@ -52,6 +52,14 @@ fn options(plane: &Plane, kernel: &Kernel, certificate: &NodeCertificate) -> Opt
     }
 }
 
+/// With a data directory of its own: what a killed agent still writes goes to the old one.
+fn with_data(plane: &Plane, kernel: &Kernel, with: &NodeCertificate, data: &str) -> Options {
+    Options {
+        data_dir: plane.dir.path().join(data),
+        ..options(plane, kernel, with)
+    }
+}
+
 async fn attested_now(agent: &Running) {
     agent
         .says(|notice| matches!(notice, Notice::Attested { now: true, .. }))
@@ -74,15 +82,14 @@ async fn a_node_that_lost_its_data_joins_again_without_anybody() {
     let ca = Ca::new();
     let (plane, kernel) = (Plane::with_root(&ca.1).await, Kernel::new());
     let certificate = ca.gives(plane.dir.path());
-    for _ in 0..2 {
-        let agent = Running::with(options(&plane, &kernel, &certificate));
+    for data in ["first", "second"] {
+        let agent = Running::with(with_data(&plane, &kernel, &certificate, data));
         attested_now(&agent).await;
         agent.kill().await;
-        std::fs::remove_dir_all(plane.data_dir()).unwrap();
     }
     // With another certificate by now, too.
     let certificate = ca.gives(plane.dir.path());
-    let agent = Running::with(options(&plane, &kernel, &certificate));
+    let agent = Running::with(with_data(&plane, &kernel, &certificate, "third"));
     attested_now(&agent).await;
     agent.kill().await;
 }
@@ -147,8 +154,7 @@ async fn a_running_node_that_is_not_known_any_more_joins_again_but_not_once_it_i
         .await;
     assert_eq!(refused, v1::AttestRefusal::NotAllowed);
     agent.kill().await;
-    std::fs::remove_dir_all(plane.data_dir()).unwrap();
-    let error = Running::with(options(&plane, &kernel, &certificate))
+    let error = Running::with(with_data(&plane, &kernel, &certificate, "another"))
         .ends()
         .await;
     assert!(
