@@ -32,6 +32,10 @@ const OFFER_WITHIN: Duration = Duration::from_secs(10);
 /// How long a proof may take after its challenge.
 const PROOF_WITHIN: Duration = Duration::from_secs(10);
 
+/// Most chains that are followed at once: whoever connects can show some that cost as many signatures as there may be, and what
+/// known nodes ask for is not to wait for that.
+const MAX_FOLLOWED: usize = 2;
+
 /// Most challenges at once that wait for their proof: what is kept of each is a certificate and a request.
 const MAX_CHALLENGES: usize = 256;
 
@@ -67,15 +71,17 @@ impl X509Pop {
 /// What certificates are held to, and the challenges that wait.
 #[derive(Debug)]
 pub(crate) struct Challenges {
-    pop: Option<X509Pop>,
+    pop: Option<Arc<X509Pop>>,
     slots: Semaphore,
+    followed: Arc<Semaphore>,
 }
 
 impl Challenges {
     pub(crate) fn new(pop: Option<X509Pop>) -> Self {
         Self {
-            pop,
+            pop: pop.map(Arc::new),
             slots: Semaphore::new(MAX_CHALLENGES),
+            followed: Arc::new(Semaphore::new(MAX_FOLLOWED)),
         }
     }
 }
@@ -177,8 +183,8 @@ async fn converse(
         return Err(malformed("the certificate signing request is too long"));
     }
     // Only who shows a good certificate is kept in memory while it signs.
-    let (certificate, node) = named(&pop.roots, &chain)?;
-    drop(chain);
+    let certificate = followed(core, pop, chain).await?;
+    let node = named(&certificate)?;
     let Ok(_slot) = core.challenges.slots.try_acquire() else {
         let message = "too many nodes attest at once; try again";
         return Err(ErrorCode::LimitReached.status(message).into());
@@ -202,16 +208,32 @@ async fn converse(
     admit(core, caller, node, &certificate, &csr).await
 }
 
-/// The certificate, and the node that it names.
-fn named(roots: &NodeRoots, chain: &[Vec<u8>]) -> Result<(NodeCertificate, Name), Failure> {
-    let certificate = roots
-        .verify(chain, clock::unix_secs())
-        .map_err(bad_certificate)?;
+/// The certificate, if its chain leads to a root. Chains wait their turn, and are followed where that keeps nobody else waiting.
+async fn followed(
+    core: &Core,
+    pop: &Arc<X509Pop>,
+    chain: Vec<Vec<u8>>,
+) -> Result<NodeCertificate, Failure> {
+    let internal = || ErrorCode::Internal.status("the certificate could not be looked at");
+    let turn = Arc::clone(&core.challenges.followed).acquire_owned().await;
+    let turn = turn.map_err(|_| internal())?;
+    let pop = Arc::clone(pop);
+    let work = tokio::task::spawn_blocking(move || {
+        // Until it is done, even if the caller goes away meanwhile.
+        let _turn = turn;
+        pop.roots.verify(&chain, clock::unix_secs())
+    });
+    let verified = work.await.map_err(|_| internal())?;
+    verified.map_err(bad_certificate)
+}
+
+/// The node that a certificate names.
+fn named(certificate: &NodeCertificate) -> Result<Name, Failure> {
     let shown = crate::report::cleaned(certificate.dns_name());
     let node = Name::parse(certificate.dns_name()).map_err(|error| {
         bad_certificate(format!("its DNS name `{shown}` names no node: {error}"))
     })?;
-    Ok((certificate, node))
+    Ok(node)
 }
 
 /// Sends a challenge that nobody was ever sent.

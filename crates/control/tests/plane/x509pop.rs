@@ -409,6 +409,26 @@ async fn a_node_of_which_all_is_revoked_already_is_barred_all_the_same() {
 }
 
 #[tokio::test]
+async fn a_rack_that_is_switched_on_gets_in() {
+    let ca = Ca::root();
+    let plane = plane(&[&ca]).await;
+    let machines: Vec<_> = (0..24).map(|n| ca.machine(&format!("n{n}"))).collect();
+    // All of them are challenged before the first one proves anything.
+    let mut talks = Vec::new();
+    for machine in &machines {
+        let offer = offer(machine, &csr(&KeyPair::generate().expect("key")));
+        let mut talk = Talk::open(&plane).await;
+        let challenge = talk.challenge(&offer).await.expect("a challenge");
+        talks.push((talk, proof(machine, &offer, &challenge)));
+    }
+    for (talk, proof) in &mut talks {
+        talk.prove(proof.clone()).await.expect("attested");
+    }
+    let nodes = plane.admin().await.get_nodes(v1::GetNodesRequest {}).await;
+    assert_eq!(nodes.expect("nodes").into_inner().nodes.len(), 24);
+}
+
+#[tokio::test]
 async fn refused_certificates_do_not_flood_the_events() {
     let ca = Ca::root();
     let plane = plane(&[&ca]).await;
