@@ -60,6 +60,20 @@ fn every_kind_of_key_proves_itself_and_nothing_else() {
     }
 }
 
+/// Made with OpenSSL 3: `req -x509 -newkey rsa:2048`, `x509 -req` of a P-384 key, `dgst -sha384 -sign`.
+#[test]
+fn what_openssl_made_is_taken() {
+    let roots = NodeRoots::from_pem(include_str!("node/openssl-root.pem")).expect("roots");
+    let leaf = include_str!("node/openssl-leaf.pem");
+    let chain = tidelock_spiffe_core::pem::decode("CERTIFICATE", leaf).expect("PEM");
+    // A year after it was made.
+    let certificate = roots.verify(&chain, 1_827_000_000).expect("good");
+    assert_eq!(certificate.dns_name(), "web-1.example.org");
+    let signature = include_bytes!("node/openssl-leaf.sig");
+    assert!(certificate.proves(b"tidelock x509pop 1", signature));
+    assert!(!certificate.proves(b"tidelock x509pop 2", signature));
+}
+
 #[test]
 fn roots_of_rsa_keys_count() {
     let ca = Ca::with(Leaf::root(), KeyPair::from_pem(RSA_KEY).expect("key"), None);
