@@ -55,7 +55,7 @@ pub async fn run(folder: &Path, selectors: &[String]) -> Result<Option<String>, 
             address: address.to_string(),
             bundle: folder.join("ca").join(BUNDLE_FILE),
         },
-        token: Some(token),
+        join_with: Some(token.into()),
         data_dir: folder.join("agent"),
         device: kernel.device(),
     };

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
-use tidelock_agent::{DeviceSource, JoinToken, Options, Server};
+use tidelock_agent::{DeviceSource, JoinToken, JoinWith, NodeCertificate, Options, Server};
 use zeroize::Zeroizing;
 
 /// The Tidelock node agent: tells the kernel which process has which identity.
@@ -46,6 +46,18 @@ pub(crate) struct Run {
     /// A file with what to join with. Not needed once this node has joined.
     #[arg(long, value_name = "FILE", conflicts_with = "join_token")]
     join_token_file: Option<PathBuf>,
+    /// This machine's certificate (PEM), and those that lead from it to a root that the control plane knows: to join with
+    /// instead of a token, as often as that is needed. Read anew each time.
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "x509pop_key",
+        conflicts_with_all = ["join_token", "join_token_file"]
+    )]
+    x509pop_cert: Option<PathBuf>,
+    /// The private key of that certificate (PEM, PKCS#8): P-256, P-384, Ed25519 or RSA.
+    #[arg(long, value_name = "FILE", requires = "x509pop_cert")]
+    x509pop_key: Option<PathBuf>,
     /// Where to keep this node's key and SVID.
     #[arg(long, value_name = "DIR", default_value = "/var/lib/tidelock/agent")]
     data_dir: PathBuf,
@@ -60,12 +72,17 @@ impl Run {
         let text = self
             .join_token
             .map(|token| JoinToken::Text(Zeroizing::new(token)));
+        let token = text.or(self.join_token_file.map(JoinToken::File));
+        let token = token.map(JoinWith::Token);
+        let certificate = self.x509pop_cert.zip(self.x509pop_key);
+        let certificate =
+            certificate.map(|(cert, key)| JoinWith::Certificate(NodeCertificate { cert, key }));
         Options {
             server: Server {
                 address: self.server,
                 bundle: self.server_bundle,
             },
-            token: text.or(self.join_token_file.map(JoinToken::File)),
+            join_with: token.or(certificate),
             data_dir: self.data_dir,
             device: DeviceSource::Path(self.device),
         }
@@ -110,7 +127,7 @@ mod tests {
     fn run_needs_a_server_and_its_bundle_and_defaults_the_rest() {
         assert!(parse("tidelock-agent run --server a:1").is_err());
         let options = options(RUN);
-        assert!(options.token.is_none());
+        assert!(options.join_with.is_none());
         assert_eq!(options.data_dir, PathBuf::from("/var/lib/tidelock/agent"));
         assert!(
             matches!(options.device, DeviceSource::Path(path) if path == Path::new("/dev/tidelock"))
@@ -120,10 +137,28 @@ mod tests {
     #[test]
     fn a_token_is_given_or_in_a_file_not_both() {
         let given = options(&format!("{RUN} --join-token t"));
-        assert!(matches!(given.token, Some(JoinToken::Text(_))));
+        let token = |options: Options| match options.join_with {
+            Some(JoinWith::Token(token)) => token,
+            other => panic!("{other:?}"),
+        };
+        assert!(matches!(token(given), JoinToken::Text(_)));
         let file = options(&format!("{RUN} --join-token-file f"));
-        assert!(matches!(file.token, Some(JoinToken::File(_))));
+        assert!(matches!(token(file), JoinToken::File(_)));
         assert!(parse(&format!("{RUN} --join-token t --join-token-file f")).is_err());
+    }
+
+    #[test]
+    fn a_certificate_comes_with_its_key_and_without_a_token() {
+        let options = options(&format!("{RUN} --x509pop-cert c --x509pop-key k"));
+        let Some(JoinWith::Certificate(given)) = options.join_with else {
+            panic!("no certificate");
+        };
+        assert_eq!((given.cert, given.key), ("c".into(), "k".into()));
+        for half in ["--x509pop-cert c", "--x509pop-key k"] {
+            assert!(parse(&format!("{RUN} {half}")).is_err(), "{half}");
+        }
+        let both = "--x509pop-cert c --x509pop-key k --join-token-file t";
+        assert!(parse(&format!("{RUN} {both}")).is_err());
     }
 
     #[test]

@@ -3,12 +3,12 @@
 
 use std::io::IsTerminal as _;
 use std::net::{AddrParseError, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
-use tidelock_control::{ControlPlane, Options, Passphrase};
+use tidelock_control::{ControlPlane, Options, Passphrase, X509Pop};
 use tidelock_spiffe_core::{TrustDomainBuf, TrustDomainError};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
@@ -52,6 +52,10 @@ struct Serve {
     /// Where `/livez`, `/readyz` and `/metrics` are answered, over plain HTTP and to anyone who can connect; `none`: nowhere.
     #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:8444", value_parser = http)]
     http_listen: Http,
+    /// The CAs (PEM) that a machine's certificate may lead to with which it attests as a node, by its only DNS name. Read at
+    /// the start. Without them nodes attest with join tokens only.
+    #[arg(long, value_name = "FILE")]
+    x509pop_ca_bundle: Option<PathBuf>,
     /// Where `tidelock` reaches it.
     #[arg(long, value_name = "PATH", default_value = "/run/tidelock/ca.sock")]
     admin_socket: PathBuf,
@@ -99,6 +103,18 @@ fn passphrase(file: Option<PathBuf>, credentials: Option<PathBuf>) -> Passphrase
     }
 }
 
+/// The roots that nodes' certificates may lead to.
+fn x509pop(path: &Path) -> anyhow::Result<X509Pop> {
+    let what = || {
+        format!(
+            "cannot use the roots for nodes' certificates in {}",
+            path.display()
+        )
+    };
+    let text = std::fs::read_to_string(path).with_context(what)?;
+    X509Pop::from_pem(&text).with_context(what)
+}
+
 /// The error and its causes, less those that the message tells already.
 fn told(error: &anyhow::Error) -> String {
     let mut text = error.to_string();
@@ -125,6 +141,11 @@ async fn run(serve: Serve) -> anyhow::Result<ExitCode> {
     );
     options.passphrase = passphrase;
     options.http_listen = serve.http_listen.0;
+    options.x509pop = serve
+        .x509pop_ca_bundle
+        .as_deref()
+        .map(x509pop)
+        .transpose()?;
     let mut control_plane = ControlPlane::start(options).await?;
     let code = tokio::select! {
         _ = terminate.recv() => ExitCode::SUCCESS,

@@ -84,6 +84,11 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: TokenCommand,
     },
+    /// What certificates may attest as nodes.
+    Node {
+        #[command(subcommand)]
+        command: NodeCommand,
+    },
     /// Credentials of operators, for whom there are documents of kind Operator.
     Operator {
         #[command(subcommand)]
@@ -201,6 +206,15 @@ pub(crate) enum TokenCommand {
         /// How long it is good for, for example `90s`, `10m`, `2h`, `7d`.
         #[arg(long, default_value = "10m", value_parser = span::parse_secs)]
         ttl: u32,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum NodeCommand {
+    /// Let a certificate of this name attest as a node that joined by a token, or that was revoked.
+    AllowCertificate {
+        /// The node.
+        name: String,
     },
 }
 
@@ -327,6 +341,9 @@ pub(crate) enum What {
     /// Nodes that joined.
     #[value(alias = "node")]
     Nodes,
+    /// NodeGroups, their nodes, and the identities that are for them.
+    #[value(name = "nodegroups", alias = "nodegroup")]
+    NodeGroups,
     /// Live flows of every node.
     #[value(alias = "flow")]
     Flows,
@@ -341,7 +358,8 @@ pub(crate) enum Revocable {
     Svid,
     /// Every SVID issued for a SPIFFE ID until now. It may be issued anew, unless its WorkloadIdentity was deleted.
     Identity,
-    /// Every SVID issued to a node until now, its own among them. It has to join anew.
+    /// Every SVID issued to a node until now, its own among them. It has to join
+    /// anew, by a token; its certificate does only once that is allowed again.
     Node,
 }
 
@@ -356,6 +374,8 @@ pub(crate) enum Kind {
     Policy,
     #[value(name = "operator", alias = "operators")]
     Operator,
+    #[value(name = "nodegroup", alias = "nodegroups")]
+    NodeGroup,
 }
 
 impl From<Kind> for DocumentKind {
@@ -365,6 +385,7 @@ impl From<Kind> for DocumentKind {
             Kind::Service => Self::Service,
             Kind::Policy => Self::Policy,
             Kind::Operator => Self::Operator,
+            Kind::NodeGroup => Self::NodeGroup,
         }
     }
 }

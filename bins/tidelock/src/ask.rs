@@ -7,9 +7,9 @@ use serde::Serialize;
 use serde_json::json;
 use tidelock_proto::MAX_REVOKED_SVIDS;
 use tidelock_proto::v1::{
-    CreateTokenRequest, GetFlowsRequest, GetIdentitiesRequest, GetNodesRequest,
-    GetOperatorsRequest, GetPoliciesRequest, GetRevokedRequest, GetServicesRequest,
-    GetStatusRequest, Revocation,
+    AllowCertificateRequest, CreateTokenRequest, GetFlowsRequest, GetIdentitiesRequest,
+    GetNodeGroupsRequest, GetNodesRequest, GetOperatorsRequest, GetPoliciesRequest,
+    GetRevokedRequest, GetServicesRequest, GetStatusRequest, Revocation,
 };
 
 use crate::args::{Output, What};
@@ -17,7 +17,8 @@ use crate::connect::{Admin, refusal};
 use crate::span;
 use crate::table::Table;
 use crate::view::{
-    flows, identities, nodes, operators, policies, revocations, services, status as status_view,
+    flows, identities, node_groups, nodes, operators, policies, revocations, services,
+    status as status_view,
 };
 
 /// Lists one kind of thing. JSON is an object with one list, named as the command names it.
@@ -48,6 +49,11 @@ pub(crate) async fn list(admin: &mut Admin, what: What, output: Output) -> anyho
             let answer = admin.get_nodes(GetNodesRequest {}).await;
             let rows = nodes::rows(answer.map_err(refusal)?.into_inner());
             print(output, "nodes", &rows, || nodes::table(&rows, now))
+        }
+        What::NodeGroups => {
+            let answer = admin.get_node_groups(GetNodeGroupsRequest {}).await;
+            let rows = node_groups::rows(answer.map_err(refusal)?.into_inner());
+            print(output, "nodegroups", &rows, || node_groups::table(&rows))
         }
         What::Flows => {
             let answer = admin.get_flows(GetFlowsRequest {}).await;
@@ -101,6 +107,29 @@ pub(crate) async fn create_token(
             );
         }
         Output::Json => writeln!(out, "{}", json!({"token": made.token, "expires": expires}))?,
+    }
+    Ok(())
+}
+
+/// Lets a certificate attest as a node.
+pub(crate) async fn allow_certificate(
+    admin: &mut Admin,
+    node: String,
+    output: Output,
+) -> anyhow::Result<()> {
+    let request = AllowCertificateRequest { node: node.clone() };
+    let answer = admin.allow_certificate(request).await.map_err(refusal)?;
+    let changed = answer.into_inner().changed;
+    let mut out = std::io::stdout().lock();
+    match (output, changed) {
+        (Output::Table, true) => writeln!(out, "node {node}: a certificate may attest as it")?,
+        (Output::Table, false) => {
+            writeln!(
+                out,
+                "node {node}: unchanged; a certificate may attest as it already"
+            )?;
+        }
+        (Output::Json, _) => writeln!(out, "{}", json!({"node": node, "changed": changed}))?,
     }
     Ok(())
 }

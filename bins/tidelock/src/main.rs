@@ -33,7 +33,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use args::{Args, Command, OperatorCommand, Output, TokenCommand};
+use args::{Args, Command, NodeCommand, OperatorCommand, Output, TokenCommand};
 use plan::Depth;
 
 #[tokio::main(flavor = "current_thread")]
@@ -92,6 +92,9 @@ async fn run(args: Args) -> anyhow::Result<ExitCode> {
         Command::Token {
             command: TokenCommand::Create { node, ttl },
         } => ask::create_token(&mut admin, node, ttl, args.output).await,
+        Command::Node {
+            command: NodeCommand::AllowCertificate { name },
+        } => ask::allow_certificate(&mut admin, name, args.output).await,
         Command::Operator { command } => operator::operator(&mut admin, command, args.output).await,
         Command::Authority { command } => {
             authority::authority(&mut admin, command, args.output).await

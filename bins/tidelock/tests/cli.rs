@@ -206,6 +206,11 @@ fn a_token_is_printed_bare_so_that_scripts_can_use_it() {
     assert!(!token.trim().contains(' '));
     let json = bench.json("token create --node n1");
     assert!(json["expires"].as_str().unwrap().ends_with('Z'));
+    let told = bench.run("-o json node allow-certificate n1");
+    assert!(!told.status.success());
+    let told = String::from_utf8_lossy(&told.stdout).into_owned();
+    assert!(told.contains("NODE_NOT_FOUND"), "{told}");
+
     let output = bench.run("token create --node BAD/NAME");
     assert_eq!(output.status.code(), Some(1));
     assert!(text(&output).1.starts_with("tidelock: "), "{output:?}");

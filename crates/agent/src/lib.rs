@@ -47,7 +47,7 @@
 //!         address: "10.0.0.1:8443".into(),
 //!         bundle: "/etc/tidelock/bundle.pem".into(),
 //!     },
-//!     token: Some(JoinToken::File("/run/tidelock/token".into())),
+//!     join_with: Some(JoinToken::File("/run/tidelock/token".into()).into()),
 //!     data_dir: "/var/lib/tidelock/agent".into(),
 //!     device: DeviceSource::Path("/dev/tidelock".into()),
 //! };
@@ -65,7 +65,9 @@ pub mod node;
 mod run;
 mod sys;
 
-pub use control::{ConnectError, JoinError, JoinToken, Server};
+pub use control::{
+    ConnectError, JoinError, JoinToken, JoinWith, NodeCertificate, NodeCertificateError, Server,
+};
 pub use run::{
     DeviceSource, DrainError, Notice, Notify, OpenError, Options, RunError, drain, released, run,
 };

@@ -16,6 +16,7 @@ pub(crate) const CLOSE: &str = "}}";
 /// | variable | who says so | who can choose it, host root aside |
 /// |---|---|---|
 /// | `trustDomain`, `node.name` | the control plane | nobody |
+/// | `node.group` | the control plane, by its NodeGroups | nobody |
 /// | `unix.uid` | the kernel, at exec | whoever may run code under the uid: setuid programs, and for uids of `/etc/subuid` their owner |
 /// | `unix.gid` | the kernel, at exec | every member of the group (`newgrp`, setgid programs) |
 /// | `systemd.unit` | `/proc/PID/cgroup`, after exec | whoever may start a unit of that name, or write to its cgroup |
@@ -27,6 +28,8 @@ pub enum Variable {
     TrustDomain,
     /// `{{node.name}}`: the node that attested. The control plane fills it in.
     NodeName,
+    /// `{{node.group}}`: the one of the identity's NodeGroups that the node is in. The control plane fills it in.
+    NodeGroup,
     /// `{{unix.user}}`: the name that the node's `/etc/passwd` gives the effective uid.
     User,
     /// `{{unix.uid}}`: the effective uid in the initial user namespace.
@@ -42,9 +45,10 @@ pub enum Variable {
 
 impl Variable {
     /// Every variable.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::TrustDomain,
         Self::NodeName,
+        Self::NodeGroup,
         Self::User,
         Self::Uid,
         Self::Gid,
@@ -58,6 +62,7 @@ impl Variable {
         match self {
             Self::TrustDomain => "trustDomain",
             Self::NodeName => "node.name",
+            Self::NodeGroup => "node.group",
             Self::User => "unix.user",
             Self::Uid => "unix.uid",
             Self::Gid => "unix.gid",
@@ -69,7 +74,7 @@ impl Variable {
     /// Does it differ from process to process, so that only the node can say what it is?
     #[must_use]
     pub const fn is_of_process(self) -> bool {
-        !matches!(self, Self::TrustDomain | Self::NodeName)
+        !matches!(self, Self::TrustDomain | Self::NodeName | Self::NodeGroup)
     }
 
     /// Could it have this value, and may a SPIFFE ID hold it?

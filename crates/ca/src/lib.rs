@@ -41,6 +41,7 @@ mod entry;
 mod jwt;
 mod lifecycle;
 mod names;
+mod node_certificate;
 mod reread;
 pub mod sealed;
 mod serial;
@@ -59,6 +60,10 @@ pub use lifecycle::{
     Command, Lifecycle, LifecycleError, MAX_REMEMBERED, Notice, Slot, State, Timing, TimingError,
 };
 pub use names::{MAX_DNS_NAME_BYTES, MAX_SERVER_NAMES, ServerName, ServerNameError};
+pub use node_certificate::{
+    MAX_NODE_CHAIN, MAX_NODE_ROOTS, NodeCertificate, NodeCertificateError, NodeRoots,
+    NodeRootsError,
+};
 pub use reread::RereadError;
 pub use serial::{SERIAL_BYTES, Serial};
 pub use signer::{SignError, Signer};

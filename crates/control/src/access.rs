@@ -10,7 +10,8 @@ use tidelock_proto::v1;
 use tidelock_spiffe_core::SpiffeIdBuf;
 
 use crate::document::{
-    Compiled, Document, Key, OnUnavailable, Service, ServiceMode, WorkloadId, WorkloadIdentity,
+    Compiled, Document, Key, NodeGroups, OnUnavailable, Service, ServiceMode, WorkloadId,
+    WorkloadIdentity,
 };
 use crate::name::Name;
 use crate::nodes::Nodes;
@@ -22,6 +23,7 @@ const MAX_QUESTIONS: usize = 500_000;
 pub(crate) struct View<'w> {
     identities: BTreeMap<&'w str, &'w WorkloadIdentity>,
     services: BTreeMap<&'w str, &'w Service>,
+    groups: &'w NodeGroups,
     /// The IDs that identities have on the nodes that there are.
     ids: BTreeSet<SpiffeIdBuf>,
     /// `None`: nothing is permitted, as in a kernel that cannot read it.
@@ -58,14 +60,18 @@ impl<'w> View<'w> {
             match document {
                 Document::WorkloadIdentity(one) => drop(identities.insert(one.name.as_str(), one)),
                 Document::Service(one) => drop(services.insert(one.name.as_str(), one)),
-                Document::Policy(_) | Document::Operator(_) => {}
+                Document::Policy(_) | Document::Operator(_) | Document::NodeGroup(_) => {}
             }
         }
-        let ids = identities.values().copied().flat_map(|one| ids(one, nodes));
+        let ids = identities
+            .values()
+            .copied()
+            .flat_map(|one| ids(one, nodes, &compiled.groups));
         Self {
             ids: ids.collect(),
             identities,
             services,
+            groups: &compiled.groups,
             image: Image::check(&compiled.image).ok(),
         }
     }
@@ -129,8 +135,10 @@ impl<'w> View<'w> {
         };
         let has = |id: &str| {
             let mut identities = self.identities.values();
-            let is = |one: &WorkloadIdentity| one.spiffe_id.admitted(node, id).is_some();
-            identities.any(|one| one.is_for(node) && is(one))
+            identities.any(|one| {
+                let placed = one.placed(node, self.groups);
+                placed.is_some_and(|placed| one.spiffe_id.admitted(placed, id).is_some())
+            })
         };
         let port = address.parse::<std::net::SocketAddr>().map(|at| at.port());
         let (Ok(port), Ok(client)) = (port, SpiffeIdBuf::parse(client)) else {
@@ -146,8 +154,14 @@ impl<'w> View<'w> {
     /// What becomes of a process that has an identity: `None`: it keeps it; else, whether it is appraised anew.
     fn grant(&self, after: &Self, node: &Name, entry: &str) -> Option<bool> {
         let before = self.identities.get(entry)?;
+        // Where it is the same document too: the node may be in another group.
+        let told = |one: &WorkloadIdentity, groups: &NodeGroups| {
+            let placed = one.placed(node, groups)?;
+            one.spiffe_id.for_node(placed)
+        };
+        let old = told(before, self.groups);
         match after.identities.get(entry) {
-            Some(one) if !one.is_for(node) || one.spiffe_id != before.spiffe_id => Some(false),
+            Some(one) if told(one, after.groups).is_none_or(|new| Some(new) != old) => Some(false),
             Some(one) if one.selectors != before.selectors => Some(true),
             Some(_) => None,
             None => Some(false),
@@ -165,12 +179,14 @@ fn keeps_in_plain(service: &Service, flow: &v1::Flow) -> bool {
 }
 
 /// The IDs of an identity: of a template, one for each node that it is for. What processes make of one is not known beforehand.
-fn ids(identity: &WorkloadIdentity, nodes: &[Name]) -> Vec<SpiffeIdBuf> {
+fn ids(identity: &WorkloadIdentity, nodes: &[Name], groups: &NodeGroups) -> Vec<SpiffeIdBuf> {
     match &identity.spiffe_id {
         WorkloadId::Fixed(id) => vec![id.clone()],
         template => {
-            let nodes = nodes.iter().filter(|node| identity.is_for(node));
-            nodes.filter_map(|node| template.on(node)).collect()
+            let placed = nodes
+                .iter()
+                .filter_map(|node| identity.placed(node, groups));
+            placed.filter_map(|placed| template.on(placed)).collect()
         }
     }
 }

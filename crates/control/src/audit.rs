@@ -33,6 +33,8 @@ pub(crate) enum Actor {
     Node(Name),
     /// Whoever held a join token, by the part of it that is no secret.
     Token(String),
+    /// Whoever held a node's certificate, by the first 8 bytes of its SHA-256.
+    Certificate(String),
 }
 
 /// Something that was done.
@@ -40,7 +42,7 @@ pub(crate) enum Actor {
 pub struct AuditEntry {
     /// When, in nanoseconds since the Unix epoch.
     pub time_unix_ns: u64,
-    /// Who did it: `control plane`, `uid 0`, `operator alice (editor)`, `node web-1`, `token 1f2e…`.
+    /// Who did it: `control plane`, `uid 0`, `operator alice (editor)`, `node web-1`, `token 1f2e…`, `certificate 1f2e…`.
     pub actor: String,
     /// What was done: a stable name, such as `svid-issued`.
     pub action: String,
@@ -221,6 +223,7 @@ impl fmt::Display for Actor {
             Self::Operator(name, None) => write!(f, "operator {name}"),
             Self::Node(name) => write!(f, "node {name}"),
             Self::Token(id) => write!(f, "token {id}"),
+            Self::Certificate(id) => write!(f, "certificate {id}"),
         }
     }
 }

@@ -8,6 +8,15 @@ use crate::document::{
     Kind, Netns, OnUnavailable, Policy, PolicyMode, Service, ServiceMode, Transform,
     WorkloadIdentity,
 };
+use crate::store::JoinedBy;
+
+/// What a node attested with.
+pub(crate) fn joined_by(by: JoinedBy) -> v1::JoinedBy {
+    match by {
+        JoinedBy::Token => v1::JoinedBy::Token,
+        JoinedBy::Certificate => v1::JoinedBy::X509pop,
+    }
+}
 
 /// A Policy document.
 pub(crate) fn policy(policy: &Policy) -> v1::Policy {
@@ -132,6 +141,7 @@ pub(crate) fn kind(kind: Kind) -> v1::DocumentKind {
         Kind::Service => v1::DocumentKind::Service,
         Kind::Policy => v1::DocumentKind::Policy,
         Kind::Operator => v1::DocumentKind::Operator,
+        Kind::NodeGroup => v1::DocumentKind::NodeGroup,
     }
 }
 

@@ -20,6 +20,7 @@ use crate::journal::Journal;
 use crate::limit::{IssuanceLimit, Limiter};
 use crate::metrics::Metrics;
 use crate::net::Tls;
+use crate::node_service::{Challenges, X509Pop};
 use crate::nodes::Nodes;
 use crate::roles::{Permit, Refusal};
 use crate::shared::Made;
@@ -50,6 +51,10 @@ pub(crate) struct Core {
     pub(crate) issuing: RwLock<()>,
     /// Refusals of tokens that nobody knows, which anyone can bring about.
     pub(crate) unknown_tokens: Throttle,
+    /// What nodes' certificates are held to.
+    pub(crate) challenges: Challenges,
+    /// Refusals of nodes' certificates, which anyone can bring about.
+    pub(crate) refused_certificates: Throttle,
     /// Refusals of nodes that ask for too many SVIDs, each of which would be told otherwise.
     pub(crate) limited: Throttle,
     pub(crate) limiter: Limiter,
@@ -97,6 +102,7 @@ pub(crate) struct Parts {
     pub(crate) listening: Vec<SocketAddr>,
     pub(crate) world: World,
     pub(crate) issuance: IssuanceLimit,
+    pub(crate) x509pop: Option<X509Pop>,
     pub(crate) stopping: watch::Receiver<bool>,
 }
 
@@ -114,6 +120,7 @@ impl Core {
             listening,
             world,
             issuance,
+            x509pop,
             stopping,
         } = parts;
         let world = watch::Sender::new(Arc::new(world));
@@ -135,6 +142,8 @@ impl Core {
             joining,
             issuing: RwLock::new(()),
             unknown_tokens: throttle(),
+            challenges: Challenges::new(x509pop),
+            refused_certificates: throttle(),
             limited: throttle(),
             unknown_callers: throttle(),
             refused_operators: Throttles::default(),

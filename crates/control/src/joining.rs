@@ -36,6 +36,51 @@ impl Core {
             .unwrap_or(Err(StoreFailure::Panicked))
     }
 
+    /// Takes a node up that attested by its certificate. `false`, and nothing written, if none is allowed for it.
+    pub(crate) async fn admit_certificate(
+        self: &Arc<Self>,
+        node: Name,
+        record: NodeRecord,
+        audit: AuditEntry,
+    ) -> Result<bool, StoreFailure> {
+        let core = Arc::clone(self);
+        let task = async move {
+            let _alone = core.joining.lock().await;
+            let row = record.clone();
+            let admitted = core
+                .with_store(move |store| store.attest_node(&row, &[audit]))
+                .await?;
+            if admitted {
+                core.nodes.attested(&node, record);
+            }
+            Ok(admitted)
+        };
+        tokio::spawn(task)
+            .await
+            .unwrap_or(Err(StoreFailure::Panicked))
+    }
+
+    /// Lets a certificate attest as a node that is known. `false`, and nothing written, if it may already.
+    pub(crate) async fn allow_certificate(
+        self: &Arc<Self>,
+        node: Name,
+        audit: AuditEntry,
+    ) -> Result<bool, StoreFailure> {
+        let core = Arc::clone(self);
+        let task = async move {
+            let _alone = core.joining.lock().await;
+            let name = node.as_str().to_owned();
+            let changed = core
+                .with_store(move |store| store.set_certificate_allowed(&name, true, &[audit]))
+                .await?;
+            core.nodes.set_certificate_allowed(&node, true);
+            Ok(changed)
+        };
+        tokio::spawn(task)
+            .await
+            .unwrap_or(Err(StoreFailure::Panicked))
+    }
+
     /// Gives a node a new SVID, if it still stands by the one that it was asked for with. `false`, and nothing written, if the
     /// node attested anew or is gone.
     pub(crate) async fn renew(

@@ -157,6 +157,13 @@ impl Nodes {
         }
     }
 
+    /// Whether a certificate may attest as this node.
+    pub(crate) fn set_certificate_allowed(&self, name: &Name, allowed: bool) {
+        if let Some(node) = self.lock().nodes.get_mut(name) {
+            node.record.certificate_allowed = allowed;
+        }
+    }
+
     /// Takes up a node's new SVID.
     pub(crate) fn renewed(&self, name: &Name, record: NodeRecord) {
         if let Some(node) = self.lock().nodes.get_mut(name) {
@@ -224,6 +231,7 @@ impl Nodes {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::JoinedBy;
 
     fn nodes() -> (Nodes, Name) {
         let name = Name::parse("n").expect("name");
@@ -233,6 +241,8 @@ mod tests {
             previous_serial: None,
             not_after: 9,
             attested: 1,
+            joined_by: JoinedBy::Token,
+            certificate_allowed: false,
         };
         (Nodes::new(vec![(name.clone(), record)]), name)
     }

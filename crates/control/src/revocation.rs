@@ -119,6 +119,7 @@ impl Core {
             generation: world.generation,
         };
         if done.revoked.is_empty() {
+            self.bar(&actor, target, reason)?;
             return Ok(done);
         }
         let revoked = world.revoked.with(&done.revoked, now);
@@ -131,6 +132,8 @@ impl Core {
             .iter()
             .map(|one| entry(&actor, one, target, reason))
             .collect();
+        // First: were it the other way round, a node could come back in between.
+        self.bar(&actor, target, reason)?;
         let fingerprint = fingerprint(&world.compiled, &world.bundle, &revoked);
         done.generation =
             self.store
@@ -145,6 +148,19 @@ impl Core {
         };
         self.events.record("", EventKind::SvidsRevoked(event));
         Ok(done)
+    }
+
+    /// A revoked node has to be let in again by somebody: its certificate, which it still has, is not enough.
+    fn bar(&self, actor: &Actor, target: &Target, reason: &str) -> Result<(), RevokeError> {
+        let Target::Node(name) = target else {
+            return Ok(());
+        };
+        let detail = json!({"reason": reason});
+        let audit = AuditEntry::now(actor, "node-certificate-barred", name.as_str(), &detail);
+        self.store
+            .set_certificate_allowed(name.as_str(), false, &[audit])?;
+        self.nodes.set_certificate_allowed(name, false);
+        Ok(())
     }
 
     fn put_revoked_in_force(&self, world: &World, revoked: Revoked, done: &Done) {

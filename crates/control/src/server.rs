@@ -32,7 +32,7 @@ use crate::keeping;
 use crate::limit::IssuanceLimit;
 use crate::name::Name;
 use crate::net::{self, AdminSocket, ServerCertificate, Tls};
-use crate::node_service::NodeService;
+use crate::node_service::{NodeService, X509Pop};
 use crate::nodes::Nodes;
 use crate::revoked::Revoked;
 use crate::roles::Guarded;
@@ -72,6 +72,8 @@ pub struct Options {
     pub http_listen: Option<SocketAddr>,
     /// How many SVIDs one node may ask for.
     pub issuance: IssuanceLimit,
+    /// What nodes' certificates have to lead to; `None`: nodes attest with join tokens only.
+    pub x509pop: Option<X509Pop>,
 }
 
 impl Options {
@@ -92,6 +94,7 @@ impl Options {
             timing: AuthorityTiming::default(),
             http_listen: None,
             issuance: IssuanceLimit::default(),
+            x509pop: None,
         }
     }
 }
@@ -140,6 +143,7 @@ impl ControlPlane {
             listening,
             world: held.world,
             issuance: options.issuance,
+            x509pop: options.x509pop,
             stopping,
         });
         core.metrics.server_certificates.count();

@@ -88,7 +88,7 @@ impl Shared {
         let everywhere: Vec<_> = world
             .identities()
             .zip(&entries)
-            .filter(|(identity, _)| identity.nodes.is_none())
+            .filter(|(identity, _)| identity.is_everywhere())
             .filter_map(|(_, entry)| entry.as_ref())
             .collect();
         let uniform = everywhere.len() == entries.len();
@@ -113,13 +113,15 @@ impl Shared {
         node: &'a Name,
     ) -> impl Iterator<Item = (Bytes, bool)> {
         let entries = world.identities().zip(&self.entries);
-        entries.filter_map(|(identity, shared)| match shared {
-            _ if !identity.is_for(node) => None,
-            Some(shared) => Some((shared.clone(), identity.nodes.is_none())),
-            None => {
-                let spiffe_id = identity.spiffe_id.for_node(node)?;
-                let own = one_entry(identity, spiffe_id).encode_to_vec();
-                Some((own.into(), false))
+        entries.filter_map(|(identity, shared)| {
+            let placed = identity.placed(node, &world.compiled.groups)?;
+            match shared {
+                Some(shared) => Some((shared.clone(), identity.is_everywhere())),
+                None => {
+                    let spiffe_id = identity.spiffe_id.for_node(placed)?;
+                    let own = one_entry(identity, spiffe_id).encode_to_vec();
+                    Some((own.into(), false))
+                }
             }
         })
     }
@@ -211,14 +213,14 @@ mod tests {
     /// All of it was made for this one node.
     fn made_alone(world: &World, node: &Name) -> v1::Snapshot {
         let entry = |identity: &WorkloadIdentity| {
-            let spiffe_id = identity.spiffe_id.for_node(node)?;
+            let placed = identity.placed(node, &world.compiled.groups)?;
+            let spiffe_id = identity.spiffe_id.for_node(placed)?;
             let entry = convert::entry(identity);
             Some(v1::Entry { spiffe_id, ..entry })
         };
-        let identities = world.identities().filter(|identity| identity.is_for(node));
         v1::Snapshot {
             generation: world.generation,
-            entries: identities.filter_map(entry).collect(),
+            entries: world.identities().filter_map(entry).collect(),
             services: world.services().map(convert::service).collect(),
             bundles: vec![v1::Bundle::clone(&world.bundle)],
             policy: Some(v1::PolicySet {
@@ -267,6 +269,12 @@ mod tests {
         )
     }
 
+    fn group(name: &str, node: &str) -> String {
+        format!(
+            "---\napiVersion: tidelock.dev/v1\nkind: NodeGroup\nmetadata: {{name: {name}}}\nspec: {{nodes: [{node}]}}\n"
+        )
+    }
+
     fn others() -> String {
         let meta = |kind: &str, name: &str| {
             format!(
@@ -294,7 +302,16 @@ mod tests {
             + &others();
         let of_some = identity("a", "{{trustDomain}}/{{node.name}}/a", "")
             + &identity("d", "td/d", ", nodes: [n2]")
-            + &identity("e", "td/e", ", nodes: [n1]");
+            + &identity("e", "td/e", ", nodes: [n1]")
+            + &identity("f", "td/{{node.group}}/f", ", nodeGroups: [g1, g2]")
+            + &identity(
+                "g",
+                "td/{{node.group}}/g/{{unix.uid}}",
+                ", nodeGroups: [g1]",
+            )
+            + &identity("h", "td/h", ", nodeGroups: [g1], nodes: [n2]")
+            + &group("g1", "n1")
+            + &group("g2", "n2");
         for text in [others(), of_all.clone(), of_some + &of_all] {
             let world = world(&text);
             for node in nodes() {

@@ -9,8 +9,8 @@ use tidelock_proto::v1;
 use tidelock_spiffe_core::TrustDomain;
 
 use crate::document::{
-    self, Compiled, Document, DocumentError, Format, Key, Kind, Parsed, Policy, PolicyMode,
-    Service, SourceFile, WorkloadIdentity,
+    self, Compiled, Document, DocumentError, Format, Key, Kind, NodeGroup, Parsed, Policy,
+    PolicyMode, Service, SourceFile, WorkloadIdentity,
 };
 use crate::name::Name;
 use crate::revoked::Revoked;
@@ -129,14 +129,14 @@ impl World {
             }
         }
         let mut errors = Vec::new();
-        let compiled = check(&documents, &[], &mut errors);
-        compiled
-            .map(|compiled| Plan {
+        match check(&documents, &[], &mut errors) {
+            Some(compiled) if errors.is_empty() => Ok(Plan {
                 documents,
                 compiled: Arc::new(compiled),
                 changes,
-            })
-            .ok_or(errors)
+            }),
+            _ => Err(errors),
+        }
     }
 
     /// Whether there is such a document.
@@ -176,6 +176,16 @@ impl World {
     pub(crate) fn policies_observed(&self) -> usize {
         let observed = |policy: &&Policy| policy.mode == PolicyMode::Observe;
         self.policies().filter(observed).count()
+    }
+
+    pub(crate) fn node_groups(&self) -> impl Iterator<Item = &NodeGroup> {
+        self.documents.values().filter_map(|d| {
+            if let Document::NodeGroup(group) = d {
+                Some(group)
+            } else {
+                None
+            }
+        })
     }
 
     pub(crate) fn policies(&self) -> impl Iterator<Item = &Policy> {

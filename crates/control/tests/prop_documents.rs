@@ -6,8 +6,8 @@ use proptest::sample::select;
 use tidelock_attest::{Expression, Selectors};
 use tidelock_control::Name;
 use tidelock_control::document::{
-    Address, Document, Format, Netns, OnUnavailable, Operator, PathPrefix, Policy, PolicyMode,
-    Role, Service, ServiceMode, SourceFile, Transform, WorkloadIdentity, parse_files,
+    Address, Document, Format, Netns, NodeGroup, OnUnavailable, Operator, PathPrefix, Policy,
+    PolicyMode, Role, Service, ServiceMode, SourceFile, Transform, WorkloadIdentity, parse_files,
 };
 use tidelock_spiffe_core::{SpiffeIdBuf, TrustDomain};
 
@@ -64,7 +64,7 @@ fn expression() -> impl Strategy<Value = Expression> {
 }
 
 fn identity() -> impl Strategy<Value = Document> {
-    let nodes = proptest::option::of(btree_set(name(), 1..4));
+    let names = || proptest::option::of(btree_set(name(), 1..4));
     let more = vec(expression(), 0..3);
     let selectors = ("[a-z0-9 '\"#:é]{1,20}", any::<u16>(), more).prop_map(|(path, uid, more)| {
         let list = [format!("unix:path:/{path}"), format!("unix:uid:{uid}")];
@@ -73,17 +73,26 @@ fn identity() -> impl Strategy<Value = Document> {
         // What contradicts itself is left out.
         Selectors::new(all).unwrap_or_else(|_| Selectors::new(list.into()).expect("selectors"))
     });
-    (name(), spiffe_id(), selectors, 10..100_000u32, nodes).prop_map(
-        |(name, spiffe_id, selectors, svid_ttl_secs, nodes)| {
-            Document::WorkloadIdentity(WorkloadIdentity {
-                name,
-                spiffe_id: spiffe_id.into(),
-                selectors,
-                svid_ttl_secs,
-                nodes,
-            })
-        },
+    (
+        name(),
+        spiffe_id(),
+        selectors,
+        10..100_000u32,
+        names(),
+        names(),
     )
+        .prop_map(
+            |(name, spiffe_id, selectors, svid_ttl_secs, nodes, node_groups)| {
+                Document::WorkloadIdentity(WorkloadIdentity {
+                    name,
+                    spiffe_id: spiffe_id.into(),
+                    selectors,
+                    svid_ttl_secs,
+                    nodes,
+                    node_groups,
+                })
+            },
+        )
 }
 
 fn service() -> impl Strategy<Value = Document> {
@@ -167,6 +176,11 @@ fn operator() -> impl Strategy<Value = Document> {
     })
 }
 
+fn node_group() -> impl Strategy<Value = Document> {
+    (name(), btree_set(name(), 1..5))
+        .prop_map(|(name, nodes)| Document::NodeGroup(NodeGroup { name, nodes }))
+}
+
 fn parse(text: &str) -> Result<Vec<Document>, Vec<tidelock_control::document::DocumentError>> {
     let file = SourceFile {
         name: "f".into(),
@@ -181,7 +195,7 @@ fn parse(text: &str) -> Result<Vec<Document>, Vec<tidelock_control::document::Do
 
 proptest! {
     #[test]
-    fn a_document_is_read_back_from_its_json(document in prop_oneof![identity(), service(), policy(), operator()]) {
+    fn a_document_is_read_back_from_its_json(document in prop_oneof![identity(), service(), policy(), operator(), node_group()]) {
         let json = document.to_json();
         prop_assert_eq!(parse(&json.to_string()), Ok(vec![document.clone()]));
         prop_assert_eq!(parse(&serde_json::to_string_pretty(&json).expect("JSON")), Ok(vec![document]));
@@ -199,7 +213,7 @@ proptest! {
 
     #[test]
     fn a_damaged_document_is_read_or_refused(
-        document in prop_oneof![identity(), service(), policy(), operator()],
+        document in prop_oneof![identity(), service(), policy(), operator(), node_group()],
         cut in any::<prop::sample::Index>(),
         with in "[-: \n{}\\[\\],\"']{0,3}",
     ) {

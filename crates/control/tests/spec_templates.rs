@@ -62,7 +62,7 @@ fn templates_that_are_wrong_are_refused_where_they_stand() {
         (
             "spiffe://example.org/{{node.nam}}",
             "`spiffe://example.org/{{node.nam}}` is not a template of SPIFFE IDs: there is no such variable; known are \
-             `trustDomain` `node.name` `unix.user` `unix.uid` `unix.gid` `systemd.unit` `exe.name`, `trustDomain` only \
+             `trustDomain` `node.name` `node.group` `unix.user` `unix.uid` `unix.gid` `systemd.unit` `exe.name`, `trustDomain` only \
              in the place of a trust domain (at byte 21)",
         ),
         (

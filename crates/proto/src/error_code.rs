@@ -37,6 +37,12 @@ pub enum ErrorCode {
     AuthorityTooSoon,
     /// Nodes that are connected do not say yet that they know the authority.
     NodesBehind,
+    /// The control plane has no roots for nodes' certificates: start it with `--x509pop-ca-bundle`.
+    X509popOff,
+    /// A node's certificate, or the proof of its key, does not hold; the message says why.
+    NodeCertificateRefused,
+    /// The node joined by a token, or was revoked: allow it a certificate first.
+    NodeCertificateNotAllowed,
     /// Something else stands in the way; the message says what.
     NotPossible,
     /// More SVIDs would be revoked than nodes take: move to another authority.
@@ -77,6 +83,10 @@ pub enum ErrorCode {
     TemplateInvalid,
     /// Two identities could have one SPIFFE ID.
     SpiffeIdAmbiguous,
+    /// An identity is for a NodeGroup that there is not.
+    NodeGroupUnknown,
+    /// A node is in two of the NodeGroups that one `{{node.group}}` could stand for.
+    NodeGroupsShared,
     /// A SPIFFE ID is of another trust domain.
     TrustDomainForeign,
     /// A SPIFFE ID is Tidelock's own.
@@ -104,7 +114,7 @@ pub enum ErrorCode {
 }
 
 /// Every code: its name, and the gRPC status that it comes with; `None`: it comes with a document.
-const NAMES: [(ErrorCode, &str, Option<Code>); 45] = [
+const NAMES: [(ErrorCode, &str, Option<Code>); 50] = [
     (
         ErrorCode::CallerUnknown,
         "CALLER_UNKNOWN",
@@ -167,6 +177,21 @@ const NAMES: [(ErrorCode, &str, Option<Code>); 45] = [
         Some(Code::FailedPrecondition),
     ),
     (
+        ErrorCode::X509popOff,
+        "X509POP_OFF",
+        Some(Code::FailedPrecondition),
+    ),
+    (
+        ErrorCode::NodeCertificateRefused,
+        "NODE_CERTIFICATE_REFUSED",
+        Some(Code::Unauthenticated),
+    ),
+    (
+        ErrorCode::NodeCertificateNotAllowed,
+        "NODE_CERTIFICATE_NOT_ALLOWED",
+        Some(Code::PermissionDenied),
+    ),
+    (
         ErrorCode::NotPossible,
         "NOT_POSSIBLE",
         Some(Code::FailedPrecondition),
@@ -202,6 +227,8 @@ const NAMES: [(ErrorCode, &str, Option<Code>); 45] = [
     (ErrorCode::SpiffeIdInvalid, "SPIFFE_ID_INVALID", None),
     (ErrorCode::TemplateInvalid, "TEMPLATE_INVALID", None),
     (ErrorCode::SpiffeIdAmbiguous, "SPIFFE_ID_AMBIGUOUS", None),
+    (ErrorCode::NodeGroupUnknown, "NODE_GROUP_UNKNOWN", None),
+    (ErrorCode::NodeGroupsShared, "NODE_GROUPS_SHARED", None),
     (ErrorCode::TrustDomainForeign, "TRUST_DOMAIN_FOREIGN", None),
     (ErrorCode::SpiffeIdReserved, "SPIFFE_ID_RESERVED", None),
     (ErrorCode::SelectorsInvalid, "SELECTORS_INVALID", None),

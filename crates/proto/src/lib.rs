@@ -34,8 +34,10 @@
 mod error_code;
 pub mod state;
 mod sync;
+mod x509pop;
 
 pub use error_code::{ERROR_CODE_METADATA, ErrorCode};
+pub use x509pop::{POP_NONCE_BYTES, PopMessage};
 
 /// Version 1 of the contracts.
 pub mod v1 {

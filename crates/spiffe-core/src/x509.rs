@@ -4,6 +4,7 @@
 //! the rules. Neither looks at the signature, the chain or the clock: that is path validation
 //! (RFC 5280 §6), done against one trust domain's bundle before or after.
 
+mod any;
 mod certificate;
 mod error;
 mod extensions;
@@ -11,6 +12,7 @@ mod leaf;
 mod names;
 mod signing;
 
+pub use any::AnyCert;
 pub use error::{CertificateError, KeyUsageError, LeafError, SigningCertError};
 pub use leaf::Leaf;
 pub use names::{GeneralName, GeneralNames};

@@ -57,6 +57,23 @@ fn stderr(output: &Output) -> String {
 }
 
 #[test]
+fn roots_for_nodes_that_are_none_keep_it_from_starting() {
+    let dir = tempfile::tempdir().expect("temp dir");
+    let file = dir.path().join("roots.pem");
+    let missing = file.to_str().expect("UTF-8").to_owned();
+    let refused = |why: &str| {
+        let output = serve(dir.path(), &["--x509pop-ca-bundle", &missing]).output();
+        let output = output.expect("runs");
+        assert!(!output.status.success());
+        let told = stderr(&output);
+        assert!(told.contains(&missing) && told.contains(why), "{told}");
+    };
+    refused("No such file");
+    std::fs::write(&file, "no PEM").expect("write");
+    refused("holds no certificate");
+}
+
+#[test]
 fn it_serves_until_a_signal_and_starts_again() {
     let dir = tempfile::tempdir().expect("temp dir");
     for signal in ["-TERM", "-INT"] {

@@ -9,6 +9,7 @@ pub(crate) fn kind_name(kind: i32) -> &'static str {
         Ok(DocumentKind::Service) => "Service",
         Ok(DocumentKind::Policy) => "Policy",
         Ok(DocumentKind::Operator) => "Operator",
+        Ok(DocumentKind::NodeGroup) => "NodeGroup",
         Ok(DocumentKind::Unspecified) | Err(_) => "Document",
     }
 }

@@ -13,7 +13,7 @@ use super::documents::{change_name, kind_name};
 use super::flows::FlowView;
 use super::identities::{GrantView, SvidView};
 use super::revoked::svids;
-use super::{hex, known, process, reason};
+use super::{hex, joined_by, known, process, reason};
 use crate::span;
 use crate::table::clean;
 
@@ -188,12 +188,21 @@ fn tell_of_membership(kind: Kind) -> Told {
     match kind {
         Kind::NodeAttested(node) => told(
             "node-attested",
-            format!("joined from {}", node.remote),
+            match joined_by(node.by) {
+                Some(by) => format!("joined by {by} from {}", node.remote),
+                None => format!("joined from {}", node.remote),
+            },
             json!({
                 "remote": node.remote,
+                "by": joined_by(node.by),
                 "serial": hex(&node.serial),
                 "not_after": span::rfc3339(node.not_after_unix_secs),
             }),
+        ),
+        Kind::CertificateAllowed(_) => told(
+            "certificate-allowed",
+            "a certificate may attest as this node".to_owned(),
+            json!({}),
         ),
         Kind::NodeRenewed(node) => told(
             "node-renewed",
@@ -366,6 +375,9 @@ fn attest_refused(refused: AttestRefused) -> Told {
         AttestRefusal::ExpiredToken => ("expired_token", "the join token has expired"),
         AttestRefusal::UsedToken => ("used_token", "the join token was used before"),
         AttestRefusal::BadCsr => ("bad_csr", "the certificate request is bad"),
+        AttestRefusal::BadCertificate => ("bad_certificate", "the node's certificate is refused"),
+        AttestRefusal::BadProof => ("bad_proof", "the certificate's key is not proved"),
+        AttestRefusal::NotAllowed => ("not_allowed", "no certificate is allowed for this node"),
         AttestRefusal::Unspecified => ("unspecified", "refused"),
     };
     let detail = if refused.detail.is_empty() {

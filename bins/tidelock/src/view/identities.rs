@@ -19,8 +19,9 @@ pub(crate) struct IdentityView {
     spiffe_id: String,
     selectors: Vec<String>,
     ttl_secs: u32,
-    /// Empty: every node.
+    /// Empty, as `node_groups` is: every node.
     nodes: Vec<String>,
+    node_groups: Vec<String>,
     svids: Vec<SvidView>,
     grants: Vec<GrantView>,
 }
@@ -111,6 +112,7 @@ fn row(identity: Identity) -> IdentityView {
         selectors: selectors(entry.selectors, entry.expression),
         ttl_secs: entry.x509_ttl_secs,
         nodes: identity.nodes,
+        node_groups: identity.node_groups,
         svids: identity.svids.into_iter().map(svid).collect(),
         grants: identity.grants.into_iter().map(grant).collect(),
     }
@@ -156,16 +158,23 @@ pub(crate) fn table(rows: &[IdentityView]) -> Table {
             row.name.clone(),
             row.spiffe_id.clone(),
             span::short(row.ttl_secs.into()),
-            match row.nodes.as_slice() {
-                [] => "all".into(),
-                nodes => nodes.join(","),
-            },
+            nodes(row),
             row.svids.len().to_string(),
             row.grants.len().to_string(),
             row.selectors.join(" "),
         ]);
     }
     table
+}
+
+/// `n1,n2`, groups with an `@`: `@edge,n1`.
+fn nodes(row: &IdentityView) -> String {
+    let groups = row.node_groups.iter().map(|group| format!("@{group}"));
+    let all: Vec<String> = groups.chain(row.nodes.iter().cloned()).collect();
+    match all.is_empty() {
+        true => "all".into(),
+        false => all.join(","),
+    }
 }
 
 #[cfg(test)]
@@ -194,6 +203,7 @@ mod tests {
             identities: vec![Identity {
                 entry: Some(entry),
                 nodes: vec![],
+                node_groups: vec![],
                 svids: vec![],
                 grants: vec![NodeGrant {
                     node: "n1".into(),
@@ -210,6 +220,14 @@ mod tests {
             "NAME  SPIFFE ID         TTL    NODES  SVIDS  PROCESSES  SELECTORS\n\
              curl  spiffe://td/curl  1h00m  all    0      1          unix:path:/usr/bin/curl unix:uid:1000\n"
         );
+    }
+
+    #[test]
+    fn groups_of_nodes_stand_out_from_nodes() {
+        let mut answer = answer();
+        answer.identities[0].nodes = vec!["n1".into()];
+        answer.identities[0].node_groups = vec!["edge".into()];
+        assert_eq!(nodes(&rows(answer)[0]), "@edge,n1");
     }
 
     #[test]

@@ -9,6 +9,7 @@ pub(crate) mod documents;
 pub(crate) mod events;
 pub(crate) mod flows;
 pub(crate) mod identities;
+pub(crate) mod node_groups;
 pub(crate) mod nodes;
 pub(crate) mod operators;
 pub(crate) mod plan;
@@ -21,9 +22,20 @@ pub(crate) mod services;
 pub(crate) mod status;
 pub(crate) mod yaml;
 
+use tidelock_proto::v1::JoinedBy;
+
 /// `None` for the empty string, which in messages means "not known".
 pub(crate) fn known(text: String) -> Option<String> {
     (!text.is_empty()).then_some(text)
+}
+
+/// What a node attested with, as `None` where a control plane does not say.
+pub(crate) fn joined_by(by: i32) -> Option<&'static str> {
+    match JoinedBy::try_from(by) {
+        Ok(JoinedBy::Token) => Some("token"),
+        Ok(JoinedBy::X509pop) => Some("x509pop"),
+        Ok(JoinedBy::Unspecified) | Err(_) => None,
+    }
 }
 
 /// `None` for zero, which in messages means "not known".

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use tidelock_proto::v1::{GetNodesResponse, NodeView};
 
-use super::{known, known_number};
+use super::{joined_by, known, known_number};
 use crate::span;
 use crate::table::Table;
 
@@ -15,6 +15,8 @@ pub(crate) struct NodeRow {
     connected: bool,
     remote: Option<String>,
     attested: Option<String>,
+    joined_by: Option<&'static str>,
+    certificate_allowed: bool,
     svid_not_after: Option<String>,
     sent_generation: Option<u64>,
     applied_generation: Option<u64>,
@@ -39,6 +41,8 @@ fn row(node: NodeView) -> NodeRow {
         connected: node.connected,
         remote: known(node.remote),
         attested: span::rfc3339(node.attested_unix_secs),
+        joined_by: joined_by(node.joined_by),
+        certificate_allowed: node.certificate_allowed,
         svid_not_after: span::rfc3339(node.svid_not_after_unix_secs),
         svid_not_after_secs: node.svid_not_after_unix_secs,
         sent_generation: known_number(node.sent_generation),
@@ -64,6 +68,7 @@ pub(crate) fn table(rows: &[NodeRow], now_secs: i64) -> Table {
         "MODULE",
         "KERNEL",
         "FROM",
+        "JOINED BY",
     ]);
     for row in rows {
         table.row([
@@ -77,6 +82,7 @@ pub(crate) fn table(rows: &[NodeRow], now_secs: i64) -> Table {
             row.module_version.clone().unwrap_or_default(),
             row.kernel_release.clone().unwrap_or_default(),
             row.remote.clone().unwrap_or_default(),
+            row.joined_by.unwrap_or_default().into(),
         ]);
     }
     table
@@ -95,6 +101,8 @@ fn generation(row: &NodeRow) -> String {
 
 #[cfg(test)]
 mod tests {
+    use tidelock_proto::v1::JoinedBy;
+
     use super::*;
 
     fn node(sent: u64, applied: u64) -> NodeView {
@@ -105,6 +113,7 @@ mod tests {
             applied_generation: applied,
             svid_not_after_unix_secs: 160,
             grants: 2,
+            joined_by: JoinedBy::X509pop.into(),
             ..NodeView::default()
         }
     }
@@ -125,8 +134,8 @@ mod tests {
         });
         assert_eq!(
             table(&rows, 100).to_string(),
-            "NAME  STATE      GENERATION  PROCESSES  FLOWS  SVID FOR  AGENT  MODULE  KERNEL  FROM\n\
-             n1    connected  7           2          0      1m00s     -      -       -       -\n"
+            "NAME  STATE      GENERATION  PROCESSES  FLOWS  SVID FOR  AGENT  MODULE  KERNEL  FROM  JOINED BY\n\
+             n1    connected  7           2          0      1m00s     -      -       -       -     x509pop\n"
         );
     }
 }

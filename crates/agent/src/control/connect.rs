@@ -7,6 +7,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use tidelock_proto::{CONTROL_DNS_NAME, MAX_MESSAGE_BYTES};
+use tidelock_spiffe_core::pem;
+use tidelock_spiffe_core::x509::SigningCert;
 use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Identity};
 
 use super::Client;
@@ -42,6 +44,15 @@ pub enum ConnectError {
     /// What the control plane told of its authorities cannot be read.
     #[error(transparent)]
     Kept(StoreError),
+    /// No authority in the bundle says of which trust domain it is.
+    #[error(
+        "no certificate in the server bundle {} names a trust domain: take the control plane's `bundle.pem`",
+        path.display()
+    )]
+    NoTrustDomain {
+        /// Where the bundle is.
+        path: PathBuf,
+    },
     /// The address is none.
     #[error("`{address}` is not an address: write HOST:PORT")]
     Address {
@@ -70,11 +81,7 @@ impl Server {
         store: &Store,
         svid: Option<&NodeSvid>,
     ) -> Result<(Client, BundleDigest), ConnectError> {
-        let given = fs::read_to_string(&self.bundle).map_err(|source| ConnectError::Bundle {
-            path: self.bundle.clone(),
-            source,
-        })?;
-        let bundle = store.server_bundle(&given).map_err(ConnectError::Kept)?;
+        let (given, bundle) = self.bundle(store)?;
         let mut tls = ClientTlsConfig::new()
             .ca_certificate(Certificate::from_pem(bundle))
             .domain_name(CONTROL_DNS_NAME);
@@ -100,6 +107,32 @@ impl Server {
             .max_decoding_message_size(MAX_MESSAGE_BYTES)
             .max_encoding_message_size(MAX_MESSAGE_BYTES);
         Ok((client, digest(&given)))
+    }
+
+    /// The bundle's file, and the authorities to recognise the control plane by.
+    fn bundle(&self, store: &Store) -> Result<(String, String), ConnectError> {
+        let given = fs::read_to_string(&self.bundle).map_err(|source| ConnectError::Bundle {
+            path: self.bundle.clone(),
+            source,
+        })?;
+        let bundle = store.server_bundle(&given).map_err(ConnectError::Kept)?;
+        Ok((given, bundle))
+    }
+
+    /// The trust domain of the authorities that the control plane is recognised by, as they say it.
+    ///
+    /// # Errors
+    /// They cannot be read, or none says.
+    pub(crate) fn trust_domain(&self, store: &Store) -> Result<String, ConnectError> {
+        let (_, bundle) = self.bundle(store)?;
+        let authorities = pem::decode("CERTIFICATE", &bundle).unwrap_or_default();
+        let said = authorities.iter().find_map(|der| {
+            let id = SigningCert::parse(der).ok()?.id?;
+            Some(id.trust_domain().as_str().to_owned())
+        });
+        said.ok_or_else(|| ConnectError::NoTrustDomain {
+            path: self.bundle.clone(),
+        })
     }
 
     fn transport(&self, error: &tonic::transport::Error) -> ConnectError {

@@ -9,6 +9,7 @@ use tonic::Code;
 use zeroize::Zeroizing;
 
 use super::connect::{ConnectError, Server};
+use super::x509pop::{self, NodeCertificate, NodeCertificateError};
 use super::{Client, REQUEST_TIMEOUT, words};
 use crate::node::{ChainError, KeyError, NodeKey, NodeSvid, Store};
 
@@ -21,15 +22,40 @@ pub enum JoinToken {
     File(PathBuf),
 }
 
+/// What a node joins with.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum JoinWith {
+    /// A token that an operator made for this node; good once.
+    Token(JoinToken),
+    /// A certificate that this machine was given elsewhere; good as often as it is needed.
+    Certificate(NodeCertificate),
+}
+
+impl From<JoinToken> for JoinWith {
+    fn from(token: JoinToken) -> Self {
+        Self::Token(token)
+    }
+}
+
+impl From<NodeCertificate> for JoinWith {
+    fn from(certificate: NodeCertificate) -> Self {
+        Self::Certificate(certificate)
+    }
+}
+
 /// Why a node could not join or renew.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum JoinError {
-    /// There is no token to join with.
+    /// There is nothing to join with.
     #[error(
-        "this node has not joined yet: give it a join token (`tidelock token create --node NAME`)"
+        "this node has not joined yet: give it a join token (`tidelock token create --node NAME`) or a certificate"
     )]
     NoToken,
+    /// The certificate to join with, or its key, is of no use.
+    #[error(transparent)]
+    Certificate(NodeCertificateError),
     /// The token's file cannot be read.
     #[error("cannot read the join token from {}: {source}", path.display())]
     TokenFile {
@@ -100,13 +126,18 @@ impl std::fmt::Debug for JoinToken {
     }
 }
 
-/// Joins with a token, which is used up, and noted in `tried`: trying it again would only be refused.
+/// Joins with a certificate; or with a token, which is used up, and noted in `tried`: trying it again would only be refused.
 pub(crate) async fn join(
     (server, store): (&Server, &Store),
-    token: Option<&JoinToken>,
+    with: Option<&JoinWith>,
     tried: &mut Option<Zeroizing<String>>,
 ) -> Result<NodeSvid, JoinError> {
-    let token = token.ok_or(JoinError::NoToken)?.read()?;
+    let token = match with.ok_or(JoinError::NoToken)? {
+        JoinWith::Certificate(certificate) => {
+            return x509pop::join(server, store, certificate).await;
+        }
+        JoinWith::Token(token) => token.read()?,
+    };
     if tried.as_ref() == Some(&token) {
         return Err(JoinError::Tried);
     }
@@ -147,7 +178,7 @@ pub(crate) async fn renew(client: &mut Client) -> Result<NodeSvid, JoinError> {
     NodeSvid::new(key, answer.into_inner().chain).map_err(JoinError::Chain)
 }
 
-fn refusal(status: &tonic::Status) -> JoinError {
+pub(super) fn refusal(status: &tonic::Status) -> JoinError {
     let why = words(status);
     match status.code() {
         Code::Unauthenticated | Code::PermissionDenied | Code::InvalidArgument | Code::NotFound => {

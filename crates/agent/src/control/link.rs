@@ -9,7 +9,7 @@ use tonic::Code;
 use zeroize::Zeroizing;
 
 use super::connect::Server;
-use super::join::{self, JoinError, JoinToken};
+use super::join::{self, JoinError, JoinWith};
 use super::{Client, Kept, words};
 use crate::core::{Backoff, Desired, DesiredError, Jitter};
 use crate::node::{BundleDigest, NodeSvid, Store, StoreError};
@@ -55,7 +55,7 @@ pub(crate) enum LinkError {
 /// The standing connection.
 pub(crate) struct Link {
     pub(crate) server: Server,
-    pub(crate) token: Option<JoinToken>,
+    pub(crate) join_with: Option<JoinWith>,
     pub(crate) store: Store,
     /// What this node holds of its state.
     pub(crate) kept: Kept,
@@ -114,7 +114,7 @@ impl Link {
                 failures + 1
             };
             self.pause(why, failures).await;
-            if (!known || !svid.is_current(unix_secs())) && self.token.is_some() {
+            if (!known || !svid.is_current(unix_secs())) && self.join_with.is_some() {
                 svid = self.join_again(svid).await?;
             }
         }
@@ -152,7 +152,7 @@ impl Link {
         tokio::time::sleep(wait).await;
     }
 
-    /// A node that is no longer known joins with a new token, if there is one; a used one changes nothing.
+    /// A node that is no longer known joins with its certificate or a new token, if there is one; a used token changes nothing.
     async fn join_again(&mut self, svid: NodeSvid) -> Result<NodeSvid, LinkError> {
         match self.join().await {
             Err(LinkError::Join(error)) => {
@@ -165,7 +165,7 @@ impl Link {
 
     async fn join(&mut self) -> Result<NodeSvid, LinkError> {
         let to = (&self.server, &self.store);
-        let svid = join::join(to, self.token.as_ref(), &mut self.tried)
+        let svid = join::join(to, self.join_with.as_ref(), &mut self.tried)
             .await
             .map_err(LinkError::Join)?;
         self.store.keep_node_svid(&svid).map_err(LinkError::Store)?;

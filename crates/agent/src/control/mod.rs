@@ -6,13 +6,15 @@ mod kept;
 mod link;
 mod report;
 mod sign;
+mod x509pop;
 
 pub use connect::{ConnectError, Server};
-pub use join::{JoinError, JoinToken};
+pub use join::{JoinError, JoinToken, JoinWith};
 pub(crate) use kept::Kept;
 pub(crate) use link::{FromControl, Link, LinkError};
 pub(crate) use report::{Reporter, Reports};
 pub(crate) use sign::Signer;
+pub use x509pop::{NodeCertificate, NodeCertificateError};
 
 use tidelock_proto::v1::node_client::NodeClient;
 use tonic::transport::Channel;

@@ -66,7 +66,7 @@ fn fill(
         Variable::Gid => Some(process.gid.to_string()),
         Variable::Unit => surroundings?.unit.clone(),
         Variable::ExeName => exe_name(process),
-        Variable::TrustDomain | Variable::NodeName | Variable::User => None,
+        Variable::TrustDomain | Variable::NodeName | Variable::NodeGroup | Variable::User => None,
     };
     let filled = template.fill(value).and_then(|filled| filled.id());
     let id = filled.map_err(Unfilled::Fill)?;

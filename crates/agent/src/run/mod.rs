@@ -16,7 +16,7 @@ pub use drain::{DrainError, drain, released};
 pub use notice::Notice;
 pub use open::OpenError;
 
-use crate::control::{JoinError, JoinToken, Kept, Link, LinkError, Reports, Server, Signer};
+use crate::control::{JoinError, JoinWith, Kept, Link, LinkError, Reports, Server, Signer};
 use crate::core::Jitter;
 use crate::node::{Store, StoreError};
 use driver::Driver;
@@ -30,7 +30,7 @@ pub struct Options {
     /// The control plane.
     pub server: Server,
     /// What to join with, if this node has not joined yet or is not known any more.
-    pub token: Option<JoinToken>,
+    pub join_with: Option<JoinWith>,
     /// Where to keep what has to survive a restart.
     pub data_dir: PathBuf,
     /// The kernel.
@@ -97,7 +97,7 @@ async fn start(options: Options, notify: Notify) -> Result<RunError, RunError> {
     let (reporter, reports) = Reports::new(clients.clone(), want_state);
     let link = Link {
         server: options.server,
-        token: options.token,
+        join_with: options.join_with,
         store: store.clone(),
         kept: Kept::load(store.clone()),
         generation: generations,

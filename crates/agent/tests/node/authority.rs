@@ -1,6 +1,6 @@
 //! The trust domain gets another authority, and the node notices nothing.
 
-use tidelock_agent::{DeviceSource, Options, Server};
+use tidelock_agent::{DeviceSource, JoinToken, JoinWith, Options, Server};
 use tidelock_proto::v1::{self, event::Kind};
 
 use super::kernel::Kernel;
@@ -46,12 +46,12 @@ async fn another_authority_reaches_the_node_before_it_signs_and_takes_over_witho
     // What the operator once put there; nobody touches it again.
     let bundle = plane.dir.path().join("operators.pem");
     std::fs::copy(plane.server().bundle, &bundle).unwrap();
-    let options = |token| Options {
+    let options = |token: Option<JoinToken>| Options {
         server: Server {
             bundle: bundle.clone(),
             ..plane.server()
         },
-        token,
+        join_with: token.map(JoinWith::Token),
         data_dir: plane.data_dir(),
         device: DeviceSource::Open(kernel.opener()),
     };

@@ -88,6 +88,14 @@ async fn start(bundle: &Path) -> (SocketAddr, Arc<Mutex<Vec<v1::Held>>>) {
 #[tonic::async_trait]
 impl Node for Liar {
     type SyncStream = ReceiverStream<Result<v1::SyncResponse, Status>>;
+    type AttestX509PopStream = ReceiverStream<Result<v1::AttestX509PopResponse, Status>>;
+
+    async fn attest_x509_pop(
+        &self,
+        _: Request<Streaming<v1::AttestX509PopRequest>>,
+    ) -> Result<Response<Self::AttestX509PopStream>, Status> {
+        Err(Status::unimplemented("the agent has a token"))
+    }
 
     async fn attest(
         &self,
@@ -174,7 +182,7 @@ async fn changes_that_lead_elsewhere_are_refused_and_everything_is_asked_for() {
             address: address.to_string(),
             bundle,
         },
-        token: Some(JoinToken::Text("any".to_owned().into())),
+        join_with: Some(JoinToken::Text("any".to_owned().into()).into()),
         data_dir: dir.path().join("agent"),
         device: DeviceSource::Open(kernel.opener()),
     });

@@ -6,3 +6,4 @@ mod liar;
 mod plane;
 mod resume;
 mod scenes;
+mod x509pop;

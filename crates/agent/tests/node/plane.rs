@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tidelock_agent::{DeviceSource, JoinToken, Notice, Options, RunError, Server, run};
-use tidelock_control::{BUNDLE_FILE, ControlPlane};
+use tidelock_agent::{DeviceSource, JoinToken, JoinWith, Notice, Options, RunError, Server, run};
+use tidelock_control::{BUNDLE_FILE, ControlPlane, X509Pop};
 use tidelock_proto::v1::admin_client::AdminClient;
 use tidelock_proto::v1::{self, apply_response, event};
 use tidelock_spiffe_core::TrustDomainBuf;
@@ -22,6 +22,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) struct Plane {
     pub(crate) dir: tempfile::TempDir,
     address: SocketAddr,
+    /// What nodes' certificates have to lead to.
+    pub(crate) x509pop: Option<X509Pop>,
     plane: Option<ControlPlane>,
 }
 
@@ -31,8 +33,18 @@ impl Plane {
         let mut plane = Self {
             dir,
             address: "127.0.0.1:0".parse().unwrap(),
+            x509pop: None,
             plane: None,
         };
+        plane.resume().await;
+        plane
+    }
+
+    /// One that takes certificates which lead to this root.
+    pub(crate) async fn with_root(root_pem: &str) -> Self {
+        let mut plane = Self::start().await;
+        plane.x509pop = Some(X509Pop::from_pem(root_pem).unwrap());
+        plane.stop().await;
         plane.resume().await;
         plane
     }
@@ -46,6 +58,7 @@ impl Plane {
         );
         // Authorities are known at once, since nobody polls.
         options.timing.propagation_secs = 0;
+        options.x509pop = self.x509pop.clone();
         let plane = ControlPlane::start(options).await.unwrap();
         self.address = plane.listening()[0];
         self.plane = Some(plane);
@@ -134,7 +147,7 @@ impl Running {
     pub(crate) fn start(plane: &Plane, kernel: &Kernel, token: Option<JoinToken>) -> Self {
         Self::with(Options {
             server: plane.server(),
-            token,
+            join_with: token.map(JoinWith::Token),
             data_dir: plane.data_dir(),
             device: DeviceSource::Open(kernel.opener()),
         })

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use tidelock_agent::{DeviceSource, Options, Server};
+use tidelock_agent::{DeviceSource, JoinToken, JoinWith, Options, Server};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -71,12 +71,12 @@ const MUCH: usize = 40_000;
 async fn an_agent_started_anew_catches_up_without_being_sent_everything() {
     let (mut plane, kernel) = (Plane::start().await, Kernel::new());
     let relay = Relay::to(plane.server().address.parse().unwrap()).await;
-    let options = |token| Options {
+    let options = |token: Option<JoinToken>| Options {
         server: Server {
             address: relay.address.to_string(),
             ..plane.server()
         },
-        token,
+        join_with: token.map(JoinWith::Token),
         data_dir: plane.data_dir(),
         device: DeviceSource::Open(kernel.opener()),
     };

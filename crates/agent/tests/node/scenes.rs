@@ -300,7 +300,7 @@ async fn wrong_and_used_tokens_are_clear_refusals() {
     ] {
         let agent = Running::with(Options {
             server: plane.server(),
-            token: Some(token),
+            join_with: Some(token.into()),
             data_dir: plane.dir.path().join(data),
             device: tidelock_agent::DeviceSource::Open(kernel.opener()),
         });
@@ -313,7 +313,7 @@ async fn wrong_and_used_tokens_are_clear_refusals() {
     }
     let agent = Running::with(Options {
         server: plane.server(),
-        token: None,
+        join_with: None,
         data_dir: plane.dir.path().join("fourth"),
         device: tidelock_agent::DeviceSource::Open(kernel.opener()),
     });
@@ -331,7 +331,7 @@ async fn a_server_that_the_bundle_does_not_vouch_for_gets_no_token() {
             bundle: other.server().bundle,
             ..plane.server()
         },
-        token: Some(plane.token().await),
+        join_with: Some(plane.token().await.into()),
         data_dir: plane.data_dir(),
         device: tidelock_agent::DeviceSource::Open(kernel.opener()),
     });
@@ -362,7 +362,7 @@ async fn a_node_that_is_not_known_any_more_joins_again_once_it_finds_a_new_token
     // Another machine joins under the same name: this one's SVID is not accepted any more.
     let usurper = Running::with(Options {
         server: plane.server(),
-        token: Some(plane.token().await),
+        join_with: Some(plane.token().await.into()),
         data_dir: plane.dir.path().join("usurper"),
         device: tidelock_agent::DeviceSource::Open(Kernel::new().opener()),
     });

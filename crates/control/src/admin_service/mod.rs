@@ -3,6 +3,7 @@
 mod apply;
 mod audit;
 mod authority;
+mod certificate;
 mod events;
 mod operators;
 mod plan;
@@ -80,6 +81,13 @@ impl Admin for AdminService {
         Ok(Response::new(views::nodes(&self.0)))
     }
 
+    async fn get_node_groups(
+        &self,
+        _: Request<v1::GetNodeGroupsRequest>,
+    ) -> Answer<v1::GetNodeGroupsResponse> {
+        Ok(Response::new(views::node_groups(&self.0)))
+    }
+
     async fn get_flows(
         &self,
         request: Request<v1::GetFlowsRequest>,
@@ -93,6 +101,16 @@ impl Admin for AdminService {
     ) -> Answer<v1::CreateTokenResponse> {
         let permit = permit(&request)?;
         token::create(&self.0, &permit.actor(), &request.into_inner())
+            .await
+            .map(Response::new)
+    }
+
+    async fn allow_certificate(
+        &self,
+        request: Request<v1::AllowCertificateRequest>,
+    ) -> Answer<v1::AllowCertificateResponse> {
+        let permit = permit(&request)?;
+        certificate::allow(&self.0, &permit.actor(), &request.into_inner().node)
             .await
             .map(Response::new)
     }

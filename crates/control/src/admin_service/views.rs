@@ -7,6 +7,7 @@ use tidelock_proto::{AGENT_PATH_PREFIX, v1};
 
 use crate::convert;
 use crate::core::Core;
+use crate::document::WorkloadIdentity;
 use crate::name::Name;
 use crate::roles::Permit;
 
@@ -38,6 +39,12 @@ pub(super) fn identities(core: &Arc<Core>, permit: &Permit) -> v1::GetIdentities
         entry: Some(convert::entry(identity)),
         nodes: identity
             .nodes
+            .iter()
+            .flatten()
+            .map(Name::to_string)
+            .collect(),
+        node_groups: identity
+            .node_groups
             .iter()
             .flatten()
             .map(Name::to_string)
@@ -107,9 +114,31 @@ pub(super) fn nodes(core: &Arc<Core>) -> v1::GetNodesResponse {
             kernel_release: node.reported.kernel_release.clone(),
             grants: count(node.reported.grants.len()),
             flows: count(node.reported.flows.len()),
+            joined_by: convert::joined_by(node.record.joined_by).into(),
+            certificate_allowed: node.record.certificate_allowed,
         });
     });
     v1::GetNodesResponse { nodes }
+}
+
+pub(super) fn node_groups(core: &Arc<Core>) -> v1::GetNodeGroupsResponse {
+    let world = core.world();
+    let named_by = |group: &Name| {
+        let names = |one: &&WorkloadIdentity| {
+            let mut named = one.node_groups.iter().flatten();
+            named.any(|name| name == group)
+        };
+        let identities = world.identities().filter(names);
+        identities.map(|one| one.name.to_string()).collect()
+    };
+    let groups = world.node_groups().map(|group| v1::NodeGroupView {
+        name: group.name.to_string(),
+        nodes: group.nodes.iter().map(Name::to_string).collect(),
+        identities: named_by(&group.name),
+    });
+    v1::GetNodeGroupsResponse {
+        groups: groups.collect(),
+    }
 }
 
 /// Those of which the node's own end is the caller's; each end of a connection tells for itself.

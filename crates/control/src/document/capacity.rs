@@ -1,11 +1,14 @@
 //! What a node's kernel takes. The bounds are those of the kernel contract (`tidelock-kabi`, `bounds`): refusing here, with a
 //! reason, is better than every node refusing later.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use tidelock_attest::Expression;
 
-use super::{Compiled, Document, DocumentError, Key, Parsed, Reason, Service, WorkloadIdentity};
+use super::{
+    Compiled, Document, DocumentError, Key, MAX_GROUP_MEMBERS, MAX_NODE_GROUPS, NodeGroups, Parsed,
+    Reason, Service, WorkloadIdentity,
+};
 use crate::name::{MAX_NAME_BYTES, Name};
 
 /// Most identities that one node has, each way to fit one counted by itself (`MAX_PREFILTER`).
@@ -47,16 +50,17 @@ pub(crate) fn fits(
     for document in documents.values() {
         match document {
             Document::Operator(_) => operators += 1,
+            Document::NodeGroup(_) => {}
             Document::Service(service) => shared.add(service),
             Document::Policy(policy) => shared.sources += policy.cedar.len() + BYTES_PER_FIELD,
-            Document::WorkloadIdentity(identity) => match &identity.nodes {
-                None => everywhere.add(identity),
-                Some(nodes) => {
-                    nodes
-                        .iter()
-                        .for_each(|node| named.entry(node).or_default().add(identity));
+            Document::WorkloadIdentity(identity) if identity.is_everywhere() => {
+                everywhere.add(identity);
+            }
+            Document::WorkloadIdentity(identity) => {
+                for node in nodes(identity, &compiled.groups) {
+                    named.entry(node).or_default().add(identity);
                 }
-            },
+            }
         }
     }
     let most =
@@ -92,10 +96,23 @@ pub(crate) fn fits(
     for (what, found, max) in bounds.into_iter().filter(|&(_, found, max)| found > max) {
         errors.push(error(Reason::TooMany { what, found, max }));
     }
-    if operators > MAX_OPERATORS {
-        let (what, found, max) = ("Operators", operators, MAX_OPERATORS);
-        errors.push(error(Reason::Bound { what, found, max }));
+    let (groups, members) = compiled.groups.size();
+    for (what, found, max) in [
+        ("Operators", operators, MAX_OPERATORS),
+        ("NodeGroups", groups, MAX_NODE_GROUPS),
+        ("nodes in all NodeGroups", members, MAX_GROUP_MEMBERS),
+    ] {
+        if found > max {
+            errors.push(error(Reason::Bound { what, found, max }));
+        }
     }
+}
+
+/// The nodes that an identity names, each once.
+fn nodes<'a>(identity: &'a WorkloadIdentity, groups: &'a NodeGroups) -> BTreeSet<&'a Name> {
+    let named = identity.node_groups.iter().flatten();
+    let in_groups = named.filter_map(|group| groups.nodes(group)).flatten();
+    identity.nodes.iter().flatten().chain(in_groups).collect()
 }
 
 /// What every node has.
@@ -175,6 +192,7 @@ mod tests {
         let compiled = Compiled {
             image: vec![0; image_len - image_len / 4],
             observed: vec![0; image_len / 4],
+            groups: NodeGroups::default(),
             warnings: vec![],
         };
         let mut errors = Vec::new();

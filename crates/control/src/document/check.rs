@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use tidelock_policy::compile::{CompileError, Source, compile_observing};
 
-use super::ambiguous;
 use super::{
-    Address, Document, DocumentError, Key, Marks, Netns, Overlap, Parsed, Place, Policy,
-    PolicyMode, Reason, Service,
+    Address, Document, DocumentError, Key, Marks, Netns, NodeGroups, Overlap, Parsed, Place,
+    Policy, PolicyMode, Reason, Service,
 };
+use super::{ambiguous, groups};
 use crate::yaml::Pos;
 
 /// All policies, compiled.
@@ -18,12 +18,14 @@ pub(crate) struct Compiled {
     pub(crate) image: Vec<u8>,
     /// What it only observes; empty if there is nothing.
     pub(crate) observed: Vec<u8>,
+    /// Which nodes are in which groups.
+    pub(crate) groups: NodeGroups,
     /// What is odd, though not wrong, in the policies that are new.
     pub(crate) warnings: Vec<DocumentError>,
 }
 
-/// Refuses documents given twice, Services that claim an address together with another Service, and templates of which an ID could
-/// come that another identity has.
+/// Refuses documents given twice, Services that claim an address together with another Service, templates of which an ID could
+/// come that another identity has, and identities that do not go together with the NodeGroups.
 /// `documents` is what would be stored, `parsed` those of them that are new.
 pub(crate) fn conflicts(
     documents: &BTreeMap<Key, Document>,
@@ -54,6 +56,8 @@ pub(crate) fn conflicts(
     }
     overlaps(claims, errors);
     ambiguous::templates(documents, &news, errors);
+    let node_groups = NodeGroups::of(documents);
+    groups::identities(documents, &news, &node_groups, errors);
 }
 
 /// One address of one Service.
@@ -205,6 +209,7 @@ pub(crate) fn compile(
             Some(Compiled {
                 image: compiled.image,
                 observed: compiled.observed,
+                groups: NodeGroups::of(documents),
                 warnings,
             })
         }

@@ -25,7 +25,10 @@ impl Reason {
             Self::Template { .. }
             | Self::TemplateFill { .. }
             | Self::UserName { .. }
-            | Self::ExeName { .. } => ErrorCode::TemplateInvalid,
+            | Self::ExeName { .. }
+            | Self::GroupName { .. } => ErrorCode::TemplateInvalid,
+            Self::UnknownGroup { .. } => ErrorCode::NodeGroupUnknown,
+            Self::GroupsShared { .. } => ErrorCode::NodeGroupsShared,
             Self::Ambiguous { .. } => ErrorCode::SpiffeIdAmbiguous,
             Self::ForeignTrustDomain { .. } => ErrorCode::TrustDomainForeign,
             Self::ReservedPath { .. } => ErrorCode::SpiffeIdReserved,

@@ -5,7 +5,8 @@ use std::fmt;
 use tidelock_attest::{FillError, SelectorError, SelectorsError, TemplateError};
 use tidelock_spiffe_core::SpiffeIdError;
 
-use super::address::{Address, AddressError};
+use super::address::AddressError;
+use super::conflict::{NotPermitted, Overlap, Place};
 use super::{Kind, ModeError, PrefixError, Role};
 use crate::duration::DurationError;
 use crate::name::{Name, NameError};
@@ -86,7 +87,9 @@ pub enum Reason {
         found: String,
     },
     /// No such kind.
-    #[error("is `{found}`; known kinds are WorkloadIdentity, Service, Policy and Operator")]
+    #[error(
+        "is `{found}`; known kinds are WorkloadIdentity, Service, Policy, Operator and NodeGroup"
+    )]
     UnknownKind {
         /// As written.
         found: String,
@@ -145,6 +148,37 @@ pub enum Reason {
     ExeName {
         /// As written.
         text: String,
+    },
+    /// A template with the group of a node, where it is not said which groups.
+    #[error(
+        "`{text}`: `{{{{node.group}}}}` is the one of `nodeGroups` that a node is in: say which, and no `nodes` beside them"
+    )]
+    GroupName {
+        /// As written.
+        text: String,
+    },
+    /// An identity that names a group which is not there.
+    #[error(
+        "WorkloadIdentity `{identity}` is for NodeGroup `{group}`, and there is none of that name; apply one, or leave it out"
+    )]
+    UnknownGroup {
+        /// The group.
+        group: Name,
+        /// The identity.
+        identity: Name,
+    },
+    /// A template that would give a node two SPIFFE IDs.
+    #[error(
+        "WorkloadIdentity `{identity}` has `{{{{node.group}}}}` in its SPIFFE ID, and node `{node}` is in two of its groups, `{}` and \
+         `{}`: a process has one identity, so name groups that share no node", groups[0], groups[1]
+    )]
+    GroupsShared {
+        /// The identity.
+        identity: Name,
+        /// A node that is in both.
+        node: Name,
+        /// The groups.
+        groups: Box<[Name; 2]>,
     },
     /// Two identities of which one ID could come, and which are not the same.
     #[error(
@@ -308,67 +342,6 @@ pub enum Reason {
         /// How many there may be.
         max: usize,
     },
-}
-
-/// A change that an operator may not make.
-#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("operator `{operator}` may not change {kind} `{name}`: {why}; needed is {needed}")]
-pub struct NotPermitted {
-    /// Who asked.
-    pub operator: Name,
-    /// The document's kind.
-    pub kind: Kind,
-    /// The document's name.
-    pub name: Name,
-    /// Why not.
-    pub why: String,
-    /// What would do: a role, and a prefix where it counts.
-    pub needed: &'static str,
-}
-
-/// Two ranges that share an address and port.
-#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-#[error(
-    "`{range}` of Service `{name}` overlaps `{other_range}` of Service `{other_name}` ({other})"
-)]
-pub struct Overlap {
-    /// The range concerned.
-    pub range: Address,
-    /// Whose it is.
-    pub name: Name,
-    /// The one it overlaps.
-    pub other_range: Address,
-    /// Whose that is.
-    pub other_name: Name,
-    /// Where that stands.
-    pub other: Place,
-}
-
-/// Where a document stands.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Place {
-    /// In the store, from an earlier apply.
-    Stored,
-    /// In a file of this apply.
-    File {
-        /// The file's name as the user gave it.
-        file: String,
-        /// Where in it, if that is known.
-        pos: Option<Pos>,
-    },
-}
-
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Stored => f.write_str("applied before"),
-            Self::File { file, pos: None } => f.write_str(file),
-            Self::File {
-                file,
-                pos: Some(pos),
-            } => write!(f, "{file}:{}", pos.line),
-        }
-    }
 }
 
 /// Why a role cannot be bound to paths.

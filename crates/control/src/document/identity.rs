@@ -8,6 +8,7 @@ use tidelock_ca::{MAX_SVID_TTL_SECS, MIN_SVID_TTL_SECS};
 use tidelock_spiffe_core::TrustDomain;
 
 use super::Reason;
+use super::node_group::{MAX_GROUPS_PER_IDENTITY, NodeGroups, Placed, names};
 use super::selectors::selectors;
 use super::spiffe_id::{WorkloadId, workload_id_or_template};
 use crate::duration::{parse_secs, print_secs};
@@ -17,7 +18,7 @@ use crate::yaml::{Cursor, Pos, Reader};
 /// Life of an X509-SVID for which a document says nothing.
 pub const DEFAULT_SVID_TTL_SECS: u32 = 3_600;
 
-pub(super) const FIELDS: &[&str] = &["spiffeID", "selectors", "svid", "nodes"];
+pub(super) const FIELDS: &[&str] = &["spiffeID", "selectors", "svid", "nodes", "nodeGroups"];
 pub(super) const SVID_FIELDS: &[&str] = &["ttl"];
 
 /// Who gets which SPIFFE ID.
@@ -31,15 +32,27 @@ pub struct WorkloadIdentity {
     pub selectors: Selectors,
     /// Life of its X509-SVIDs.
     pub svid_ttl_secs: u32,
-    /// The nodes it is for; `None` means all.
+    /// The nodes it is for. Without these and groups: all.
     pub nodes: Option<BTreeSet<Name>>,
+    /// NodeGroups whose nodes it is for too.
+    pub node_groups: Option<BTreeSet<Name>>,
 }
 
 impl WorkloadIdentity {
-    /// Whether the node of this name is given this identity.
+    /// Whether every node is given this identity.
     #[must_use]
-    pub fn is_for(&self, node: &Name) -> bool {
-        self.nodes.as_ref().is_none_or(|nodes| nodes.contains(node))
+    pub fn is_everywhere(&self) -> bool {
+        self.nodes.is_none() && self.node_groups.is_none()
+    }
+
+    /// The node, if it is given this identity, and the group that is why.
+    #[must_use]
+    pub fn placed<'a>(&'a self, node: &'a Name, groups: &NodeGroups) -> Option<Placed<'a>> {
+        let named = self.node_groups.as_ref();
+        let group = named.and_then(|named| groups.first(named, node));
+        let by_name = self.nodes.as_ref().is_some_and(|of| of.contains(node));
+        let is_for = self.is_everywhere() || by_name || group.is_some();
+        is_for.then_some(Placed { node, group })
     }
 
     pub(super) fn read(
@@ -59,12 +72,19 @@ impl WorkloadIdentity {
         let svid_ttl_secs = fields
             .optional("svid")
             .map_or(Some(DEFAULT_SVID_TTL_SECS), |at| ttl(reader, at));
-        let nodes = fields.optional("nodes").map(|at| nodes(reader, &at));
+        let nodes = fields.optional("nodes").map(|at| names(reader, &at));
+        let groups_at = fields.optional("nodeGroups");
+        let node_groups = groups_at.map(|at| groups(reader, &at));
         let (id_at, spiffe_id, selectors) = (id_at?, spiffe_id?, selectors?);
         if spiffe_id.has(Variable::ExeName) && selectors.branches().any(|way| way.path().is_none())
         {
             let text = spiffe_id.to_string();
             reader.refuse(&id_at, Reason::ExeName { text });
+            return None;
+        }
+        if spiffe_id.has(Variable::NodeGroup) && (node_groups.is_none() || nodes.is_some()) {
+            let text = spiffe_id.to_string();
+            reader.refuse(&id_at, Reason::GroupName { text });
             return None;
         }
         let identity = Self {
@@ -73,6 +93,7 @@ impl WorkloadIdentity {
             selectors,
             svid_ttl_secs: svid_ttl_secs?,
             nodes,
+            node_groups,
         };
         Some((identity, id_at.pos()))
     }
@@ -85,6 +106,9 @@ impl WorkloadIdentity {
         });
         if let Some(nodes) = &self.nodes {
             spec["nodes"] = nodes.iter().map(Name::as_str).collect();
+        }
+        if let Some(groups) = &self.node_groups {
+            spec["nodeGroups"] = groups.iter().map(Name::as_str).collect();
         }
         spec
     }
@@ -109,22 +133,15 @@ fn ttl(reader: &mut Reader<'_>, svid: Cursor<'_>) -> Option<u32> {
         .ok()
 }
 
-fn nodes(reader: &mut Reader<'_>, at: &Cursor<'_>) -> BTreeSet<Name> {
-    let mut read = BTreeSet::new();
-    for item in reader.filled_list(at) {
-        let Some(text) = reader.text(&item) else {
-            continue;
-        };
-        match Name::parse(&text.text) {
-            Ok(name) if read.contains(&name) => reader.refuse(
-                &item,
-                Reason::RepeatedItem {
-                    item: text.text.clone(),
-                },
-            ),
-            Ok(name) => drop(read.insert(name)),
-            Err(error) => reader.refuse(&item, Reason::Name(error)),
-        }
+fn groups(reader: &mut Reader<'_>, at: &Cursor<'_>) -> BTreeSet<Name> {
+    let read = names(reader, at);
+    if read.len() > MAX_GROUPS_PER_IDENTITY {
+        let (what, found, max) = (
+            "NodeGroups of one WorkloadIdentity",
+            read.len(),
+            MAX_GROUPS_PER_IDENTITY,
+        );
+        reader.refuse(at, Reason::Bound { what, found, max });
     }
     read
 }

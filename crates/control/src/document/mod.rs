@@ -1,13 +1,16 @@
-//! The documents that users apply, parsed strictly: WorkloadIdentity, Service, Policy, Operator.
+//! The documents that users apply, parsed strictly: WorkloadIdentity, Service, Policy, Operator, NodeGroup.
 
 mod address;
 mod ambiguous;
 mod capacity;
 mod check;
 mod code;
+mod conflict;
 mod error;
+mod groups;
 mod identity;
 mod mode;
+mod node_group;
 mod operator;
 mod parse;
 mod policy;
@@ -24,9 +27,13 @@ pub use capacity::{
     MAX_SERVERS_PER_SERVICE, MAX_STATE_BYTES,
 };
 pub(crate) use check::{Compiled, compile, conflicts};
-pub use error::{DocumentError, NotPermitted, Overlap, Place, Reason};
+pub use conflict::{NotPermitted, Overlap, Place};
+pub use error::{DocumentError, Reason};
 pub use identity::{DEFAULT_SVID_TTL_SECS, WorkloadIdentity};
 pub use mode::{ModeError, OnUnavailable, ServiceMode};
+pub use node_group::{
+    MAX_GROUP_MEMBERS, MAX_GROUPS_PER_IDENTITY, MAX_NODE_GROUPS, NodeGroup, NodeGroups, Placed,
+};
 pub use operator::{MAX_PREFIXES, Operator, Role};
 pub use parse::{Format, SourceFile, parse_files};
 pub(crate) use parse::{Marks, Parsed, in_order, parse};
@@ -56,15 +63,18 @@ pub enum Kind {
     Policy,
     /// Who may do what at the control plane.
     Operator,
+    /// Nodes under one name.
+    NodeGroup,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 5] = [
         Self::WorkloadIdentity,
         Self::Service,
         Self::Policy,
         Self::Operator,
+        Self::NodeGroup,
     ];
 
     /// As documents write it.
@@ -75,6 +85,7 @@ impl Kind {
             Self::Service => "Service",
             Self::Policy => "Policy",
             Self::Operator => "Operator",
+            Self::NodeGroup => "NodeGroup",
         }
     }
 
@@ -102,6 +113,8 @@ pub enum Document {
     Policy(Policy),
     /// Who may do what at the control plane.
     Operator(Operator),
+    /// Nodes under one name.
+    NodeGroup(NodeGroup),
 }
 
 /// What tells documents apart.
@@ -116,6 +129,7 @@ impl Document {
             Self::Service(_) => Kind::Service,
             Self::Policy(_) => Kind::Policy,
             Self::Operator(_) => Kind::Operator,
+            Self::NodeGroup(_) => Kind::NodeGroup,
         }
     }
 
@@ -127,6 +141,7 @@ impl Document {
             Self::Service(service) => &service.name,
             Self::Policy(policy) => &policy.name,
             Self::Operator(operator) => &operator.name,
+            Self::NodeGroup(group) => &group.name,
         }
     }
 
@@ -144,6 +159,7 @@ impl Document {
             Self::Service(service) => service.to_json(),
             Self::Policy(policy) => policy.to_json(),
             Self::Operator(operator) => operator.to_json(),
+            Self::NodeGroup(group) => group.to_json(),
         };
         json!({
             "apiVersion": API_VERSION,

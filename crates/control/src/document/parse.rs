@@ -3,8 +3,8 @@
 use tidelock_spiffe_core::TrustDomain;
 
 use super::{
-    API_VERSION, Document, DocumentError, Kind, Operator, Place, Policy, PolicyMode, Reason,
-    Service, WorkloadIdentity,
+    API_VERSION, Document, DocumentError, Kind, NodeGroup, Operator, Place, Policy, PolicyMode,
+    Reason, Service, WorkloadIdentity,
 };
 use crate::name::Name;
 use crate::yaml::{self, Cursor, Node, Origin, Pos, Reader};
@@ -53,6 +53,8 @@ pub(crate) enum Marks {
     Cedar(Origin),
     /// An Operator is judged by itself.
     Operator,
+    /// A NodeGroup is judged by those who name it.
+    NodeGroup,
 }
 
 impl Parsed {
@@ -166,6 +168,10 @@ fn document(reader: &mut Reader<'_>, node: &Node, ours: TrustDomain<'_>) -> Opti
         Kind::Policy => {
             let (policy, origin) = Policy::read(reader, name, spec)?;
             (Document::Policy(policy), Marks::Cedar(origin))
+        }
+        Kind::NodeGroup => {
+            let group = NodeGroup::read(reader, name, spec)?;
+            (Document::NodeGroup(group), Marks::NodeGroup)
         }
         Kind::Operator => {
             let operator = Operator::read(reader, name, spec)?;

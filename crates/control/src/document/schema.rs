@@ -10,8 +10,8 @@ mod tests {
     use tidelock_attest::{MAX_SELECTORS, OPERATORS, SelectorKind, Variable};
 
     use super::super::{
-        API_VERSION, Kind, MAX_PREFIXES, OnUnavailable, PolicyMode, Role, ServiceMode, Transform,
-        identity, operator, parse, policy, service,
+        API_VERSION, Kind, MAX_GROUPS_PER_IDENTITY, MAX_PREFIXES, OnUnavailable, PolicyMode, Role,
+        ServiceMode, Transform, identity, node_group, operator, parse, policy, service,
     };
     use super::*;
 
@@ -52,6 +52,7 @@ mod tests {
             ("/$defs/Service", service::FIELDS),
             ("/$defs/Policy", policy::FIELDS),
             ("/$defs/Operator", operator::FIELDS),
+            ("/$defs/NodeGroup", node_group::FIELDS),
         ] {
             assert_eq!(
                 sorted(&fields(&schema, pointer)),
@@ -87,6 +88,8 @@ mod tests {
         assert_eq!(*at(&schema, pointer), Value::from(roles));
         let pointer = "/$defs/Operator/properties/prefixes/maxItems";
         assert_eq!(*at(&schema, pointer), MAX_PREFIXES);
+        let pointer = "/$defs/WorkloadIdentity/properties/nodeGroups/maxItems";
+        assert_eq!(*at(&schema, pointer), MAX_GROUPS_PER_IDENTITY);
         let prefixes = SelectorKind::ALL.map(SelectorKind::prefix).join("|");
         let pattern = at(&schema, "/$defs/selector/oneOf/0/pattern");
         assert_eq!(*pattern, format!("^({prefixes})."));

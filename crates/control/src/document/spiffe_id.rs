@@ -6,7 +6,7 @@ use tidelock_attest::{FillError, MAX_VALUE_BYTES, Template, Variable};
 use tidelock_ca::RESERVED_SEGMENT;
 use tidelock_spiffe_core::{SpiffeIdBuf, TrustDomain};
 
-use super::{PathPrefix, Reason};
+use super::{PathPrefix, Placed, Reason};
 use crate::name::{MAX_NAME_BYTES, Name};
 use crate::yaml::{Cursor, Reader};
 
@@ -31,17 +31,18 @@ impl WorkloadId {
     /// The SPIFFE ID on this node. `None` if the node's name does not make one that a workload may have, or if each process has
     /// its own ([`WorkloadId::is_of_process`]).
     #[must_use]
-    pub fn on(&self, node: &Name) -> Option<SpiffeIdBuf> {
+    pub fn on<'a>(&self, node: impl Into<Placed<'a>>) -> Option<SpiffeIdBuf> {
         match self {
             Self::Fixed(id) => Some(id.clone()),
-            Self::Template(template) => of_workload(&template.on(node)?.id().ok()?),
+            Self::Template(template) => of_workload(&template.on(node.into())?.id().ok()?),
         }
     }
 
     /// The SPIFFE ID that a process of this node asks for, if it may have it: the one of the node, or one that comes of the
     /// template, with this node's name in it.
     #[must_use]
-    pub fn admitted(&self, node: &Name, asked: &str) -> Option<SpiffeIdBuf> {
+    pub fn admitted<'a>(&self, node: impl Into<Placed<'a>>, asked: &str) -> Option<SpiffeIdBuf> {
+        let node = node.into();
         match self {
             Self::Template(template) if self.is_of_process() => {
                 let admits = template.on(node)?.admits(asked);
@@ -53,13 +54,13 @@ impl WorkloadId {
 
     /// What the node is told: its SPIFFE ID, or a template of those of its processes. `None`: no workload may have it.
     #[must_use]
-    pub fn for_node(&self, node: &Name) -> Option<String> {
-        self.told(|template| template.on(node))
+    pub fn for_node<'a>(&self, node: impl Into<Placed<'a>>) -> Option<String> {
+        self.told(|template| template.on(node.into()))
     }
 
     /// What every node is told. `None`: that differs from node to node, or no workload may have it.
     pub(crate) fn for_every_node(&self) -> Option<String> {
-        if self.has(Variable::NodeName) {
+        if self.has(Variable::NodeName) || self.has(Variable::NodeGroup) {
             return None;
         }
         self.told(|template| template.ours.fill(|_| None).ok())
@@ -117,9 +118,15 @@ impl WorkloadId {
 }
 
 impl IdTemplate {
-    fn on(&self, node: &Name) -> Option<Template> {
-        let name = |variable| (variable == Variable::NodeName).then(|| node.to_string());
-        self.ours.fill(name).ok()
+    /// What the control plane knows is filled in; `None` too where that is not all that it has to know.
+    fn on(&self, placed: Placed<'_>) -> Option<Template> {
+        let filled = self.ours.fill(|variable| match variable {
+            Variable::NodeName => Some(placed.node.to_string()),
+            Variable::NodeGroup => placed.group.map(Name::to_string),
+            _ => None,
+        });
+        let known = |template: &Template| template.variables().all(Variable::is_of_process);
+        filled.ok().filter(known)
     }
 }
 
@@ -209,7 +216,7 @@ fn longest(variable: Variable) -> Option<String> {
     const SERVICE: &str = ".service";
     let letters = |len| "a".repeat(len);
     match variable {
-        Variable::NodeName => Some(letters(MAX_NAME_BYTES)),
+        Variable::NodeName | Variable::NodeGroup => Some(letters(MAX_NAME_BYTES)),
         Variable::Uid | Variable::Gid => Some((u32::MAX - 1).to_string()),
         Variable::Unit => Some(letters(MAX_VALUE_BYTES - SERVICE.len()) + SERVICE),
         Variable::ExeName => Some(letters(MAX_VALUE_BYTES)),

@@ -15,7 +15,7 @@ use crate::clock;
 use crate::core::{Core, StoreFailure};
 use crate::name::Name;
 use crate::net::Caller;
-use crate::store::{NodeRecord, TokenRecord};
+use crate::store::{JoinedBy, NodeRecord, TokenRecord};
 use crate::token::Token;
 
 /// Why a caller gets no SVID.
@@ -53,21 +53,8 @@ pub(super) async fn attest(
     let now = clock::unix_secs();
     match admit(core, caller, &request, now).await {
         Ok((node, issued)) => {
-            let remote = caller.remote.to_string();
-            tracing::info!(%node, remote, "node attested");
-            let (serial, not_after_unix_secs) = (issued.serial, issued.not_after);
-            let event = v1::NodeAttested {
-                remote,
-                serial,
-                not_after_unix_secs,
-            };
-            core.metrics.node_svids.count();
-            core.events
-                .record(node.as_str(), EventKind::NodeAttested(event));
-            Ok(v1::AttestResponse {
-                chain: issued.chain,
-                bundle: Some(v1::Bundle::clone(&core.world().bundle)),
-            })
+            let by = v1::JoinedBy::Token;
+            Ok(attested(core, caller, &node, issued, by))
         }
         Err(Failure::Refused {
             node,
@@ -75,6 +62,31 @@ pub(super) async fn attest(
             detail,
         }) => Err(refuse(core, caller, &node, reason, detail)),
         Err(Failure::Ours(status)) => Err(status),
+    }
+}
+
+/// Tells of a node that has attested; gives what it is answered.
+pub(super) fn attested(
+    core: &Core,
+    caller: &Caller,
+    node: &Name,
+    issued: Issued,
+    by: v1::JoinedBy,
+) -> v1::AttestResponse {
+    let remote = caller.remote.to_string();
+    tracing::info!(%node, remote, by = by.as_str_name(), "node attested");
+    let event = v1::NodeAttested {
+        remote,
+        serial: issued.serial,
+        not_after_unix_secs: issued.not_after,
+        by: by.into(),
+    };
+    core.metrics.node_svids.count();
+    core.events
+        .record(node.as_str(), EventKind::NodeAttested(event));
+    v1::AttestResponse {
+        chain: issued.chain,
+        bundle: Some(v1::Bundle::clone(&core.world().bundle)),
     }
 }
 
@@ -109,6 +121,9 @@ async fn admit(
         previous_serial: None,
         not_after: issued.not_after,
         attested: now,
+        joined_by: JoinedBy::Token,
+        // Whoever wants both says so.
+        certificate_allowed: false,
     };
     let detail = json!({
         "serial": hex(&issued.serial),
@@ -175,8 +190,9 @@ fn refuse(
     Status::new(status.0, message)
 }
 
-/// Tokens that nobody knows cost a caller nothing: not each of them is told, or they would push everything else out of the log.
-fn tell(
+/// Tokens that nobody knows, and certificates, cost a caller nothing: not each of them is told, or they would push everything else
+/// out of the log.
+pub(super) fn tell(
     core: &Core,
     caller: &Caller,
     node: &str,
@@ -184,11 +200,20 @@ fn tell(
     mut detail: String,
     why: &str,
 ) {
-    if reason == AttestRefusal::UnknownToken {
-        match core.unknown_tokens.take(Instant::now()) {
-            None => return,
-            Some(0) => {}
-            Some(untold) => detail = format!("and {untold} more before it that were not told"),
+    let throttle = match reason {
+        AttestRefusal::UnknownToken => Some(&core.unknown_tokens),
+        AttestRefusal::BadCertificate | AttestRefusal::BadProof | AttestRefusal::NotAllowed => {
+            Some(&core.refused_certificates)
+        }
+        _ => None,
+    };
+    match throttle.map(|throttle| throttle.take(Instant::now())) {
+        Some(None) => return,
+        None | Some(Some(0)) => {}
+        Some(Some(untold)) => {
+            let more = format!("and {untold} more before it that were not told");
+            let parts = [detail, more].into_iter().filter(|part| !part.is_empty());
+            detail = parts.collect::<Vec<_>>().join("; ");
         }
     }
     let remote = caller.remote.to_string();

@@ -4,6 +4,7 @@ mod attest;
 mod report;
 mod sign;
 mod sync;
+mod x509pop;
 
 use std::sync::Arc;
 
@@ -17,6 +18,9 @@ use crate::clock;
 use crate::core::Core;
 use crate::name::Name;
 use crate::net::{Caller, Peer};
+
+pub(crate) use x509pop::Challenges;
+pub use x509pop::X509Pop;
 
 /// The service over the control plane's state.
 #[derive(Clone, Debug)]
@@ -43,6 +47,17 @@ impl Node for NodeService {
         attest::attest(&self.0, &caller, request.into_inner())
             .await
             .map(Response::new)
+    }
+
+    type AttestX509PopStream = ReceiverStream<Result<v1::AttestX509PopResponse, Status>>;
+
+    async fn attest_x509_pop(
+        &self,
+        request: Request<Streaming<v1::AttestX509PopRequest>>,
+    ) -> Result<Response<Self::AttestX509PopStream>, Status> {
+        let caller = caller(&request)?;
+        let answers = x509pop::attest(&self.0, caller, request.into_inner());
+        Ok(Response::new(answers))
     }
 
     async fn renew(
@@ -109,7 +124,7 @@ fn authenticate(core: &Core, caller: &Caller) -> Result<Agent, Status> {
     let (node, serial, not_after) = match &caller.peer {
         Peer::Anonymous => {
             return Err(Status::unauthenticated(
-                "a client certificate is needed; attest with a join token first",
+                "a client certificate is needed; attest first",
             ));
         }
         Peer::Operator { name, .. } => {

@@ -13,9 +13,8 @@ use crate::audit::{Actor, AuditEntry, hex};
 use crate::authority::IssueError;
 use crate::clock;
 use crate::core::Core;
-use crate::document::WorkloadIdentity;
+use crate::document::{Placed, WorkloadIdentity};
 use crate::journal::NotWritten;
-use crate::name::Name;
 
 pub(super) async fn sign(
     core: &Arc<Core>,
@@ -49,18 +48,15 @@ async fn issue(
     let Some(identity) = world.identity(&request.entry_id) else {
         return Err(Status::not_found("there is no such entry"));
     };
-    if !identity.is_for(&agent.node) {
+    let Some(placed) = identity.placed(&agent.node, &world.compiled.groups) else {
         return Err(Status::permission_denied("the entry is not this node's"));
-    }
+    };
     // Of a template, what it gives the node that attested: of the request only what the node alone can know of its processes goes
     // into the SVID, where the template has a variable for it.
     let asked = &request.spiffe_id;
-    let Some(spiffe_id) = identity.spiffe_id.admitted(&agent.node, asked) else {
-        return Err(Status::failed_precondition(not_admitted(
-            identity,
-            &agent.node,
-            asked,
-        )));
+    let Some(spiffe_id) = identity.spiffe_id.admitted(placed, asked) else {
+        let why = not_admitted(identity, placed, asked);
+        return Err(Status::failed_precondition(why));
     };
     let ttl_secs = identity.svid_ttl_secs;
     let id = spiffe_id.clone();
@@ -93,7 +89,7 @@ async fn issue(
     })
 }
 
-fn not_admitted(identity: &WorkloadIdentity, node: &Name, asked: &str) -> String {
+fn not_admitted(identity: &WorkloadIdentity, node: Placed<'_>, asked: &str) -> String {
     if let Some(own) = identity.spiffe_id.on(node) {
         return format!("the entry's SPIFFE ID is `{}` by now", own.as_str());
     }

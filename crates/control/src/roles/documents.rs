@@ -67,13 +67,17 @@ fn refused(permit: &Permit, now: &Documents, asked: &Asked<'_>) -> Option<Docume
             "it says what operators may do".to_owned(),
             "the role `admin`",
         ),
-        Kind::Policy | Kind::Service if permit.is_everywhere() => return None,
+        Kind::Policy | Kind::Service | Kind::NodeGroup if permit.is_everywhere() => return None,
         Kind::Policy => (
             "a Policy decides about every workload".to_owned(),
             "the role `editor` with the prefix `/`",
         ),
         Kind::Service => (
             "a Service governs its addresses for every workload".to_owned(),
+            "the role `editor` with the prefix `/`",
+        ),
+        Kind::NodeGroup => (
+            "a NodeGroup says where identities are that name it, whose ever they are".to_owned(),
             "the role `editor` with the prefix `/`",
         ),
         Kind::WorkloadIdentity => (

@@ -16,7 +16,7 @@ pub(crate) enum Need {
 }
 
 /// Every call, and what it needs.
-pub(super) const NEEDS: [(&str, Need); 22] = [
+pub(super) const NEEDS: [(&str, Need); 24] = [
     ("Apply", Need::Role(Role::Editor)),
     ("Plan", Need::Role(Role::Editor)),
     ("Delete", Need::Role(Role::Editor)),
@@ -24,8 +24,10 @@ pub(super) const NEEDS: [(&str, Need); 22] = [
     ("GetServices", Need::Read),
     ("GetPolicies", Need::ReadEverything),
     ("GetNodes", Need::ReadEverything),
+    ("GetNodeGroups", Need::ReadEverything),
     ("GetFlows", Need::Read),
     ("CreateToken", Need::RoleEverywhere(Role::Issuer)),
+    ("AllowCertificate", Need::RoleEverywhere(Role::Issuer)),
     ("GetStatus", Need::Read),
     ("Events", Need::ReadEverything),
     ("ListAuthorities", Need::ReadEverything),

@@ -5,7 +5,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::StoreError;
 
 /// Each step leads from its index to the next version.
-const STEPS: [&str; 5] = [V1, V2, V3, V4, V5];
+const STEPS: [&str; 6] = [V1, V2, V3, V4, V5, V6];
 
 /// The schema version that this code works with.
 pub(super) const VERSION: u32 = {
@@ -130,6 +130,14 @@ pub(super) const V4: &str = "
 const V5: &str = "
     CREATE INDEX audit_revoked_serial ON audit (json_extract(detail, '$.serial'))
     WHERE action = 'svid-revoked';
+";
+
+/// Nodes attest with certificates too. Those of before have joined by a token, and no certificate takes their names.
+const V6: &str = "
+    ALTER TABLE node ADD COLUMN joined_by TEXT NOT NULL DEFAULT 'token'
+        CHECK (joined_by IN ('token', 'x509pop'));
+    ALTER TABLE node ADD COLUMN certificate_allowed INTEGER NOT NULL DEFAULT 0
+        CHECK (certificate_allowed IN (0, 1));
 ";
 
 /// Takes the missing steps, one transaction each.

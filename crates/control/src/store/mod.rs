@@ -95,6 +95,25 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
         audit: &[AuditEntry],
     ) -> Result<bool, StoreError>;
 
+    /// Writes a node that attested by its certificate. `false`, and nothing written, if there is a node of this name for which
+    /// no certificate is allowed.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    fn attest_node(&self, node: &NodeRecord, audit: &[AuditEntry]) -> Result<bool, StoreError>;
+
+    /// Whether a certificate may attest as this node from now on. `false`, and nothing written, if that is so already, or there
+    /// is no such node.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    fn set_certificate_allowed(
+        &self,
+        node: &str,
+        allowed: bool,
+        audit: &[AuditEntry],
+    ) -> Result<bool, StoreError>;
+
     /// All nodes.
     ///
     /// # Errors
@@ -266,8 +285,21 @@ pub struct NodeRecord {
     pub previous_serial: Option<Vec<u8>>,
     /// When the newest SVID expires, in seconds since the Unix epoch.
     pub not_after: i64,
-    /// When it attested with a token.
+    /// When it attested, with a token or certificate.
     pub attested: i64,
+    /// Which of them.
+    pub joined_by: JoinedBy,
+    /// Whether a certificate may attest as this node.
+    pub certificate_allowed: bool,
+}
+
+/// What a node attested with.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum JoinedBy {
+    /// A join token.
+    Token,
+    /// A certificate, with proof of its key.
+    Certificate,
 }
 
 impl NodeRecord {

@@ -3,6 +3,7 @@
 mod audit;
 mod authorities;
 mod events;
+mod nodes;
 mod revoked;
 
 use std::fs::OpenOptions;
@@ -277,28 +278,29 @@ impl Store for SqliteStore {
             if transaction.execute(sql, params![id, now])? == 0 {
                 return Ok(None);
             }
-            let sql = "INSERT OR REPLACE INTO node (name, serial, previous_serial, not_after, attested) VALUES (?1, ?2, ?3, ?4, ?5)";
-            transaction.execute(sql, params![node.name, node.serial, node.previous_serial, node.not_after, node.attested])?;
+            nodes::put(transaction, node)?;
             Ok(Some(()))
         });
         Ok(redeemed?.is_some())
     }
 
     fn nodes(&self) -> Result<Vec<NodeRecord>, StoreError> {
-        let connection = self.lock();
-        let mut statement = connection.prepare(
-            "SELECT name, serial, previous_serial, not_after, attested FROM node ORDER BY name",
-        )?;
-        let read = |row: &Row<'_>| {
-            Ok(NodeRecord {
-                name: row.get(0)?,
-                serial: row.get(1)?,
-                previous_serial: row.get(2)?,
-                not_after: row.get(3)?,
-                attested: row.get(4)?,
-            })
-        };
-        Ok(statement.query_map([], read)?.collect::<Result<_, _>>()?)
+        nodes::all(&self.lock())
+    }
+
+    fn attest_node(&self, node: &NodeRecord, audit: &[AuditEntry]) -> Result<bool, StoreError> {
+        let work = |transaction: &Transaction<'_>| nodes::attest(transaction, node);
+        Ok(self.write_if(audit, work)?.is_some())
+    }
+
+    fn set_certificate_allowed(
+        &self,
+        node: &str,
+        allowed: bool,
+        audit: &[AuditEntry],
+    ) -> Result<bool, StoreError> {
+        let work = |transaction: &Transaction<'_>| nodes::allow(transaction, node, allowed);
+        Ok(self.write_if(audit, work)?.is_some())
     }
 
     fn append_audit(&self, entries: &[AuditEntry]) -> Result<(), StoreError> {
@@ -314,11 +316,7 @@ impl Store for SqliteStore {
     }
 
     fn update_node(&self, node: &NodeRecord, audit: &[AuditEntry]) -> Result<(), StoreError> {
-        self.write(audit, |transaction| {
-            let sql = "UPDATE node SET serial = ?2, previous_serial = ?3, not_after = ?4, attested = ?5 WHERE name = ?1";
-            let values = params![node.name, node.serial, node.previous_serial, node.not_after, node.attested];
-            if transaction.execute(sql, values)? == 0 { Err(StoreError::NoSuchRow) } else { Ok(()) }
-        })
+        self.write(audit, |transaction| nodes::renew(transaction, node))
     }
 
     fn append_events(&self, events: &[EventRecord], keep: u32) -> Result<(), StoreError> {

@@ -130,7 +130,7 @@ async fn raw(admin: &Channel, call: &str) -> Code {
 }
 
 /// Which calls are let through to whom: viewer, editor and revoker of `/a`, viewer of everything, issuer, admin.
-const MATRIX: [(&str, &str); 22] = [
+const MATRIX: [(&str, &str); 24] = [
     ("Apply", "-e---a"),
     ("Plan", "-e---a"),
     ("Delete", "-e---a"),
@@ -138,8 +138,10 @@ const MATRIX: [(&str, &str); 22] = [
     ("GetServices", "vervia"),
     ("GetPolicies", "---via"),
     ("GetNodes", "---via"),
+    ("GetNodeGroups", "---via"),
     ("GetFlows", "vervia"),
     ("CreateToken", "----ia"),
+    ("AllowCertificate", "----ia"),
     ("GetStatus", "vervia"),
     ("Events", "---via"),
     ("ListAuthorities", "---via"),

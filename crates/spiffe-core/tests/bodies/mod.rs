@@ -11,7 +11,7 @@ use tidelock_spiffe_core::jwt::{
     Algorithm, Audience, Claims, JwsVerifier, JwtSvid, MAX_JWT_BYTES, SigningInput, UnverifiedJwt,
     VerifyError,
 };
-use tidelock_spiffe_core::x509::{Leaf, SigningCert};
+use tidelock_spiffe_core::x509::{AnyCert, Leaf, SigningCert};
 use tidelock_spiffe_core::{
     Bundle, BundleSet, MAX_PATH_SEGMENTS, MAX_SPIFFE_ID_BYTES, SpiffeId, SpiffeIdBuf,
     TrustDomainBuf,
@@ -41,10 +41,24 @@ pub fn spiffe_id(input: &[u8]) {
     assert_eq!(again.to_buf(), folded);
 }
 
-/// One certificate, read as both kinds.
+/// One certificate, read as both kinds, and as any.
 pub fn certificate(input: &[u8]) {
     let leaf = Leaf::parse(input);
     let signing = SigningCert::parse(input);
+    let any = AnyCert::parse(input);
+    assert!(
+        any.is_ok() || (leaf.is_err() && signing.is_err()),
+        "an SVID is no certificate"
+    );
+    if let (Ok(leaf), Ok(any)) = (&leaf, &any) {
+        assert!(any.digital_signature && !any.is_ca);
+        assert_eq!(any.names().count(), leaf.names().count());
+        assert_eq!(any.public_key, leaf.public_key);
+    }
+    if let Ok(any) = any {
+        assert!(any.is_current(any.not_before) && any.is_current(any.not_after));
+        assert!((1..=20).contains(&any.serial.len()));
+    }
     assert!(
         leaf.is_err() || signing.is_err(),
         "a certificate is both kinds"

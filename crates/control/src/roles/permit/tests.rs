@@ -3,7 +3,7 @@ use std::sync::Arc;
 use tidelock_proto::v1;
 
 use super::*;
-use crate::document::Compiled;
+use crate::document::{Compiled, NodeGroups};
 use crate::revoked::Revoked;
 use crate::shared::Made;
 use crate::store::RevokedRecord;
@@ -30,6 +30,7 @@ fn world(roles: &[Role], prefixes: &[&str], revoked: &[u8]) -> World {
         compiled: Arc::new(Compiled {
             image: vec![],
             observed: vec![],
+            groups: NodeGroups::default(),
             warnings: vec![],
         }),
         bundle: Arc::new(v1::Bundle::default()),

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use tidelock_ca::State;
 
-use super::super::AuthorityRecord;
+use super::super::{AuthorityRecord, JoinedBy};
 use super::*;
 use crate::token::TokenHash;
 
@@ -45,6 +45,8 @@ fn node(serial: u8) -> NodeRecord {
         previous_serial: None,
         not_after: 5,
         attested: 4,
+        joined_by: JoinedBy::Token,
+        certificate_allowed: false,
     }
 }
 
@@ -119,6 +121,36 @@ fn the_generation_only_grows() {
             .is_err()
     );
     assert!(connection.execute("DELETE FROM control", []).is_err());
+}
+
+#[test]
+fn a_certificate_takes_no_node_for_which_none_is_allowed() {
+    let (_dir, store) = store();
+    let by_certificate = |serial| NodeRecord {
+        joined_by: JoinedBy::Certificate,
+        certificate_allowed: true,
+        ..node(serial)
+    };
+    let attest = |serial| {
+        let attested = store.attest_node(&by_certificate(serial), &[]);
+        attested.expect("attest")
+    };
+    let allow = |allowed| {
+        let changed = store.set_certificate_allowed("n", allowed, &[]);
+        changed.expect("allow")
+    };
+    let serial = || store.nodes().expect("nodes")[0].serial.clone();
+    assert!(!allow(true), "there is no such node yet");
+    assert!(attest(1) && attest(2), "a new name, and one's own");
+    assert_eq!(store.nodes().expect("nodes"), [by_certificate(2)]);
+    assert!(allow(false) && !allow(false));
+    assert!(!attest(3));
+    assert_eq!(serial(), [2]);
+    // What it is given by its old SVID does not let a certificate in again.
+    store.update_node(&by_certificate(4), &[]).expect("renew");
+    assert!(!attest(5));
+    assert!(allow(true) && attest(6));
+    assert_eq!(serial(), [6]);
 }
 
 #[test]
