@@ -242,7 +242,9 @@ impl Authority {
         let mut draft = Draft::new(self, now, 0);
         let id = draft.prepare()?;
         draft.handle(Command::Activate { id: id.clone() })?;
+        crash_point!(SetUpDrafted);
         store.set_up(&draft.stored(), &draft.audit(&Actor::Control))?;
+        crash_point!(SetUpStored);
         draft.put_in_force();
         tracing::info!(
             trust_domain = self.trust_domain.as_str(),
@@ -261,7 +263,7 @@ impl Authority {
             match record.state {
                 State::Prepared | State::Active => member.signing = Some(self.signing(&record)?),
                 State::Retired | State::Tainted => all_sealed &= self.reseal(&record),
-                State::Revoked => {}
+                State::Revoked => self.destroy_left(&record),
             }
             members.push((id, member, record));
         }
@@ -300,6 +302,18 @@ impl Authority {
         resealed
             .inspect_err(|error| tracing::warn!(%error, "the key of a retired authority"))
             .is_ok()
+    }
+
+    /// Destroys the key of an authority that is revoked, if a crash left it. Nothing depends on it.
+    fn destroy_left(&self, record: &AuthorityRecord) {
+        if self.dir.has(&record.key_file) {
+            match self.keys.destroy(&record.key_file) {
+                Ok(()) => {
+                    tracing::info!(file = record.key_file, "a revoked authority's key is gone")
+                }
+                Err(error) => tracing::error!(%error, "a revoked authority's key is still there"),
+            }
+        }
     }
 
     fn check_trust_domain(&self, stored: &str) -> Result<(), AuthorityError> {

@@ -227,10 +227,12 @@ impl Core {
             });
         }
         let fingerprint = fingerprint(&plan.compiled, &world.bundle, &world.revoked);
+        crash_point!(ApplyPlanned);
         let generation = self
             .store
             .commit(world.generation, &fingerprint, &puts, &deletes, &audit)
             .map_err(ChangeError::Store)?;
+        crash_point!(ApplyStored);
         let (compiled, in_force) = (plan.compiled, plan.documents);
         self.world.send_replace(Arc::new(World {
             generation,
@@ -240,6 +242,7 @@ impl Core {
             revoked: Arc::clone(&world.revoked),
             shared: Made::default(),
         }));
+        crash_point!(ApplyInForce);
         tracing::info!(generation, changed, "documents changed");
         let unchanged = i32::from(v1::Change::Unchanged);
         let listed = documents

@@ -144,5 +144,8 @@ fn take(connection: &mut Connection, to: u32, step: &str) -> rusqlite::Result<()
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     transaction.execute_batch(step)?;
     transaction.pragma_update(None, "user_version", to)?;
-    transaction.commit()
+    crash_point!(MigrationTaken);
+    transaction.commit()?;
+    crash_point!(MigrationCommitted);
+    Ok(())
 }
