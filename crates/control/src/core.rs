@@ -14,6 +14,7 @@ use tonic::Status;
 
 use crate::audit::{Actor, AuditEntry, hex};
 use crate::authority::Authority;
+use crate::crl::Lists;
 use crate::document::{DocumentError, Key};
 use crate::events::Events;
 use crate::journal::Journal;
@@ -53,6 +54,7 @@ pub(crate) struct Core {
     /// Refusals of nodes that ask for too many SVIDs, each of which would be told otherwise.
     pub(crate) limited: Throttle,
     pub(crate) limiter: Limiter,
+    pub(crate) lists: Lists,
     /// Refusals of callers with a certificate of ours who are no operators, or are not believed.
     pub(crate) unknown_callers: Throttle,
     /// Refusals of operators, by operator.
@@ -139,6 +141,7 @@ impl Core {
             unknown_callers: throttle(),
             refused_operators: Throttles::default(),
             limiter: Limiter::new(issuance),
+            lists: Lists::default(),
             metrics: Metrics::default(),
             stopping,
         })

@@ -37,6 +37,7 @@ mod clock;
 mod coded;
 mod convert;
 mod core;
+mod crl;
 mod data_dir;
 pub mod document;
 mod duration;

@@ -16,7 +16,7 @@ pub(crate) enum Need {
 }
 
 /// Every call, and what it needs.
-pub(super) const NEEDS: [(&str, Need); 22] = [
+pub(super) const NEEDS: [(&str, Need); 23] = [
     ("Apply", Need::Role(Role::Editor)),
     ("Plan", Need::Role(Role::Editor)),
     ("Delete", Need::Role(Role::Editor)),
@@ -33,6 +33,7 @@ pub(super) const NEEDS: [(&str, Need); 22] = [
     ("ActivateAuthority", Need::Role(Role::Admin)),
     ("TaintAuthority", Need::Role(Role::Admin)),
     ("RevokeAuthority", Need::Role(Role::Admin)),
+    ("GetCrl", Need::ReadEverything),
     ("Revoke", Need::Role(Role::Revoker)),
     ("GetRevoked", Need::Read),
     ("ListAudit", Need::ReadEverything),
