@@ -49,7 +49,8 @@ struct Serve {
     /// Where agents reach it; may be given more than once.
     #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:8443")]
     listen: Vec<SocketAddr>,
-    /// Where `/livez`, `/readyz` and `/metrics` are answered, over plain HTTP and to anyone who can connect; `none`: nowhere.
+    /// Where `/livez`, `/readyz`, `/metrics` and lists of revoked SVIDs (`/crl/AUTHORITY-ID.crl`) are answered, over plain HTTP and to
+    /// anyone who can connect; `none`: nowhere.
     #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:8444", value_parser = http)]
     http_listen: Http,
     /// The CAs (PEM) that a machine's certificate may lead to with which it attests as a node, by its only DNS name. Read at

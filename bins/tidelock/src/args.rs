@@ -269,6 +269,11 @@ pub(crate) enum AuthorityCommand {
         /// As `list` shows it.
         id: String,
     },
+    /// Write the list of revoked SVIDs (CRL) that an authority signs now, in DER, for relying parties outside.
+    Crl {
+        /// As `list` shows it.
+        id: String,
+    },
 }
 
 #[derive(Debug, Subcommand)]

@@ -5,7 +5,7 @@ use std::io::Write as _;
 use anyhow::bail;
 use serde_json::json;
 use tidelock_proto::v1::{
-    ActivateAuthorityRequest, ListAuthoritiesRequest, PrepareAuthorityRequest,
+    ActivateAuthorityRequest, GetCrlRequest, ListAuthoritiesRequest, PrepareAuthorityRequest,
     RevokeAuthorityRequest, TaintAuthorityRequest,
 };
 
@@ -22,6 +22,7 @@ pub(crate) async fn authority(
 ) -> anyhow::Result<()> {
     let moved = match command {
         AuthorityCommand::List => return list(admin, output).await,
+        AuthorityCommand::Crl { id } => return crl(admin, id).await,
         AuthorityCommand::Prepare => admin.prepare_authority(PrepareAuthorityRequest {}).await,
         AuthorityCommand::Activate { id, despite_nodes } => {
             let request = ActivateAuthorityRequest { id, despite_nodes };
@@ -48,6 +49,14 @@ pub(crate) async fn authority(
             writeln!(out, "{json}")?;
         }
     }
+    Ok(())
+}
+
+/// The same bytes whatever the output: they are for other programs.
+async fn crl(admin: &mut Admin, id: String) -> anyhow::Result<()> {
+    let answer = admin.get_crl(GetCrlRequest { id }).await;
+    let list = answer.map_err(refusal)?.into_inner().crl;
+    std::io::stdout().lock().write_all(&list)?;
     Ok(())
 }
 

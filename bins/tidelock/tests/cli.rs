@@ -257,6 +257,30 @@ fn an_authority_goes_through_its_life() {
 }
 
 #[test]
+fn a_list_of_what_is_revoked_is_for_programs_that_know_nothing_of_tidelock() {
+    let bench = Bench::start();
+    let id = bench.json("authority list")["x509"][0]["id"].clone();
+    let id = id.as_str().unwrap();
+    let list = bench.run(&format!("authority crl {id}"));
+    assert!(list.status.success(), "{list:?}");
+    let path = bench.dir.path().join("list.crl");
+    std::fs::write(&path, list.stdout).unwrap();
+    let openssl = Command::new("openssl")
+        .args(["crl", "-inform", "DER", "-noout", "-verify", "-in"])
+        .arg(path)
+        .arg("-CAfile")
+        .arg(bench.dir.path().join("ca/bundle.pem"))
+        .output()
+        .expect("openssl is installed");
+    assert!(text(&openssl).1.contains("verify OK"), "{openssl:?}");
+    let unknown = bench.run("authority crl 00");
+    assert!(
+        text(&unknown).1.contains("`tidelock authority list`"),
+        "{unknown:?}"
+    );
+}
+
+#[test]
 fn the_audit_log_says_who_did_what_and_a_broken_one_is_found() {
     let bench = Bench::applied();
     bench.ok("token create --node n1");

@@ -206,6 +206,10 @@ impl<S: Signer> Authority<S> {
 }
 
 impl<S> Authority<S> {
+    pub(crate) fn key(&self) -> &S {
+        &self.key
+    }
+
     /// The trust domain it signs for.
     pub fn trust_domain(&self) -> TrustDomain<'_> {
         self.trust_domain.as_trust_domain()

@@ -4,8 +4,8 @@
 //! issued is an [`Entry`], checked when it is made. What was asked is a [`Csr`], which exists only if
 //! its sender proved possession of the key. [`Authority::issue`] joins them: entry → template →
 //! to-be-signed bytes → signature → re-read as a stranger would → release. A name, a lifetime or a
-//! usage in the request is never looked at. [`JwtAuthority::issue`] does the same for JWT-SVIDs. When
-//! authorities come and go is a [`Lifecycle`]'s; how their keys lie on disk, [`sealed`]'s.
+//! usage in the request is never looked at. [`JwtAuthority::issue`] does the same for JWT-SVIDs, and
+//! [`Authority::crl`] for lists of what is revoked. When authorities come and go is a [`Lifecycle`]'s; how their keys lie on disk, [`sealed`]'s.
 //!
 //! ```
 //! use tidelock_ca::{Authority, Csr, Entry, Serial, Ttl};
@@ -36,6 +36,7 @@
 
 mod algorithm;
 mod authority;
+mod crl;
 mod csr;
 mod entry;
 mod jwt;
@@ -50,6 +51,7 @@ mod template;
 
 pub use algorithm::KeyAlgorithm;
 pub use authority::{Authority, AuthorityError, IssueError, Svid};
+pub use crl::{CrlEntry, CrlError, CrlTimes, MAX_CRL_ENTRIES};
 pub use csr::{Csr, CsrError, MAX_CSR_BYTES, request};
 pub use entry::{
     Entry, EntryError, MAX_HINT_BYTES, MAX_SVID_TTL_SECS, MIN_SVID_TTL_SECS, RESERVED_SEGMENT, Ttl,

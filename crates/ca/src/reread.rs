@@ -103,7 +103,7 @@ fn key_kind(spki: &[u8]) -> Option<KeyAlgorithm> {
     KeyAlgorithm::of_key(fields.expect(SEQUENCE).ok()?.value)
 }
 
-fn same(field: &'static str, same: bool) -> Result<(), RereadError> {
+pub(crate) fn same(field: &'static str, same: bool) -> Result<(), RereadError> {
     if same {
         Ok(())
     } else {

@@ -121,6 +121,6 @@ fn san(name: &Name) -> Result<SanType, rcgen::Error> {
     })
 }
 
-fn time(unix: i64) -> Result<OffsetDateTime, rcgen::Error> {
+pub(crate) fn time(unix: i64) -> Result<OffsetDateTime, rcgen::Error> {
     OffsetDateTime::from_unix_timestamp(unix).map_err(|_| rcgen::Error::Time)
 }

@@ -15,8 +15,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 use rcgen::KeyPair;
 use serde_json::json;
 use tidelock_ca::{
-    Authority as Signing, Command, Csr, Entry, MAX_SVID_TTL_SECS, Serial, ServerName, State, Svid,
-    Timing, TimingError, Ttl,
+    Authority as Signing, Command, CrlEntry, CrlError, CrlTimes, Csr, Entry, MAX_SVID_TTL_SECS,
+    Serial, ServerName, State, Svid, Timing, TimingError, Ttl,
 };
 use tidelock_proto::{CONTROL_DNS_NAME, CONTROL_PATH, v1};
 use tidelock_spiffe_core::{SpiffeIdBuf, TrustDomainBuf, pem};
@@ -234,6 +234,18 @@ impl Authority {
         Ok(signing.issue(entry, &csr, now, random_serial()?)?)
     }
 
+    /// A list of SVIDs that are revoked, signed by an authority that may have signed them; `None` if it has no key.
+    pub(crate) fn crl(
+        &self,
+        id: &str,
+        entries: &[CrlEntry],
+        times: CrlTimes,
+    ) -> Option<Result<Vec<u8>, CrlError<rcgen::Error>>> {
+        let ring = self.ring();
+        let signing = ring.members.get(id)?.signing.as_ref()?;
+        Some(signing.crl(entries, times))
+    }
+
     fn put_in_force(&self, ring: Ring) {
         *self.ring.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(ring);
     }
@@ -242,7 +254,9 @@ impl Authority {
         let mut draft = Draft::new(self, now, 0);
         let id = draft.prepare()?;
         draft.handle(Command::Activate { id: id.clone() })?;
+        crash_point!(SetUpDrafted);
         store.set_up(&draft.stored(), &draft.audit(&Actor::Control))?;
+        crash_point!(SetUpStored);
         draft.put_in_force();
         tracing::info!(
             trust_domain = self.trust_domain.as_str(),
@@ -260,8 +274,11 @@ impl Authority {
             let (id, mut member) = Member::read(&record)?;
             match record.state {
                 State::Prepared | State::Active => member.signing = Some(self.signing(&record)?),
-                State::Retired | State::Tainted => all_sealed &= self.reseal(&record),
-                State::Revoked => {}
+                State::Retired | State::Tainted => {
+                    member.signing = self.signing_no_svids(&record);
+                    all_sealed &= member.signing.is_some();
+                }
+                State::Revoked => self.destroy_left(&record),
             }
             members.push((id, member, record));
         }
@@ -288,18 +305,23 @@ impl Authority {
         Ok(signing)
     }
 
-    /// Encrypts anew, if need be, the key of an authority that signs no more. Nothing depends on it.
-    fn reseal(&self, record: &AuthorityRecord) -> bool {
-        let file = &record.key_file;
-        let resealed = self.keys.read(file).and_then(|read| match read.stale {
-            true => self
-                .keys
-                .write_der(file, &Zeroizing::new(read.key.serialize_der())),
-            false => Ok(()),
-        });
-        resealed
+    /// The key of an authority that signs no SVIDs any more, only lists of those that are revoked. Nothing else depends on it.
+    fn signing_no_svids(&self, record: &AuthorityRecord) -> Option<Signing<KeyPair>> {
+        self.signing(record)
             .inspect_err(|error| tracing::warn!(%error, "the key of a retired authority"))
-            .is_ok()
+            .ok()
+    }
+
+    /// Destroys the key of an authority that is revoked, if a crash left it. Nothing depends on it.
+    fn destroy_left(&self, record: &AuthorityRecord) {
+        if self.dir.has(&record.key_file) {
+            match self.keys.destroy(&record.key_file) {
+                Ok(()) => {
+                    tracing::info!(file = record.key_file, "a revoked authority's key is gone")
+                }
+                Err(error) => tracing::error!(%error, "a revoked authority's key is still there"),
+            }
+        }
     }
 
     fn check_trust_domain(&self, stored: &str) -> Result<(), AuthorityError> {

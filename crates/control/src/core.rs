@@ -14,6 +14,7 @@ use tonic::Status;
 
 use crate::audit::{Actor, AuditEntry, hex};
 use crate::authority::Authority;
+use crate::crl::Lists;
 use crate::document::{DocumentError, Key};
 use crate::events::Events;
 use crate::journal::Journal;
@@ -58,6 +59,7 @@ pub(crate) struct Core {
     /// Refusals of nodes that ask for too many SVIDs, each of which would be told otherwise.
     pub(crate) limited: Throttle,
     pub(crate) limiter: Limiter,
+    pub(crate) lists: Lists,
     /// Refusals of callers with a certificate of ours who are no operators, or are not believed.
     pub(crate) unknown_callers: Throttle,
     /// Refusals of operators, by operator.
@@ -148,6 +150,7 @@ impl Core {
             unknown_callers: throttle(),
             refused_operators: Throttles::default(),
             limiter: Limiter::new(issuance),
+            lists: Lists::default(),
             metrics: Metrics::default(),
             stopping,
         })
@@ -236,10 +239,12 @@ impl Core {
             });
         }
         let fingerprint = fingerprint(&plan.compiled, &world.bundle, &world.revoked);
+        crash_point!(ApplyPlanned);
         let generation = self
             .store
             .commit(world.generation, &fingerprint, &puts, &deletes, &audit)
             .map_err(ChangeError::Store)?;
+        crash_point!(ApplyStored);
         let (compiled, in_force) = (plan.compiled, plan.documents);
         self.world.send_replace(Arc::new(World {
             generation,
@@ -249,6 +254,7 @@ impl Core {
             revoked: Arc::clone(&world.revoked),
             shared: Made::default(),
         }));
+        crash_point!(ApplyInForce);
         tracing::info!(generation, changed, "documents changed");
         let unchanged = i32::from(v1::Change::Unchanged);
         let listed = documents

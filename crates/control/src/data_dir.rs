@@ -18,6 +18,9 @@ const PUBLIC_MODE: u32 = 0o644;
 
 const LOCK_FILE: &str = "lock";
 
+/// What a file's name ends with while it is written, until it takes the place of the one without.
+const UNFINISHED: &str = ".new";
+
 /// The rights that others than its owner may not have on a secret.
 pub(crate) const OTHERS: u32 = 0o077;
 
@@ -80,10 +83,13 @@ impl DataDir {
             .open(&lock_path)
             .map_err(failed("open", &lock_path))?;
         match lock.try_lock() {
-            Ok(()) => Ok(Self {
-                path: path.to_owned(),
-                _lock: lock,
-            }),
+            Ok(()) => {
+                forget_unfinished(path).map_err(failed("tidy up", path))?;
+                Ok(Self {
+                    path: path.to_owned(),
+                    _lock: lock,
+                })
+            }
             Err(TryLockError::WouldBlock) => Err(DataDirError::InUse {
                 path: path.to_owned(),
             }),
@@ -111,7 +117,10 @@ impl DataDir {
         let path = self.file(name);
         let remove = || match std::fs::remove_file(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => File::open(&self.path)?.sync_all(),
+            _ => {
+                crash_point!(KeyUnlinked);
+                File::open(&self.path)?.sync_all()
+            }
         };
         remove().map_err(failed("remove", &path))
     }
@@ -131,7 +140,7 @@ impl DataDir {
 
     /// Writes beside the file, then takes its place.
     fn write(&self, name: &str, text: &str, mode: u32) -> Result<(), DataDirError> {
-        let (path, new) = (self.file(name), self.file(&format!("{name}.new")));
+        let (path, new) = (self.file(name), self.file(&format!("{name}{UNFINISHED}")));
         let write = || -> io::Result<()> {
             match std::fs::remove_file(&new) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -141,13 +150,32 @@ impl DataDir {
             let mut file = options.write(true).create_new(true).mode(mode).open(&new)?;
             // Whatever the umask says.
             file.set_permissions(std::fs::Permissions::from_mode(mode))?;
+            crash_point!(if mode == SECRET_MODE, KeyCreated, else BundleCreated);
             file.write_all(text.as_bytes())?;
+            crash_point!(if mode == SECRET_MODE, KeyWritten, else BundleWritten);
             file.sync_all()?;
+            crash_point!(if mode == SECRET_MODE, KeySynced, else BundleSynced);
             std::fs::rename(&new, &path)?;
+            crash_point!(if mode == SECRET_MODE, KeyRenamed, else BundleRenamed);
             File::open(&self.path)?.sync_all()
         };
         write().map_err(failed("write", &path))
     }
+}
+
+/// Removes what was being written when a control plane ended: a key, perhaps, that nobody asks for any more.
+fn forget_unfinished(path: &Path) -> io::Result<()> {
+    for entry in std::fs::read_dir(path)? {
+        let entry = entry?;
+        if entry
+            .file_name()
+            .as_encoded_bytes()
+            .ends_with(UNFINISHED.as_bytes())
+        {
+            std::fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 /// Reads a file that nobody has the rights `refused` on, which are bits of its mode.
@@ -228,6 +256,16 @@ mod tests {
         dir.write_secret("k", "whole").expect("write");
         assert_eq!(dir.read_secret("k").expect("read").as_str(), "whole");
         assert!(!dir.file("k.new").exists());
+    }
+
+    #[test]
+    fn what_was_being_written_is_not_kept() {
+        let (temp, dir) = dir();
+        dir.write_secret("k", "whole").expect("write");
+        std::fs::write(dir.file("l.new"), "half").expect("write");
+        drop(dir);
+        let dir = DataDir::open(&temp.path().join("a/b")).expect("open");
+        assert!(dir.has("k") && !dir.has("l.new"));
     }
 
     #[test]

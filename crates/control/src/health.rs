@@ -1,5 +1,5 @@
-//! A small HTTP listener for those who watch: `/livez`, `/readyz`, `/metrics`. Plain text, nothing to be changed, nothing
-//! secret, and one request for each connection.
+//! A small HTTP listener for those who watch, `/livez`, `/readyz`, `/metrics`, and for relying parties, lists of what is revoked.
+//! Nothing to be changed, nothing secret, and one request for each connection.
 
 use std::io;
 use std::sync::Arc;
@@ -12,6 +12,7 @@ use tokio::time::timeout;
 
 use crate::clock;
 use crate::core::Core;
+use crate::crl::CrlRefusal;
 use crate::metrics;
 
 /// Most requests at once. Further ones wait in the kernel's queue.
@@ -23,6 +24,9 @@ const MAX_HEAD_BYTES: usize = 8_192;
 /// How long a request may take.
 const DEADLINE: Duration = Duration::from_secs(10);
 
+/// Below this lie lists of revoked SVIDs, named after their authorities.
+const LISTS: &str = "/crl/";
+
 /// How long to wait after accepting failed.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -33,7 +37,7 @@ const LEAST_SECS: i64 = tidelock_ca::MIN_SVID_TTL_SECS as i64;
 struct Answer {
     status: &'static str,
     kind: &'static str,
-    body: String,
+    body: Vec<u8>,
 }
 
 /// Answers until the control plane stops.
@@ -88,17 +92,18 @@ async fn talk(core: &Arc<Core>, mut stream: TcpStream) -> io::Result<()> {
         }
     };
     let body = if head.starts_with(b"HEAD ") {
-        ""
+        &[]
     } else {
-        &answer.body
+        &answer.body[..]
     };
     let text = format!(
-        "HTTP/1.1 {}\r\nContent-Type: {}\r\nContent-Length: {}\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n{body}",
+        "HTTP/1.1 {}\r\nContent-Type: {}\r\nContent-Length: {}\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n",
         answer.status,
         answer.kind,
         answer.body.len(),
     );
     stream.write_all(text.as_bytes()).await?;
+    stream.write_all(body).await?;
     stream.shutdown().await
 }
 
@@ -118,7 +123,29 @@ async fn answer(core: &Arc<Core>, head: &[u8]) -> Answer {
                 ..plain("200 OK", &metrics::page(core, audit))
             }
         }
-        Ok(_) => plain("404 Not Found", "there are /livez, /readyz and /metrics\n"),
+        Ok(path) => match path
+            .strip_prefix(LISTS)
+            .and_then(|name| name.strip_suffix(".crl"))
+        {
+            Some(id) => list(core, id).await,
+            None => plain(
+                "404 Not Found",
+                "there are /livez, /readyz, /metrics and /crl/AUTHORITY-ID.crl\n",
+            ),
+        },
+    }
+}
+
+/// What is revoked of what an authority signed.
+async fn list(core: &Arc<Core>, id: &str) -> Answer {
+    match core.crl(id).await {
+        Ok(list) => Answer {
+            status: "200 OK",
+            kind: "application/pkix-crl",
+            body: list.to_vec(),
+        },
+        Err(error @ CrlRefusal::Failed) => plain("503 Service Unavailable", &format!("{error}\n")),
+        Err(error) => plain("404 Not Found", &format!("{error}\n")),
     }
 }
 
@@ -167,7 +194,7 @@ fn plain(status: &'static str, body: &str) -> Answer {
     Answer {
         status,
         kind: "text/plain; charset=utf-8",
-        body: body.to_owned(),
+        body: body.as_bytes().to_vec(),
     }
 }
 

@@ -26,6 +26,7 @@ impl Core {
             let admitted = core
                 .with_store(move |store| store.redeem(&token, now, &row, &[audit]))
                 .await?;
+            crash_point!(AttestStored);
             if admitted {
                 core.nodes.attested(&node, record);
             }
@@ -110,6 +111,7 @@ impl Core {
             let row = record.clone();
             core.with_store(move |store| store.update_node(&row, &[audit]))
                 .await?;
+            crash_point!(RenewStored);
             core.nodes.renewed(&node, record);
             Ok(true)
         };

@@ -55,6 +55,7 @@ async fn write(store: Arc<dyn Store>, mut jobs: mpsc::Receiver<Job>) {
         let written = tokio::task::spawn_blocking(move || store.append_audit(&entries)).await;
         match written {
             Ok(Ok(())) => {
+                crash_point!(IssueWritten);
                 for done in waiting {
                     // Who does not wait any more does not need to know.
                     let _ = done.send(());

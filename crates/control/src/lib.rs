@@ -25,6 +25,9 @@
 //! ```
 #![forbid(unsafe_code)]
 
+#[macro_use]
+mod crash;
+
 mod access;
 mod admin_service;
 pub mod audit;
@@ -34,6 +37,7 @@ mod clock;
 mod coded;
 mod convert;
 mod core;
+mod crl;
 mod data_dir;
 pub mod document;
 mod duration;
@@ -65,6 +69,8 @@ mod yaml;
 pub use authority::{
     AuthorityError, AuthorityTiming, BUNDLE_FILE, IssueError, KeyError, PASSPHRASE_FILE, Passphrase,
 };
+#[cfg(feature = "crash-points")]
+pub use crash::{CRASH_FILE_VARIABLE, CrashPoint};
 pub use data_dir::DataDirError;
 pub use duration::DurationError;
 pub use events::MAX_KEPT_EVENTS;

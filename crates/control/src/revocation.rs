@@ -135,10 +135,13 @@ impl Core {
         // First: were it the other way round, a node could come back in between.
         self.bar(&actor, target, reason)?;
         let fingerprint = fingerprint(&world.compiled, &world.bundle, &revoked);
+        crash_point!(RevokeJudged);
         done.generation =
             self.store
                 .revoke(world.generation, &fingerprint, &done.revoked, now, &audit)?;
+        crash_point!(RevokeStored);
         self.put_revoked_in_force(&world, revoked, &done);
+        crash_point!(RevokeInForce);
         tracing::warn!(%target, reason, count = done.revoked.len(), "SVIDs revoked");
         let event = v1::SvidsRevoked {
             what: target.to_string(),

@@ -159,13 +159,17 @@ impl Core {
         let fingerprint = news.then(|| fingerprint(&world.compiled, &bundle, &world.revoked));
         let fingerprint = fingerprint.as_ref().map(|digest| &digest[..]);
         let (stored, audit) = (draft.stored(), draft.audit(actor));
+        crash_point!(RotateDrafted);
         let generation =
             self.store
                 .put_authorities(world.generation, fingerprint, &stored, &audit)?;
+        crash_point!(RotateStored);
         draft.put_in_force();
+        crash_point!(RotateInForce);
         if news {
             self.believe();
         }
+        crash_point!(RotateBelieved);
         // Before the news are pushed: whoever is believed no more hears nothing of them.
         if any_to(&moved, State::Revoked) {
             self.tls.cut();
@@ -177,6 +181,7 @@ impl Core {
                 ..world.clone()
             }));
         }
+        crash_point!(RotateTold);
         self.tell(&moved);
         Ok(generation)
     }

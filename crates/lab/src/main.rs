@@ -45,7 +45,8 @@ cargo lab test [OPTION]...        run every check: on this machine, then in virt
     --kernel V        of what boots, only 6.1, 6.12 or newest
     --debug-kernel    only what boots, on a kernel that looks for mistakes (KASAN, lockdep, kmemleak, …), which is built first
     --filter TEXT     only tiers and scenes with this in their names
-cargo lab soak [--cases N]        hold policy images to Cedar's own decisions, a million times, by another seed each time
+cargo lab soak [--cases N]        hold policy images to Cedar's own decisions, a million times, by another seed each time;
+                                  kill the control plane 200 times, at any instant
 cargo lab setup [--refresh]       download and make what the other commands need
 cargo lab build [--kernel V|all] [--sabotage-build] [--c-only]
     build the module, target/lab/<kernel>/tidelock.ko, and the programs; --c-only just compiles the C half

@@ -7,6 +7,9 @@ use crate::places::Places;
 /// Requests that policy images and Cedar are both asked, unless told otherwise.
 const CASES: u32 = 1_000_000;
 
+/// How often the control plane is killed.
+const KILLS: u32 = 200;
+
 /// Runs it; the status is that of a program.
 ///
 /// # Errors
@@ -18,6 +21,19 @@ pub(crate) fn command(places: &Places, args: &[String]) -> Result<i32> {
         .args(["--features", "compile", "--test", "differential"])
         .args(["--", "--nocapture", "the_image_decides_as_cedar_does"])
         .env("TIDELOCK_POLICY_CASES", cases.to_string())
+        .dir(&places.repo)
+        .run()?;
+    Cmd::new("cargo")
+        .args([
+            "test",
+            "--locked",
+            "--package",
+            "tidelock-ca-bin",
+            "--test",
+            "serve",
+        ])
+        .args(["--", "--nocapture", "survives_a_kill_at_any_instant"])
+        .env("TIDELOCK_KILLS", KILLS.to_string())
         .dir(&places.repo)
         .run()?;
     Ok(0)

@@ -1,6 +1,9 @@
 //! The binary: what it prints, and how it ends.
 
+mod crash_points;
 mod killed;
+mod model;
+mod node;
 
 use std::os::unix::net::UnixStream;
 use std::path::Path;

@@ -9,6 +9,7 @@ use tonic::Status;
 use crate::authority::AuthorityError;
 use crate::clock;
 use crate::core::Core;
+use crate::crl::CrlRefusal;
 use crate::roles::Permit;
 use crate::rotation::{Step, StepError};
 
@@ -33,6 +34,17 @@ pub(super) async fn step(
         authority: taken.authority,
         generation: taken.generation,
     })
+}
+
+pub(super) async fn crl(core: &Arc<Core>, id: &str) -> Result<v1::GetCrlResponse, Status> {
+    match core.crl(id).await {
+        Ok(list) => Ok(v1::GetCrlResponse { crl: list.to_vec() }),
+        Err(CrlRefusal::Unknown) => Err(lifecycle(LifecycleError::Unknown)),
+        Err(error @ CrlRefusal::State(_)) => {
+            Err(ErrorCode::AuthorityState.status(error.to_string()))
+        }
+        Err(CrlRefusal::Failed) => Err(Status::internal(CrlRefusal::Failed.to_string())),
+    }
 }
 
 fn refusal(error: StepError) -> Status {

@@ -167,6 +167,11 @@ impl Admin for AdminService {
         self.step(permit, Step::Revoke { id }).await
     }
 
+    async fn get_crl(&self, request: Request<v1::GetCrlRequest>) -> Answer<v1::GetCrlResponse> {
+        let list = authority::crl(&self.0, &request.into_inner().id).await;
+        list.map(Response::new)
+    }
+
     async fn revoke(&self, request: Request<v1::RevokeRequest>) -> Answer<v1::RevokeResponse> {
         let permit = permit(&request)?;
         let revoked = revoke::revoke(&self.0, permit, request.into_inner());

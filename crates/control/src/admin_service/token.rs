@@ -44,6 +44,7 @@ pub(super) async fn create(
     let audit = AuditEntry::now(actor, "token-created", node.as_str(), &detail);
     core.with_store(move |store| store.add_token(&record, now, &[audit]))
         .await?;
+    crash_point!(TokenStored);
     tracing::info!(%node, expires, "join token created");
     core.events.record(
         node.as_str(),

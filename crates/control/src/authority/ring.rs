@@ -31,7 +31,7 @@ pub(super) struct Member {
     pub(super) not_after: i64,
     /// The generation that brought it to nodes.
     pub(super) generation: u64,
-    /// Where it signs, or is to.
+    /// Where it signs, is to, or did: then only lists of what is revoked.
     pub(super) signing: Option<Signing<KeyPair>>,
 }
 

@@ -133,7 +133,9 @@ async fn admit(
     let actor = Actor::Token(hex(&token.id.0));
     let audit = AuditEntry::now(&actor, "node-attested", node.as_str(), &detail);
     let name = node.clone();
+    crash_point!(AttestSigned);
     if core.admit(token.id, now, name, record, audit).await? {
+        crash_point!(AttestInForce);
         Ok((node, issued))
     } else {
         // Another call was faster with the same token.

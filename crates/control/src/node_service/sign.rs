@@ -71,9 +71,11 @@ async fn issue(
     });
     let subject = spiffe_id.as_str();
     let audit = AuditEntry::now(&actor, "svid-issued", subject, &detail);
+    crash_point!(IssueSigned);
     // Before it is handed over: what is not written down was not issued.
     let written = core.journal.record(audit).await;
     written.inspect_err(|_| core.metrics.store_failures.count())?;
+    crash_point!(IssueTold);
     core.metrics.workload_svids.count();
     tracing::debug!(node = %agent.node, entry = %identity.name, "SVID issued");
     let event = v1::SvidIssued {
@@ -126,12 +128,14 @@ pub(super) async fn renew(
     let detail = json!({"serial": hex(&serial), "not_after": not_after});
     let actor = Actor::Node(node.clone());
     let audit = AuditEntry::now(&actor, "node-renewed", node.as_str(), &detail);
+    crash_point!(RenewSigned);
     let renewed = core.renew(node, presented, serial, not_after, audit);
     if !renewed.await? {
         return Err(Status::unauthenticated(
             "the node attested anew; this SVID no longer counts",
         ));
     }
+    crash_point!(RenewInForce);
     core.metrics.node_svids.count();
     let event = v1::NodeRenewed {
         serial: issued.serial,

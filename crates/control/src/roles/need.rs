@@ -16,7 +16,7 @@ pub(crate) enum Need {
 }
 
 /// Every call, and what it needs.
-pub(super) const NEEDS: [(&str, Need); 24] = [
+pub(super) const NEEDS: [(&str, Need); 25] = [
     ("Apply", Need::Role(Role::Editor)),
     ("Plan", Need::Role(Role::Editor)),
     ("Delete", Need::Role(Role::Editor)),
@@ -35,6 +35,7 @@ pub(super) const NEEDS: [(&str, Need); 24] = [
     ("ActivateAuthority", Need::Role(Role::Admin)),
     ("TaintAuthority", Need::Role(Role::Admin)),
     ("RevokeAuthority", Need::Role(Role::Admin)),
+    ("GetCrl", Need::ReadEverything),
     ("Revoke", Need::Role(Role::Revoker)),
     ("GetRevoked", Need::Read),
     ("ListAudit", Need::ReadEverything),

@@ -33,7 +33,7 @@ pub enum StoreError {
         known: u32,
     },
     /// SQLite finds it damaged.
-    #[error("the database `{}` is damaged: {detail}", path.display())]
+    #[error("the database `{}` is damaged: {detail}; put a back-up in its place", path.display())]
     Corrupt {
         /// Which file.
         path: PathBuf,
@@ -65,7 +65,22 @@ pub enum StoreError {
     /// A row that has to be there is not.
     #[error("no such row")]
     NoSuchRow,
+    /// There is no room for the change; nothing of it was made.
+    #[error("there is no room for it where the database is: free some")]
+    Full,
     /// Anything else that SQLite refused.
     #[error("the database refused: {0}")]
-    Sql(#[from] rusqlite::Error),
+    Sql(#[source] rusqlite::Error),
+    /// Anything else that another implementation's database refused.
+    #[error("the database refused: {0}")]
+    Other(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        match error.sqlite_error_code() {
+            Some(rusqlite::ErrorCode::DiskFull) => Self::Full,
+            _ => Self::Sql(error),
+        }
+    }
 }

@@ -5,7 +5,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::StoreError;
 
 /// Each step leads from its index to the next version.
-const STEPS: [&str; 6] = [V1, V2, V3, V4, V5, V6];
+pub(super) const STEPS: [&str; 6] = [V1, V2, V3, V4, V5, V6];
 
 /// The schema version that this code works with.
 pub(super) const VERSION: u32 = {
@@ -13,7 +13,7 @@ pub(super) const VERSION: u32 = {
     STEPS.len() as u32
 };
 
-pub(super) const V1: &str = "
+const V1: &str = "
     CREATE TABLE control (
         one INTEGER PRIMARY KEY CHECK (one = 1),
         trust_domain TEXT NOT NULL,
@@ -66,7 +66,7 @@ pub(super) const V1: &str = "
 ";
 
 /// Authorities come and go. The one of a store from before is active, for as long as its certificate lasts.
-pub(super) const V2: &str = "
+const V2: &str = "
     ALTER TABLE authority ADD COLUMN state TEXT NOT NULL DEFAULT 'active'
         CHECK (state IN ('prepared', 'active', 'retired', 'tainted', 'revoked'));
     ALTER TABLE authority ADD COLUMN since INTEGER NOT NULL DEFAULT 0;
@@ -83,7 +83,7 @@ pub(super) const V2: &str = "
 ";
 
 /// The audit log, which only grows, and beside it where it ends.
-pub(super) const V3: &str = "
+const V3: &str = "
     CREATE TABLE audit (
         seq INTEGER PRIMARY KEY,
         time INTEGER NOT NULL,
@@ -110,7 +110,7 @@ pub(super) const V3: &str = "
 ";
 
 /// SVIDs that are believed no more. What was issued is in the audit log; the indexes find it there.
-pub(super) const V4: &str = "
+const V4: &str = "
     CREATE TABLE revoked (
         serial BLOB PRIMARY KEY CHECK (length(serial) BETWEEN 1 AND 20),
         spiffe_id TEXT NOT NULL,
@@ -152,5 +152,8 @@ fn take(connection: &mut Connection, to: u32, step: &str) -> rusqlite::Result<()
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     transaction.execute_batch(step)?;
     transaction.pragma_update(None, "user_version", to)?;
-    transaction.commit()
+    crash_point!(MigrationTaken);
+    transaction.commit()?;
+    crash_point!(MigrationCommitted);
+    Ok(())
 }

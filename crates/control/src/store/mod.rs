@@ -3,6 +3,8 @@
 mod error;
 mod migrations;
 mod sqlite;
+#[cfg(any(test, feature = "store-suite"))]
+pub mod suite;
 
 pub use error::StoreError;
 pub use sqlite::SqliteStore;
@@ -18,7 +20,11 @@ use crate::token::{TokenHash, TokenId};
 pub const TOKEN_MEMORY_SECS: i64 = 7 * 86_400;
 
 /// Durable state. Calls block until what they wrote is on disk; each is atomic, and so is what it puts into the audit log:
-/// the entries given as `audit` are there if and only if the change is.
+/// the entries given as `audit` are there if and only if the change is. Calls may come from several threads at once, and are
+/// as if they came one after the other. A change for which there is no room fails with [`StoreError::Full`]; what there is can
+/// be read then.
+///
+/// The feature `store-suite` has tests of all of this for whoever implements it.
 pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// The trust domain and its authorities, or `None` in a store where nothing has been set up.
     ///

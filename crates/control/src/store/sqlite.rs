@@ -91,11 +91,15 @@ impl SqliteStore {
     ) -> Result<Option<T>, StoreError> {
         let mut connection = self.lock();
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        crash_point!(if !audit.is_empty(), StoreBegun);
         let Some(value) = work(&transaction)? else {
             return Ok(None);
         };
+        crash_point!(if !audit.is_empty(), StoreChanged);
         audit::append(&transaction, audit)?;
+        crash_point!(if !audit.is_empty(), StoreAudited);
         transaction.commit()?;
+        crash_point!(if !audit.is_empty(), StoreCommitted);
         Ok(Some(value))
     }
 }

@@ -27,7 +27,7 @@ impl Plane {
         Self { dir, plane }
     }
 
-    async fn authorities(&self) -> Vec<v1::X509Authority> {
+    pub(crate) async fn authorities(&self) -> Vec<v1::X509Authority> {
         let request = v1::ListAuthoritiesRequest {};
         let listed = self.admin().await.list_authorities(request).await;
         listed.expect("list").into_inner().x509

@@ -4,6 +4,7 @@ mod attest;
 mod authority;
 mod codes;
 mod common;
+mod crl;
 mod deltas;
 mod documents;
 mod events;

@@ -21,6 +21,9 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// Licences go where Debian looks for them.
 const LICENSES: [&str; 3] = ["LICENSE-APACHE", "LICENSE-MIT", "kmod/LICENSE-GPL"];
 
+/// What only a program has that tests can let die: the name of `tidelock_control::CRASH_FILE_VARIABLE`.
+const CRASH_POINTS: &[u8] = b"TIDELOCK_CRASH_FILE";
+
 /// Packages with a program, and which: its package's name in the workspace, and its own.
 const PROGRAMS: [(&str, &str, &str); 3] = [
     ("tidelock-agent", "tidelock-agent-bin", "tidelock-agent"),
@@ -169,8 +172,25 @@ fn release_programs(places: &Places) -> Result<Vec<PathBuf>> {
     let built = places.target.join("release");
     PROGRAMS
         .iter()
-        .map(|(_, _, name)| build::stripped(&built.join(name), &to))
+        .map(|(_, _, name)| {
+            let program = build::stripped(&built.join(name), &to)?;
+            let bytes = fs::read(&program).doing("read", &program)?;
+            match has_crash_points(&bytes) {
+                false => Ok(program),
+                true => Err(Failure::new(format!(
+                    "`{name}` has the places at which tests let it die"
+                ))
+                .fix("only tests may ask for the feature `crash-points`")),
+            }
+        })
         .collect()
+}
+
+/// Whether a program looks for the file that says where it is to die.
+fn has_crash_points(program: &[u8]) -> bool {
+    program
+        .windows(CRASH_POINTS.len())
+        .any(|part| part == CRASH_POINTS)
 }
 
 /// `SOURCE_DATE_EPOCH`, by default the time of the last commit.
@@ -197,6 +217,16 @@ mod tests {
     fn the_module_has_the_version_of_the_packages() {
         let source = include_str!("../../../../kmod/main.c");
         assert!(source.contains(&format!("MODULE_VERSION(\"{VERSION}\")")));
+    }
+
+    #[test]
+    fn a_program_that_tests_can_let_die_is_not_packed() {
+        let source = include_str!("../../../control/src/crash.rs");
+        assert!(
+            has_crash_points(source.as_bytes()),
+            "it is still called that"
+        );
+        assert!(!has_crash_points(b"TIDELOCK_SERVER"));
     }
 
     #[test]

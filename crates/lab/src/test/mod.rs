@@ -1,5 +1,6 @@
 //! `cargo lab test`: everything that is checked, tier after tier, and a table of what came of it.
 
+mod features;
 mod filter;
 mod harness;
 mod host;
@@ -56,10 +57,10 @@ pub(crate) fn run(places: &Places, options: &Options) -> Result<bool> {
     }
     let run = |tier: &Tier| run_tier(places, tier, &filter);
     let (booting, rest): (Vec<Tier>, Vec<Tier>) = tiers.into_iter().partition(Tier::boots);
-    // What is downloaded, and what is built for kernels, goes on beside what this machine checks by itself.
-    let (kernels, host): (Vec<Tier>, Vec<Tier>) = rest.into_iter().partition(Tier::is_for_kernels);
+    // What is downloaded, what is built for kernels and what takes crates apart goes on beside what this machine checks by itself.
+    let (beside, host): (Vec<Tier>, Vec<Tier>) = rest.into_iter().partition(Tier::goes_beside);
     let in_order = |tiers: &Vec<Tier>| tiers.iter().map(run).collect::<Vec<Ran>>();
-    for done in side_by_side::map(&[host, kernels], 2, in_order) {
+    for done in side_by_side::map(&[host, beside], 2, in_order) {
         ran.extend(done);
     }
     ran.extend(side_by_side::map(&booting, plan::AT_ONCE, run));

@@ -3,7 +3,7 @@
 use super::filter::Filter;
 use super::options::Options;
 use super::tally::Tally;
-use super::{host, interop, lane, machines, workspace};
+use super::{features, host, interop, lane, machines, workspace};
 use crate::build::Flavour;
 use crate::failure::{Failure, Result};
 use crate::kernel::Line;
@@ -33,6 +33,8 @@ pub(crate) enum Tier {
     Documentation,
     /// Everything that `cargo test` runs.
     Tests,
+    /// Published crates, each by itself, with each of its features alone.
+    Features,
     /// Crates of the kernel lane need no `std`.
     NoStd,
     /// The Rust half of the module as it ships.
@@ -78,6 +80,7 @@ impl Tier {
             Self::Lints => "clippy".to_owned(),
             Self::Documentation => "docs".to_owned(),
             Self::Tests => "tests".to_owned(),
+            Self::Features => "features".to_owned(),
             Self::NoStd => "no-std".to_owned(),
             Self::KernelRust => "kernel-rust".to_owned(),
             Self::SetUp(..) => "set-up".to_owned(),
@@ -125,7 +128,8 @@ impl Tier {
             Self::Hostile(_) => 3.0,
             Self::Modules(_) => 3.5,
             Self::Package(_) => 4.0,
-            Self::Sabotage(_) | Self::Programs(_) | Self::Churn(_) | Self::Pair(_) => 4.5,
+            Self::Features | Self::Sabotage(_) | Self::Programs(_) | Self::Churn(_) => 4.5,
+            Self::Pair(_) => 4.5,
             Self::Scenes(_) => 5.0,
             Self::Lints => 5.5,
             Self::SetUp(..) => 7.5,
@@ -149,15 +153,16 @@ impl Tier {
             | Self::Pair(_)
             | Self::Sabotage(_) => true,
             Self::Format | Self::Workspace | Self::Lints | Self::Documentation => false,
-            Self::Tests | Self::NoStd | Self::KernelRust => false,
+            Self::Tests | Self::Features | Self::NoStd | Self::KernelRust => false,
         }
     }
 
-    /// Whether it makes what kernels need, or builds for them: in a target folder of its own, so that it does not wait for the host's.
-    pub(crate) fn is_for_kernels(&self) -> bool {
+    /// Whether it goes on beside the host's own tiers: what kernels need and what is built for them, and what takes crates apart. In
+    /// a target folder of its own, so that it does not wait for the host's.
+    pub(crate) fn goes_beside(&self) -> bool {
         matches!(
             self,
-            Self::SetUp(..) | Self::Modules(_) | Self::NoStd | Self::KernelRust
+            Self::SetUp(..) | Self::Modules(_) | Self::Features | Self::NoStd | Self::KernelRust
         )
     }
 
@@ -192,6 +197,7 @@ impl Tier {
             Self::Lints => host::lints(places),
             Self::Documentation => host::documentation(places),
             Self::Tests => host::tests(places),
+            Self::Features => features::each(places),
             Self::NoStd => lane::without_std(places),
             Self::KernelRust => lane::shipped(places),
             Self::SetUp(lines, installed) => machines::set_up(places, lines, installed),
@@ -245,6 +251,7 @@ fn all(options: &Options) -> Vec<Tier> {
         Tier::Lints,
         Tier::Documentation,
         Tier::Tests,
+        Tier::Features,
         Tier::NoStd,
         Tier::KernelRust,
     ];
@@ -330,13 +337,11 @@ mod tests {
     fn the_budgets_fit_into_what_everything_may_take() {
         let tiers = plan(&Options::default()).expect("everything");
         let (booting, rest): (Vec<Tier>, Vec<Tier>) = tiers.into_iter().partition(Tier::boots);
-        // What is for kernels goes on beside the host's own tiers.
-        let alone: Vec<Tier> = rest
-            .into_iter()
-            .filter(|tier| !tier.is_for_kernels())
-            .collect();
+        // What goes on beside the host's own tiers takes no longer than they do.
+        let (beside, alone): (Vec<Tier>, Vec<Tier>) = rest.into_iter().partition(Tier::goes_beside);
         let sum = |tiers: &[Tier]| tiers.iter().map(Tier::budget_minutes).sum::<f64>();
         let at_once = f64::from(u8::try_from(AT_ONCE).expect("it is small"));
+        assert!(sum(&beside) < sum(&alone) + 1.0, "{}", sum(&beside));
         let minutes = sum(&alone) + sum(&booting) / at_once;
         assert!(minutes < BUDGET_MINUTES, "{minutes}");
     }

@@ -25,6 +25,10 @@ pub(crate) struct Package {
     pub edition: String,
     /// The oldest compiler that it promises to build with.
     pub rust_version: String,
+    /// Whether anyone may have it from a registry.
+    pub published: bool,
+    /// Its features.
+    pub features: Vec<String>,
     /// What it asks for, in its `Cargo.toml`.
     pub asks: Vec<Dependency>,
 }
@@ -77,6 +81,11 @@ fn package(json: &Value) -> Package {
         manifest: PathBuf::from(text(&json["manifest_path"])),
         edition: text(&json["edition"]),
         rust_version: text(&json["rust_version"]),
+        published: json["publish"].is_null(),
+        features: json["features"]
+            .as_object()
+            .map(|features| features.keys().cloned().collect())
+            .unwrap_or_default(),
         asks: asks.collect(),
     }
 }

@@ -5,7 +5,7 @@
 
 mod edges;
 mod lists;
-mod metadata;
+pub(super) mod metadata;
 mod sources;
 mod spdx;
 
