@@ -43,7 +43,7 @@ struct tl_evidence {
 	u32 uid, gid;		/* effective ids, in the initial user namespace */
 	u32 flags;		/* TL_EV_* */
 	u32 mnt_ns;		/* inode number */
-	u32 net_ns;		/* inode number */
+	u32 net_ns;		/* inode number; 0: the initial one; or TL_NET_UNKNOWN */
 	u64 exe_dev, exe_ino, exe_size;
 	s64 exe_ctime_ns;
 	u64 script_dev, script_ino;	/* 0 without a #! script */
@@ -51,6 +51,7 @@ struct tl_evidence {
 	struct tl_str script;	/* path of the #! script, or empty */
 	struct tl_str cwd;
 	struct tl_str argv;	/* NUL-separated, cut at TL_ARGV_MAX */
+	struct tl_str cgroup;	/* path in the hierarchy of version 2, from its root; empty: cannot be told. Not for the agent */
 };
 #define TL_EV_ADOPTED		(1u << 0)	/* older than the module or the policy */
 #define TL_EV_HOST_MNT		(1u << 1)	/* in the initial mount namespace */
@@ -58,6 +59,7 @@ struct tl_evidence {
 #define TL_EV_EXE_UNHASHABLE	(1u << 3)	/* memfd, deleted, FUSE, network file */
 #define TL_EV_CREDS_CHANGED	(1u << 4)	/* re-appraised after setuid and the like */
 #define TL_EV_FORKED		(1u << 5)	/* replayed to a new agent session */
+#define TL_NET_UNKNOWN 1	/* no namespace has such a small number */
 #define TL_ARGV_MAX 1024
 #define TL_SHA256 32
 #define TL_PATH_MAX 1024

@@ -4,17 +4,24 @@
 //! end as `client` where the client's kernel asks, and the process at the server's end as `server` where the server's asks:
 //! never both, and never the peer's.
 
+use tidelock_attest::{Cgroup, ContainerId};
 use tidelock_kabi::Role;
 use tidelock_kabi::bounds::SHA256_BYTES;
 use tidelock_policy::{Attribute, Image, Value};
 
-use crate::ffi::{EV_HOST_MNT, Evidence};
+use crate::ffi::{EV_ADOPTED, EV_HOST_MNT, Evidence, NET_UNKNOWN};
+use crate::line::decimal;
+use crate::text::Text;
 
 /// The attribute of the context that has them, at the client's end and at the server's.
 const CLIENT: &str = "client";
 const SERVER: &str = "server";
-/// Bytes of a digest as policies read it.
+/// Bytes of a digest, or of a container's id, as policies read it.
 const HEX_BYTES: usize = 2 * SHA256_BYTES;
+/// The network namespace that the host itself is in.
+const HOST: &str = "host";
+/// Bytes of another one's name: `net:[`, ten digits, `]`.
+const NET_BYTES: usize = 16;
 
 /// Facts of one process: those of its evidence that policies can ask for, and what was measured.
 #[derive(Clone, Copy, Debug)]
@@ -25,6 +32,12 @@ pub struct Facts<'a> {
     exe: Option<&'a str>,
     /// `None` where nobody measured it, or it could not be.
     exe_sha256: Option<&'a [u8; SHA256_BYTES]>,
+    /// `None` where it could not be told, or is no text.
+    cgroup: Option<&'a str>,
+    container: Option<ContainerId>,
+    /// Inode number; 0: the host's.
+    net_ns: Option<u32>,
+    adopted: bool,
 }
 
 impl<'a> Facts<'a> {
@@ -42,12 +55,18 @@ impl<'a> Facts<'a> {
         // SAFETY: the caller's contract.
         let exe = unsafe { evidence.exe.text() };
         let here = evidence.flags & EV_HOST_MNT != 0;
+        // SAFETY: the caller's contract.
+        let cgroup = unsafe { evidence.cgroup.text() }.filter(|path| !path.is_empty());
         Some(Self {
             uid: evidence.uid,
             gid: evidence.gid,
             exe: exe.filter(|path| here && !path.is_empty()),
             // SAFETY: the caller's contract.
             exe_sha256: unsafe { exe_sha256.as_ref() },
+            cgroup,
+            container: cgroup.and_then(|path| Cgroup::at(path.as_bytes()).ok()?.container()),
+            net_ns: Some(evidence.net_ns).filter(|&net_ns| net_ns != NET_UNKNOWN),
+            adopted: evidence.flags & EV_ADOPTED != 0,
         })
     }
 
@@ -59,13 +78,28 @@ impl<'a> Facts<'a> {
 
     /// Calls `ask` with the attribute of the context that has them.
     pub(crate) fn told<T>(&self, role: Role, ask: impl FnOnce(Attribute<'_>) -> T) -> T {
-        let mut hex = [0; HEX_BYTES];
-        let sha256 = self.exe_sha256.and_then(|digest| written(digest, &mut hex));
+        let (mut digest, mut container, mut net) =
+            ([0; HEX_BYTES], [0; HEX_BYTES], Text::<NET_BYTES>::new());
+        let sha256 = self
+            .exe_sha256
+            .and_then(|sha256| written(sha256, &mut digest));
+        let container = self
+            .container
+            .as_ref()
+            .and_then(|id| written(&id.0, &mut container));
+        let namespace = self.net_ns.and_then(|number| named(number, &mut net));
         let uid = Attribute::new("uid", Value::Long(i64::from(self.uid)));
         let gid = Attribute::new("gid", Value::Long(i64::from(self.gid)));
-        let mut all = [uid, gid, uid, uid];
-        let mut len = 2_usize;
-        let texts = [("exe", self.exe), ("sha256", sha256)];
+        let adopted = Attribute::new("adopted", Value::Bool(self.adopted));
+        let texts = [
+            ("exe", self.exe),
+            ("sha256", sha256),
+            ("cgroup", self.cgroup),
+            ("container", container),
+            ("namespace", namespace),
+        ];
+        let mut all = [uid, gid, adopted, uid, uid, uid, uid, uid];
+        let mut len = 3_usize;
         let known = texts
             .into_iter()
             .filter_map(|(name, text)| Some((name, text?)));
@@ -93,6 +127,19 @@ fn written<'h>(digest: &[u8; SHA256_BYTES], hex: &'h mut [u8; HEX_BYTES]) -> Opt
         *place = [digit(byte >> 4), digit(byte & 0xf)];
     }
     core::str::from_utf8(hex).ok()
+}
+
+/// A network namespace, as `/proc/PID/ns/net` prints it; the host's by name.
+fn named(number: u32, net: &mut Text<NET_BYTES>) -> Option<&str> {
+    if number == 0 {
+        return Some(HOST);
+    }
+    net.push("net:[");
+    decimal(u64::from(number), &mut |digits| {
+        net.push(core::str::from_utf8(digits).unwrap_or(""));
+    });
+    net.push("]");
+    core::str::from_utf8(net.bytes()).ok()
 }
 
 #[cfg(test)]

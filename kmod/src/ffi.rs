@@ -31,8 +31,12 @@ pub const QUEUE_BYTES: usize = 64 * 1024;
 /// Room for so much before a writer that waited is woken, and before more is read from the wire.
 pub const QUEUE_LOW: u32 = 16 * 1024;
 
+/// Flag of [`Evidence`]: older than the module, or than the configuration that governs it.
+pub const EV_ADOPTED: u32 = 1;
 /// Flag of [`Evidence`]: in the initial mount namespace.
 pub const EV_HOST_MNT: u32 = 1 << 1;
+/// The network namespace of [`Evidence`] where nobody could look at it: no namespace has such a small number.
+pub const NET_UNKNOWN: u32 = 1;
 
 /// Borrowed bytes: `struct tl_str`. A null pointer means empty.
 #[derive(Clone, Copy, Debug)]
@@ -157,7 +161,7 @@ pub struct Evidence {
     pub flags: u32,
     /// Inode number of the mount namespace.
     pub mnt_ns: u32,
-    /// Inode number of the network namespace.
+    /// Inode number of the network namespace; 0 for the initial one, or [`NET_UNKNOWN`].
     pub net_ns: u32,
     /// Device of the executed file.
     pub exe_dev: u64,
@@ -179,6 +183,8 @@ pub struct Evidence {
     pub cwd: Str,
     /// NUL-separated arguments.
     pub argv: Str,
+    /// Path of its cgroup in the hierarchy of version 2, from its root; empty: it cannot be told.
+    pub cgroup: Str,
 }
 
 /// What C must know of a configuration: `struct tl_limits`.
@@ -264,7 +270,7 @@ pub struct Svid {
 const _: () = {
     assert!(size_of::<Str>() == 16);
     assert!(size_of::<Addr>() == 24);
-    assert!(size_of::<Evidence>() == 152);
+    assert!(size_of::<Evidence>() == 168);
     assert!(size_of::<Cmd>() == 96);
     assert!(size_of::<Rec>() == 272);
     assert!(size_of::<Limits>() == 24);

@@ -99,10 +99,15 @@ impl<'a> Cgroup<'a> {
             }
         }
         let path = named.or(unified).ok_or(CgroupError::NoHierarchy)?;
-        Self::of_path(path)
+        Self::at(path)
     }
 
-    fn of_path(path: &'a [u8]) -> Result<Self, CgroupError> {
+    /// Reads a path alone, from the hierarchy's root, as the third part of such a line is: what a kernel says of its own
+    /// process.
+    ///
+    /// # Errors
+    /// Why nothing can be said.
+    pub fn at(path: &'a [u8]) -> Result<Self, CgroupError> {
         let path = core::str::from_utf8(path).map_err(|_| CgroupError::Foreign)?;
         if path.ends_with(DELETED) {
             return Err(CgroupError::Deleted);

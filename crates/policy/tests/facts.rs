@@ -41,6 +41,10 @@ fn a_fact_without_has_is_refused_when_compiled() {
         "!(context has client) || context.client.uid == 0",
         "context has client && context.client.exe == \"/a\"",
         "context has client && context.client.sha256 == \"00\"",
+        "context has client && context.client.cgroup like \"/system.slice/*\"",
+        "context has client && context.client.container == \"00\"",
+        "context has server && context.server.namespace == \"host\"",
+        "context has server && context.server.adopted",
     ] {
         let text = format!(
             "permit(principal, action == Action::\"connect\", resource) when {{ {condition} }};"

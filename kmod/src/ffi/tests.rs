@@ -37,7 +37,8 @@ fn all() -> Probe {
         Str = tl_str { ptr, len }
         Addr = tl_addr { ip, port, pad, netns }
         Evidence = tl_evidence { subject, start_ns, pid, uid, gid, flags, mnt_ns, net_ns, exe_dev,
-            exe_ino, exe_size, exe_ctime_ns, script_dev, script_ino, exe, script, cwd, argv }
+            exe_ino, exe_size, exe_ctime_ns, script_dev, script_ino, exe, script, cwd, argv,
+            cgroup }
         Cmd = tl_cmd { kind, identity, seq, generation, subject, key, reason, pad, spiffe_id, body,
             exe_sha256 }
         Rec = tl_rec { kind, reason, time_ns, subject, flow, generation, key, seq, count, at,
@@ -68,7 +69,9 @@ fn numbers() -> Vec<(&'static str, usize)> {
         ("TL_QUEUE_BYTES", QUEUE_BYTES),
         ("TL_QUEUE_LOW", n(QUEUE_LOW)),
         ("TL_SHA256", SHA256_BYTES),
+        ("TL_EV_ADOPTED", n(EV_ADOPTED)),
         ("TL_EV_HOST_MNT", n(EV_HOST_MNT)),
+        ("TL_NET_UNKNOWN", n(NET_UNKNOWN)),
         ("TL_FLOW_LINE_MAX", crate::line::MAX_LINE_BYTES),
         ("TL_RECORD_MAX", tidelock_datapath::MAX_RECORD_BYTES),
         ("TL_CLIENT", n(role::CLIENT)),
