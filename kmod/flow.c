@@ -2,7 +2,6 @@
 /* A governed connection as an object: birth, wake-ups, cutting, description. */
 #include <linux/bitops.h>
 #include <linux/cred.h>
-#include <linux/ktime.h>
 #include <linux/user_namespace.h>
 #include <net/tcp.h>
 
@@ -398,8 +397,9 @@ static struct tl_question question(struct tl_flow *flow, const void *cfg, struct
 {
 	return (struct tl_question){
 		.cfg = cfg,
-		.role = flow->role,
+		.role = flow->role, .now_ms = tl_now_ms(),
 		.addr = flow->role == TL_CLIENT ? flow->remote : flow->local,
+		.client = flow->role == TL_CLIENT ? flow->local : flow->remote,
 		.client_id = client,
 		.server_id = server,
 		.process = flow->subject ? &flow->subject->ev : NULL,
@@ -444,6 +444,7 @@ void tl_flow_observe(struct tl_flow *flow, u32 would)
 	q = flow->role == TL_CLIENT ? question(flow, cfg->mem, own, peer) : question(flow, cfg->mem, peer, own);
 	/* The configuration may be a newer one than decided, and then it speaks of something else. */
 	if (tl_rs_observe(&q, &d) && d.reason == would) {
+		flow->observed = tl_config_generation();
 		tl_flow_describe(flow, &rec);
 		rec.time_ns = 0;
 		tl_device_denied(flow->subject, &rec, d.reason, d.detail, d.detail_len);
@@ -454,6 +455,7 @@ void tl_flow_observe(struct tl_flow *flow, u32 would)
 struct again {
 	const struct tl_subject *of;	/* or NULL: every one's */
 	u64 cut;
+	bool timed;
 };
 
 static void redecide(struct tl_flow *flow, void *arg)
@@ -473,7 +475,9 @@ static void redecide(struct tl_flow *flow, void *arg)
 		allow = tl_flow_decide_proven(flow, cfg, &d);
 	rcu_read_unlock();
 	if (allow) {
-		tl_flow_observe(flow, TL_R_WOULD_DENY);
+		/* While only time passes, once is enough. */
+		if (!again->timed || flow->observed != tl_config_generation())
+			tl_flow_observe(flow, TL_R_WOULD_DENY);
 		return;
 	}
 	again->cut++;
@@ -485,9 +489,9 @@ static void redecide(struct tl_flow *flow, void *arg)
 	tl_flow_cut(flow, why);
 }
 
-u64 tl_flows_redecide(const struct tl_subject *of)
+u64 tl_flows_redecide(const struct tl_subject *of, bool timed)
 {
-	struct again again = { .of = of };
+	struct again again = { .of = of, .timed = timed };
 
 	if (tl_sabotaged('d'))
 		return 0;

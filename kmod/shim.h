@@ -81,6 +81,8 @@ void tl_c_random(u8 *buf, u64 len);
 void tl_c_panic(const u8 *msg, u64 len) __attribute__((noreturn));
 /* Rust → C. Inode number of the initial network namespace: what netns 0 stands for. [any] */
 u32  tl_c_init_net(void);
+/* Rust → C. The release of the running kernel, for good. [any] */
+struct tl_str tl_c_release(void);
 
 /* ---- the device session ---------------------------------------------------- */
 
@@ -156,7 +158,8 @@ int  tl_rs_config_build(const u8 *body, u64 len, u32 *why, u32 *at);
 /* The arena size that tl_rs_config_build needs for a body of `len` bytes. [any] */
 u64  tl_rs_config_bytes(u64 len);
 /* What C must know of a configuration. Durations in milliseconds. [any] */
-struct tl_limits { u32 grant_wait_ms, handshake_ms, max_handshakes, max_handshakes_per_listener; u32 n_prefilter, n_services; };
+struct tl_limits { u32 grant_wait_ms, handshake_ms, max_handshakes, max_handshakes_per_listener; u32 n_prefilter, n_services;
+	u32 redecide_ms; };	/* how often live flows are to be decided anew because time passes; 0: never */
 void tl_rs_config_limits(const void *cfg, struct tl_limits *out);
 /* Is a process with this evidence governed? [any] */
 bool tl_rs_prefilter(const void *cfg, const struct tl_evidence *ev);
@@ -172,6 +175,8 @@ struct tl_question {
 	struct tl_str client_id;	/* empty: not known yet */
 	struct tl_str server_id;	/* empty: not known yet */
 	struct tl_addr addr;	/* the server's end */
+	struct tl_addr client;	/* the client's end; all zero: not known yet */
+	s64 now_ms;		/* since 1970 */
 	const struct tl_evidence *process;	/* whose end asks; or NULL: nothing is told of it */
 	const u8 *exe_sha256;	/* TL_SHA256 bytes of what it executes, that stay; or NULL: not measured */
 	struct tl_str own_serial;	/* of who asks; empty: not looked at */
@@ -214,7 +219,8 @@ struct tl_flow_new {
 	s32 service;
 	u32 role;
 	struct tl_addr addr;	/* the server's end */
-	s64 now;		/* unix seconds */
+	struct tl_addr client;	/* as in tl_question */
+	s64 now_ms;
 	const struct tl_evidence *process;	/* as in tl_question; stays as cfg does */
 	const u8 *exe_sha256;	/* the same */
 };
@@ -238,7 +244,7 @@ struct tl_step {
 /* Starts the engine in the current arena and does its first step (a client has bytes to send). [lane] */
 void tl_rs_flow_start(const struct tl_flow_new *p, struct tl_step *out);
 /* Feeds one whole record (header and body), decrypted in place. [lane] */
-void tl_rs_flow_record(void *arena, s64 now, u8 *rec, u64 len, struct tl_step *out);
+void tl_rs_flow_record(void *arena, s64 now_ms, u8 *rec, u64 len, struct tl_step *out);
 /* Drops what the engine shares with other arenas. Call before freeing, unless it panicked. [lane] */
 void tl_rs_flow_end(void *arena);
 /* Body length that a 5-byte record header announces, or -EPROTO. [any] */

@@ -335,7 +335,7 @@ static int settle(u64 id, u64 generation, enum tl_grant grant, u32 identity, u32
 		cut_flows(s, TL_R_GRANT_WITHDRAWN);
 	/* What it has open was decided without. */
 	if (news > 0)
-		tl_flows_redecide(s);
+		tl_flows_redecide(s, false);
 	kick_flows(s);
 	tl_subject_put(s);
 	return min(news, 0);

@@ -2,11 +2,11 @@
 
 use tidelock_kabi::{DenyReason, Role, Service};
 use tidelock_policy::bounds::MAX_ANCESTORS;
-use tidelock_policy::{Attribute, Context, Entity, EntityRef, Image, Outcome, Request};
+use tidelock_policy::{Context, Entity, EntityRef, Image, Outcome, Request};
 use tidelock_spiffe_core::SpiffeId;
 
 use crate::config::{self, Configuration};
-use crate::facts::Facts;
+use crate::context::{About, Circumstances};
 use crate::ffi::{DETAIL_BYTES, Decision, Question};
 use crate::line::hex;
 use crate::text::Text;
@@ -32,14 +32,12 @@ pub struct Asked<'a> {
     pub client: Option<&'a str>,
     /// The server's SPIFFE ID.
     pub server: Option<&'a str>,
-    /// The server's port.
-    pub port: u16,
     /// Serial number of the asking end's SVID; empty: not to be looked at.
     pub own_serial: &'a [u8],
     /// Serial number of the peer's SVID; empty: not known yet.
     pub peer_serial: &'a [u8],
-    /// The process whose end asks, if policies ask for it.
-    pub process: Option<Facts<'a>>,
+    /// The port, and what else policies ask for.
+    pub around: Circumstances<'a>,
 }
 
 /// The answer.
@@ -168,19 +166,15 @@ fn ask(
     let ancestors =
         fill(&mut ancestors, id).ok_or("the client's spiffe id has too many segments")?;
     let principal = Entity::new(WORKLOAD, id.as_str(), ancestors);
-    let decide = |context: &[Attribute<'_>]| {
+    let about = About::Connection(asked.role);
+    let decision = asked.around.told(about, |context| {
         image.decide(&Request {
             principal,
             action: ACTION,
             resource: Entity::new(SERVICE, service, &[]),
             context: Context::new(context),
         })
-    };
-    let port = Attribute::port(asked.port);
-    let decision = match asked.process {
-        None => decide(&[port]),
-        Some(facts) => facts.told(asked.role, |facts| decide(&[port, facts])),
-    };
+    });
     let mut detail = Detail::new();
     for (at, policy) in decision.policies().enumerate() {
         detail.push(if at == 0 { "" } else { ", " });
@@ -328,22 +322,18 @@ unsafe fn asked<'a>(
     let own_serial = unsafe { question.own_serial.bytes() };
     // SAFETY: the caller's contract.
     let peer_serial = unsafe { question.peer_serial.bytes() };
-    // What no policy asks for is not looked at.
-    let process = if cfg.asks_for_facts() {
-        // SAFETY: the caller's contract.
-        unsafe { Facts::of(question.process, question.exe_sha256) }
-    } else {
-        None
-    };
+    let ends = (&question.addr, &question.client);
+    let (process, exe_sha256) = (question.process, question.exe_sha256);
+    // SAFETY: the caller's contract.
+    let around = unsafe { cfg.circumstances(ends, question.now_ms, process, exe_sha256) };
     Some(Asked {
         own_serial,
         peer_serial,
-        process,
+        around,
         role: Role::from_number(question.role)?,
         service: cfg.service(service),
         client: Some(client).filter(|id| !id.is_empty()),
         server: Some(server).filter(|id| !id.is_empty()),
-        port: question.addr.port,
     })
 }
 

@@ -5,17 +5,17 @@
 //! never both, and never the peer's.
 
 use tidelock_attest::{Cgroup, ContainerId};
-use tidelock_kabi::Role;
 use tidelock_kabi::bounds::SHA256_BYTES;
-use tidelock_policy::{Attribute, Image, Value};
+use tidelock_policy::{Image, Value};
 
+use crate::context::Room;
 use crate::ffi::{EV_ADOPTED, EV_HOST_MNT, Evidence, NET_UNKNOWN};
 use crate::line::decimal;
 use crate::text::Text;
 
 /// The attribute of the context that has them, at the client's end and at the server's.
-const CLIENT: &str = "client";
-const SERVER: &str = "server";
+pub(crate) const CLIENT: &str = "client";
+pub(crate) const SERVER: &str = "server";
 /// Bytes of a digest, or of a container's id, as policies read it.
 const HEX_BYTES: usize = 2 * SHA256_BYTES;
 /// The network namespace that the host itself is in.
@@ -76,8 +76,8 @@ impl<'a> Facts<'a> {
         image.reads(CLIENT) || image.reads(SERVER)
     }
 
-    /// Calls `ask` with the attribute of the context that has them.
-    pub(crate) fn told<T>(&self, role: Role, ask: impl FnOnce(Attribute<'_>) -> T) -> T {
+    /// Calls `ask` with the record that has them.
+    pub(crate) fn told<T>(&self, ask: impl FnOnce(Value<'_>) -> T) -> T {
         let (mut digest, mut container, mut net) =
             ([0; HEX_BYTES], [0; HEX_BYTES], Text::<NET_BYTES>::new());
         let sha256 = self
@@ -88,31 +88,16 @@ impl<'a> Facts<'a> {
             .as_ref()
             .and_then(|id| written(&id.0, &mut container));
         let namespace = self.net_ns.and_then(|number| named(number, &mut net));
-        let uid = Attribute::new("uid", Value::Long(i64::from(self.uid)));
-        let gid = Attribute::new("gid", Value::Long(i64::from(self.gid)));
-        let adopted = Attribute::new("adopted", Value::Bool(self.adopted));
-        let texts = [
-            ("exe", self.exe),
-            ("sha256", sha256),
-            ("cgroup", self.cgroup),
-            ("container", container),
-            ("namespace", namespace),
-        ];
-        let mut all = [uid, gid, adopted, uid, uid, uid, uid, uid];
-        let mut len = 3_usize;
-        let known = texts
-            .into_iter()
-            .filter_map(|(name, text)| Some((name, text?)));
-        for ((name, text), place) in known.zip(all.iter_mut().skip(len)) {
-            *place = Attribute::new(name, Value::Str(text));
-            len = len.saturating_add(1);
-        }
-        let facts = all.get(..len).unwrap_or(&[]);
-        let name = match role {
-            Role::Client => CLIENT,
-            Role::Server => SERVER,
-        };
-        ask(Attribute::new(name, Value::Record(facts)))
+        let mut facts = Room::<8>::new();
+        facts.put("uid", Value::Long(i64::from(self.uid)));
+        facts.put("gid", Value::Long(i64::from(self.gid)));
+        facts.put("adopted", Value::Bool(self.adopted));
+        facts.put_some("exe", self.exe.map(Value::Str));
+        facts.put_some("sha256", sha256.map(Value::Str));
+        facts.put_some("cgroup", self.cgroup.map(Value::Str));
+        facts.put_some("container", container.map(Value::Str));
+        facts.put_some("namespace", namespace.map(Value::Str));
+        ask(Value::Record(facts.all()))
     }
 }
 

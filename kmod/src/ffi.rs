@@ -203,6 +203,8 @@ pub struct Limits {
     pub n_prefilter: u32,
     /// Services.
     pub n_services: u32,
+    /// How often live flows are to be decided anew because time passes; 0: never.
+    pub redecide_ms: u32,
 }
 
 /// The end that asks: `enum tl_role`.
@@ -229,6 +231,10 @@ pub struct Question {
     pub server_id: Str,
     /// The server's end.
     pub addr: Addr,
+    /// The client's end; its address is none where it is not known yet.
+    pub client: Addr,
+    /// Milliseconds since 1970; 0: not known.
+    pub now_ms: i64,
     /// The process whose end asks, or null.
     pub process: *const Evidence,
     /// SHA-256 of the file that it executes, or null: not measured.
@@ -273,11 +279,11 @@ const _: () = {
     assert!(size_of::<Evidence>() == 168);
     assert!(size_of::<Cmd>() == 96);
     assert!(size_of::<Rec>() == 272);
-    assert!(size_of::<Limits>() == 24);
-    assert!(size_of::<Question>() == 120);
+    assert!(size_of::<Limits>() == 28);
+    assert!(size_of::<Question>() == 152);
     assert!(size_of::<Decision>() == 268);
     assert!(size_of::<Svid>() == 40);
-    assert!(size_of::<FlowNew>() == 72);
+    assert!(size_of::<FlowNew>() == 96);
     assert!(size_of::<Step>() == 512);
     assert!(size_of::<Marks>() == 12);
     assert!(size_of::<Edit>() == 80);
@@ -293,6 +299,8 @@ unsafe extern "C" {
     pub fn tl_c_panic(msg: *const u8, len: u64);
     /// Inode number of the initial network namespace: what 0 stands for. Context: any.
     pub fn tl_c_init_net() -> u32;
+    /// The release of the running kernel, for good. Context: any.
+    pub fn tl_c_release() -> Str;
 }
 
 #[cfg(test)]

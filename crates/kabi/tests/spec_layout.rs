@@ -13,7 +13,7 @@ fn the_header_has_24_bytes_little_endian() {
     let bytes = ToKernel::Drain.to_vec(0x0102_0304_0506_0708).unwrap();
     let header = [
         &b"TIDK"[..],              // magic
-        &[4, 0],                   // abi
+        &[5, 0],                   // abi
         &[8, 0],                   // kind
         &[24, 0, 0, 0],            // length
         &[0, 0, 0, 0],             // reserved

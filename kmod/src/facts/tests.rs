@@ -60,6 +60,8 @@ fn ask_measured(
         client_id: Str::of(CLIENT_ID.as_bytes()),
         server_id: Str::of(SERVER_ID.as_bytes()),
         addr: addr([10, 0, 0, 2], PORT),
+        client: crate::ffi::Addr::default(),
+        now_ms: 0,
         process,
         exe_sha256,
         own_serial: Str::EMPTY,
@@ -294,7 +296,8 @@ fn facts_are_told_where_a_policy_asks_for_them() {
         // SAFETY: configurations of tests are never freed.
         unsafe { crate::config::at(build(rules)) }
             .unwrap()
-            .asks_for_facts()
+            .asks()
+            .facts
     };
     let port = Expr::attribute("port").equals(443_i64);
     assert!(!asks(&[

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use tidelock_kabi::bounds::{MAX_PREFILTER, MAX_REVOKED, MAX_SERVICES};
 use tidelock_kabi::{
-    Bundle, Cidr, CidrError, Config, Limits, List, PrefilterEntry, Serial, Service, Transform,
+    Bundle, Cidr, CidrError, Config, Limits, List, Posture, PrefilterEntry, Serial, Service,
+    Transform,
 };
 use tidelock_policy::Image;
 use tidelock_proto::v1 as proto;
@@ -36,6 +37,8 @@ pub struct Desired {
     limits: Limits,
     /// SVIDs that are believed no more, our own among them; sorted, each once.
     pub revoked: Vec<Serial>,
+    /// This node's name and when it was attested: what policies are told of it. `None`: nothing.
+    posture: Option<(String, Option<i64>)>,
 }
 
 /// One address range of a Service.
@@ -187,7 +190,18 @@ impl Desired {
                 max_handshakes_per_listener: limits.max_handshakes_per_listener,
             },
             revoked: revoked(&snapshot.revoked_serials)?,
+            posture: None,
         })
+    }
+
+    /// The state of the node of this name, attested then (milliseconds since 1970), which policies may ask for. It reaches the
+    /// kernel with the next generation: a node that was attested anew meanwhile is told of as before until then.
+    #[must_use]
+    pub fn at_node(self, name: &str, attested_at_ms: Option<i64>) -> Self {
+        Self {
+            posture: Some((name.to_owned(), attested_at_ms)),
+            ..self
+        }
     }
 
     /// How many address ranges of Services there are.
@@ -240,6 +254,10 @@ impl Desired {
             policy: &self.policy,
             observed: &self.observed,
             revoked: List::of(&self.revoked),
+            posture: self.posture.as_ref().map(|(node, attested_at_ms)| Posture {
+                node,
+                attested_at_ms: *attested_at_ms,
+            }),
         })
     }
 }

@@ -35,7 +35,8 @@ impl End {
             service: 0,
             role,
             addr: world::addr([10, 0, 0, 2], PORT),
-            now,
+            client: crate::ffi::Addr::default(),
+            now_ms: now * 1_000,
             process: core::ptr::null(),
             exe_sha256: core::ptr::null(),
         };
@@ -55,7 +56,7 @@ impl End {
         let (rec, len) = (record.as_mut_ptr(), record.len() as u64);
         // SAFETY: the arena is current, the rest is live.
         lane(self.arena, || unsafe {
-            tl_rs_flow_record(self.arena, NOW, rec, len, out.as_mut_ptr())
+            tl_rs_flow_record(self.arena, NOW * 1_000, rec, len, out.as_mut_ptr())
         });
         // SAFETY: it was written.
         self.last = unsafe { out.assume_init() };
