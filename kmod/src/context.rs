@@ -1,6 +1,8 @@
 //! What a request tells of its circumstances: the port, and as far as policies ask for it the addresses, the time, this node,
 //! and the process whose end asks.
 //!
+//! Who listens is asked of its own process alone, as `process`: there is no other end.
+//!
 //! What is not known when an end asks is absent: a client has no address of its own before it connects.
 
 use core::net::Ipv6Addr;
@@ -8,7 +10,7 @@ use core::net::Ipv6Addr;
 use tidelock_kabi::{Posture, Role};
 use tidelock_policy::{Attribute, EntityRef, Image, Ip, Value};
 
-use crate::facts::{CLIENT, Facts, SERVER};
+use crate::facts::{CLIENT, Facts, PROCESS, SERVER};
 use crate::ffi::Addr;
 
 /// How often live flows are decided anew while a policy asks for the time, in milliseconds: so much later than it says a
@@ -20,6 +22,7 @@ const NODE: &str = "Node";
 /// The attributes of the context.
 const CLIENT_ADDRESS: &str = "clientAddress";
 const SERVER_ADDRESS: &str = "serverAddress";
+const ADDRESS: &str = "address";
 const TIME: &str = "time";
 const POSTURE: &str = "posture";
 
@@ -42,7 +45,9 @@ impl Asks {
     pub fn of(image: &Image<'_>) -> Self {
         Self {
             facts: Facts::are_read(image),
-            addresses: image.reads(CLIENT_ADDRESS) || image.reads(SERVER_ADDRESS),
+            addresses: [CLIENT_ADDRESS, SERVER_ADDRESS, ADDRESS]
+                .iter()
+                .any(|name| image.reads(name)),
             time: image.reads(TIME),
             posture: image.reads(POSTURE),
         }
@@ -91,6 +96,8 @@ pub struct Circumstances<'a> {
 pub(crate) enum About {
     /// A connection, at this end of it.
     Connection(Role),
+    /// Accepting connections.
+    Listening,
 }
 
 impl Circumstances<'_> {
@@ -128,6 +135,10 @@ impl Circumstances<'_> {
                 context.put_some(end, process);
                 context.put_some(CLIENT_ADDRESS, self.client.map(Value::Ip));
                 context.put_some(SERVER_ADDRESS, self.server.map(Value::Ip));
+            }
+            About::Listening => {
+                context.put_some(PROCESS, process);
+                context.put_some(ADDRESS, self.server.map(Value::Ip));
             }
         }
         context.put_some(TIME, self.time_ms.map(Value::Datetime));

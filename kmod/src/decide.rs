@@ -12,11 +12,15 @@ use crate::line::hex;
 use crate::text::Text;
 
 /// The action that both ends ask about.
-const ACTION: &str = "connect";
+const CONNECT: &str = "connect";
+/// What a server's end asks about besides. A Service's `servers` say who may, so that nothing but a `forbid` counts.
+pub(crate) const LISTEN: &str = "listen";
 /// Entity types of the published schema.
 const WORKLOAD: &str = "Workload";
 const TRUST_DOMAIN: &str = "TrustDomain";
 const SERVICE: &str = "Service";
+
+const UNDECIDED: &str = "policy cannot decide: a bound was passed";
 
 /// Text for people, as much as an event holds.
 pub type Detail = Text<DETAIL_BYTES>;
@@ -96,9 +100,37 @@ pub fn decide(cfg: &Configuration, asked: &Asked<'_>) -> Answer {
             detail,
         };
     }
+    if let Some(answer) = may_not_listen(cfg, service.name, asked) {
+        return answer;
+    }
     match asked.client {
         Some(client) => permit(cfg, client, service.name, asked),
         None => Answer::allow(Detail::new()),
+    }
+}
+
+/// What an image says of the server's listening, where the server's end asks; `None` if there is nothing to ask.
+fn listening(
+    cfg: &Configuration,
+    image: Option<&Image<'_>>,
+    service: &str,
+    asked: &Asked<'_>,
+) -> Option<Result<(Outcome, Detail), &'static str>> {
+    let own = asked.server.filter(|_| asked.role == Role::Server)?;
+    let image = image.filter(|_| cfg.may_forbid_listening())?;
+    Some(ask(image, About::Listening, own, service, asked))
+}
+
+/// Says no if policy forbids the server to listen.
+fn may_not_listen(cfg: &Configuration, service: &str, asked: &Asked<'_>) -> Option<Answer> {
+    match listening(cfg, cfg.image(), service, asked)? {
+        Ok((Outcome::Permitted | Outcome::NoPermit, _)) => None,
+        Ok((Outcome::Forbidden, detail)) => Some(Answer {
+            denied: Some(DenyReason::Forbidden),
+            detail,
+        }),
+        Ok(_) => Some(Answer::deny(DenyReason::Forbidden, UNDECIDED)),
+        Err(why) => Some(Answer::deny(DenyReason::Forbidden, why)),
     }
 }
 
@@ -136,7 +168,8 @@ fn permit(cfg: &Configuration, client: &str, service: &str, asked: &Asked<'_>) -
     let Some(image) = cfg.image() else {
         return Answer::deny(DenyReason::NoPermit, "no permit matched");
     };
-    let (outcome, detail) = match ask(image, client, service, asked) {
+    let about = About::Connection(asked.role);
+    let (outcome, detail) = match ask(image, about, client, service, asked) {
         Ok(told) => told,
         Err(why) => return Answer::deny(DenyReason::NoPermit, why),
     };
@@ -147,30 +180,38 @@ fn permit(cfg: &Configuration, client: &str, service: &str, asked: &Asked<'_>) -
             detail,
         },
         Outcome::NoPermit => Answer::deny(DenyReason::NoPermit, "no permit matched"),
-        _ => Answer::deny(
-            DenyReason::NoPermit,
-            "policy cannot decide: a bound was passed",
-        ),
+        _ => Answer::deny(DenyReason::NoPermit, UNDECIDED),
     }
 }
 
 /// What an image says, and the names of the policies that determine it; or why it cannot be asked.
 fn ask(
     image: &Image<'_>,
-    client: &str,
+    about: About,
+    who: &str,
     service: &str,
     asked: &Asked<'_>,
 ) -> Result<(Outcome, Detail), &'static str> {
-    let id = SpiffeId::parse(client).map_err(|_| "the client's spiffe id is malformed")?;
+    let (action, malformed, too_long) = match about {
+        About::Connection(_) => (
+            CONNECT,
+            "the client's spiffe id is malformed",
+            "the client's spiffe id has too many segments",
+        ),
+        About::Listening => (
+            LISTEN,
+            "the server's spiffe id is malformed",
+            "the server's spiffe id has too many segments",
+        ),
+    };
+    let id = SpiffeId::parse(who).map_err(|_| malformed)?;
     let mut ancestors = [EntityRef::new(WORKLOAD, ""); MAX_ANCESTORS];
-    let ancestors =
-        fill(&mut ancestors, id).ok_or("the client's spiffe id has too many segments")?;
+    let ancestors = fill(&mut ancestors, id).ok_or(too_long)?;
     let principal = Entity::new(WORKLOAD, id.as_str(), ancestors);
-    let about = About::Connection(asked.role);
     let decision = asked.around.told(about, |context| {
         image.decide(&Request {
             principal,
-            action: ACTION,
+            action,
             resource: Entity::new(SERVICE, service, &[]),
             context: Context::new(context),
         })
@@ -197,7 +238,14 @@ pub fn observe(cfg: &Configuration, asked: &Asked<'_>) -> Option<(DenyReason, De
         Some(DenyReason::NoPermit) => DenyReason::WouldPermit,
         Some(_) => return None,
     };
-    let (outcome, detail) = ask(observed, client, service.name, asked).ok()?;
+    if would == DenyReason::WouldDeny
+        && let Some(Ok((Outcome::Forbidden, detail))) =
+            listening(cfg, Some(observed), service.name, asked)
+    {
+        return Some((would, detail));
+    }
+    let about = About::Connection(asked.role);
+    let (outcome, detail) = ask(observed, about, client, service.name, asked).ok()?;
     let differs = match would {
         DenyReason::WouldDeny => outcome == Outcome::Forbidden,
         _ => outcome == Outcome::Permitted,
@@ -337,5 +385,7 @@ unsafe fn asked<'a>(
     })
 }
 
+#[cfg(test)]
+mod listen_tests;
 #[cfg(test)]
 mod tests;

@@ -16,6 +16,8 @@ use crate::text::Text;
 /// The attribute of the context that has them, at the client's end and at the server's.
 pub(crate) const CLIENT: &str = "client";
 pub(crate) const SERVER: &str = "server";
+/// Where there is one end only.
+pub(crate) const PROCESS: &str = "process";
 /// Bytes of a digest, or of a container's id, as policies read it.
 const HEX_BYTES: usize = 2 * SHA256_BYTES;
 /// The network namespace that the host itself is in.
@@ -70,10 +72,12 @@ impl<'a> Facts<'a> {
         })
     }
 
-    /// Whether a policy of this image asks for facts, of either end.
+    /// Whether a policy of this image asks for facts, of either end or of who listens.
     #[must_use]
     pub fn are_read(image: &Image<'_>) -> bool {
-        image.reads(CLIENT) || image.reads(SERVER)
+        [CLIENT, SERVER, PROCESS]
+            .iter()
+            .any(|name| image.reads(name))
     }
 
     /// Calls `ask` with the record that has them.

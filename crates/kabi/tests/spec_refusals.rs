@@ -241,7 +241,13 @@ fn a_configuration_is_refused_where_it_is_wrong() {
             Why::FieldTooLong,
             0,
         ),
-        ("policies short of the record", 80, &n(6), Why::Trailing, 0),
+        (
+            "policies short of the record",
+            80,
+            &n(6),
+            Why::FieldTooLong,
+            0,
+        ),
         (
             "exe out of place",
             PREFILTER_AT,

@@ -127,3 +127,19 @@ fn an_image_says_which_fact_it_reads() {
     );
     assert_eq!(reads("context == context"), [true, true]);
 }
+
+#[test]
+fn an_image_says_what_it_may_forbid() {
+    let may = |policy: &str| {
+        let image = image(policy).unwrap();
+        let image = Image::check(&image).unwrap();
+        ["connect", "listen"].map(|action| image.may_forbid(action))
+    };
+    assert_eq!(may("permit(principal, action, resource);"), [false; 2]);
+    assert_eq!(may("forbid(principal, action, resource);"), [true; 2]);
+    let only = "forbid(principal, action == Action::\"listen\", resource);";
+    assert_eq!(may(only), [false, true]);
+    let either =
+        "forbid(principal, action in [Action::\"listen\", Action::\"connect\"], resource);";
+    assert_eq!(may(either), [true; 2]);
+}

@@ -16,6 +16,7 @@ use tidelock_spiffe_core::TrustDomain;
 
 use crate::arena::{Arena, Kind};
 use crate::context::{Asks, Circumstances, Node, REDECIDE_MS, ip};
+use crate::decide::LISTEN;
 use crate::errno::{self, EINVAL};
 use crate::facts::Facts;
 use crate::ffi::{self, Addr, Evidence, Limits, Str};
@@ -29,6 +30,8 @@ pub struct Configuration {
     view: Config<'static>,
     image: Option<Image<'static>>,
     observed: Option<Image<'static>>,
+    /// Whether either of them may forbid somebody to listen.
+    listening: bool,
     asks: Asks,
     /// Of the running kernel.
     release: &'static str,
@@ -50,6 +53,8 @@ impl Configuration {
         let body: &'static [u8] = leak(body)?;
         let view = Config::parse(body)?;
         let (image, observed) = (image(view.policy, body)?, image(view.observed, body)?);
+        let mut both = image.iter().chain(&observed);
+        let listening = both.any(|image| image.may_forbid(LISTEN));
         let images = image.iter().chain(&observed).map(Asks::of);
         let asks = images.fold(Asks::default(), Asks::or);
         let trust = trust(&view, body)?;
@@ -58,6 +63,7 @@ impl Configuration {
             view,
             image,
             observed,
+            listening,
             asks,
             release,
             trust: Arc::new(trust),
@@ -77,6 +83,12 @@ impl Configuration {
     #[must_use]
     pub fn observed(&self) -> Option<&Image<'static>> {
         self.observed.as_ref()
+    }
+
+    /// Whether a policy may forbid somebody to listen: if none does, none is asked.
+    #[must_use]
+    pub fn may_forbid_listening(&self) -> bool {
+        self.listening
     }
 
     /// What policies ask for: if none does, it is not told.

@@ -53,6 +53,8 @@ pub(crate) enum Tier {
     Hostile(Line),
     /// Other implementations of TLS, at one end only.
     Interop(Line),
+    /// What policies are told of processes, nodes and the time.
+    Facts(Line),
     /// Packages, installed, started and removed.
     Package(Line),
     /// The device, fuzzed.
@@ -84,6 +86,7 @@ impl Tier {
             Self::Programs(line) => format!("programs-{}", line.label()),
             Self::Hostile(line) => format!("hostile-{}", line.label()),
             Self::Interop(line) => format!("interop-{}", line.label()),
+            Self::Facts(line) => format!("facts-{}", line.label()),
             Self::Package(line) => format!("package-{}", line.label()),
             Self::DeviceFuzz(line) => format!("device-fuzz-{}", line.label()),
             Self::Churn(line) => format!("churn-{}", line.label()),
@@ -102,7 +105,7 @@ impl Tier {
         match self {
             Self::Scenes(line) | Self::Mediated(line) | Self::Calls(line) => Some(*line),
             Self::Programs(line) | Self::Hostile(line) | Self::Interop(line) => Some(*line),
-            Self::Package(line) => Some(*line),
+            Self::Package(line) | Self::Facts(line) => Some(*line),
             Self::DeviceFuzz(line) | Self::Churn(line) | Self::Sabotage(line) => Some(*line),
             _ => None,
         }
@@ -113,7 +116,7 @@ impl Tier {
             Self::Format | Self::Workspace => 0.2,
             Self::Documentation => 1.0,
             Self::KernelRust | Self::Calls(_) => 1.5,
-            Self::NoStd | Self::DeviceFuzz(_) | Self::Interop(_) => 2.0,
+            Self::NoStd | Self::DeviceFuzz(_) | Self::Interop(_) | Self::Facts(_) => 2.0,
             Self::Mediated(_) => 2.5,
             Self::Hostile(_) => 3.0,
             Self::Modules(_) => 3.5,
@@ -134,6 +137,7 @@ impl Tier {
             | Self::Hostile(_)
             | Self::Interop(_)
             | Self::Package(_)
+            | Self::Facts(_)
             | Self::DeviceFuzz(_)
             | Self::Churn(_)
             | Self::Pair(_)
@@ -192,6 +196,7 @@ impl Tier {
             Self::Programs(line) => machines::programs(places, *line),
             Self::Hostile(line) => machines::hostile(places, *line),
             Self::Interop(line) => interop::run(places, *line),
+            Self::Facts(line) => machines::facts(places, *line),
             Self::Package(line) => machines::package(places, *line),
             Self::DeviceFuzz(line) => machines::device_fuzz(places, *line),
             Self::Churn(line) => machines::churn(places, *line),
@@ -268,7 +273,7 @@ fn all(options: &Options) -> Vec<Tier> {
         tiers.push(Tier::Pair(PAIR));
     }
     tiers.extend([Tier::Programs(one), Tier::Hostile(one), Tier::Package(one)]);
-    tiers.push(Tier::Interop(one));
+    tiers.extend([Tier::Interop(one), Tier::Facts(one)]);
     tiers.extend(lines.iter().copied().map(Tier::DeviceFuzz));
     tiers.extend(lines.iter().copied().map(Tier::Calls));
     tiers
@@ -285,6 +290,7 @@ fn on_debug_kernel() -> Vec<Tier> {
         Tier::Programs(line),
         Tier::Hostile(line),
         Tier::Interop(line),
+        Tier::Facts(line),
         Tier::DeviceFuzz(line),
         Tier::Calls(line),
         Tier::Churn(line),
