@@ -166,6 +166,7 @@ pub(crate) mod tests {
         let der = leaf(&key, "spiffe://td/tidelock/agent/n1");
         let svid = NodeSvid::new(key, vec![der]).unwrap();
         assert_eq!(svid.id(), "spiffe://td/tidelock/agent/n1");
+        assert_eq!(svid.node(), "n1");
         assert!(svid.is_current(svid.not_after) && !svid.is_current(svid.not_after + 1));
         assert!(
             svid.chain_pem()

@@ -230,14 +230,6 @@ pub(crate) fn programs(places: &Places, line: Line) -> Result<Tally> {
     script(places, line, "programs.sh", Vec::new(), args)
 }
 
-/// Policies that ask for facts, time and listening: each decides about a connection that is made, or lives.
-///
-/// # Errors
-/// When the machine cannot be set up.
-pub(crate) fn facts(places: &Places, line: Line) -> Result<Tally> {
-    script(places, line, "facts.sh", Vec::new(), Vec::new())
-}
-
 /// Peers that never prove anything, as many as one listener can have and more, and local users that hold up whoever looks at
 /// their processes: honest ones are served.
 ///

@@ -196,7 +196,7 @@ impl Tier {
             Self::Programs(line) => machines::programs(places, *line),
             Self::Hostile(line) => machines::hostile(places, *line),
             Self::Interop(line) => interop::run(places, *line),
-            Self::Facts(line) => machines::facts(places, *line),
+            Self::Facts(line) => machines::script(places, *line, "facts.sh", vec![], vec![]),
             Self::Package(line) => machines::package(places, *line),
             Self::DeviceFuzz(line) => machines::device_fuzz(places, *line),
             Self::Churn(line) => machines::churn(places, *line),
