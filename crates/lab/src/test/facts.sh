@@ -5,6 +5,7 @@ WORK=/tmp/facts PORT=7911 OWN=10.66.0.1
 mkdir -p $WORK && cd $WORK || exit 1
 eventually() { local i; for i in $(seq $((200 * LAB_SLOWER))); do "$@" && return 0; sleep 0.1; done; return 1; }
 abort() { echo "fail set-up: $*"; exit 1; }
+ip link add here type dummy && ip addr add $OWN/32 dev here && ip link set here up
 PYTHON=$(readlink -f "$(command -v python3)")
 as() { setpriv --reuid "$1" --regid "$1" --clear-groups "${@:2}"; }
 # within CGROUP COMMAND…: begun there.
