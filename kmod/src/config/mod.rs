@@ -278,8 +278,10 @@ pub unsafe extern "C" fn tl_rs_config_build(
     };
     // SAFETY: the function has no conditions.
     let init_net = unsafe { ffi::tl_c_init_net() };
-    // SAFETY: the function has no conditions, and what it points to stays for good.
-    let release = unsafe { ffi::tl_c_release().text() }.unwrap_or("");
+    // SAFETY: the function has no conditions.
+    let release = unsafe { ffi::tl_c_release() };
+    // SAFETY: the kernel's own text, which stays for good.
+    let release = unsafe { release.text() }.unwrap_or("");
     match Configuration::build(body, init_net, release) {
         Ok(built) => {
             let root = Box::leak(Box::new(built));
