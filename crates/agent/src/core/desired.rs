@@ -262,12 +262,12 @@ impl Desired {
     }
 }
 
-/// Whether a policy image asks for the hash of what a process executes, at either end. What is no image is the kernel's to
+/// Whether a policy image asks for the hash of what a process executes, at either end or of who listens. What is no image is the kernel's to
 /// refuse.
 fn asks_for_digests(image: &[u8]) -> bool {
     const FACT: &str = "sha256";
     Image::reopen(image).is_ok_and(|image| {
-        ["client", "server"]
+        ["client", "server", "process"]
             .iter()
             .any(|end| image.reads_field(end, FACT))
     })
