@@ -20,7 +20,7 @@ lane='tl_rs_config_build tl_rs_key_new tl_rs_svid_install tl_rs_flow_start tl_rs
 # What is the kernel's own, or the compiler's.
 kernel='mem(cpy|move|set|cmp)|bcmp|strlen|__x86_return_thunk|__x86_indirect_thunk_r[a-z0-9]+'
 # C's functions that are safe anywhere, and those that are only for lanes.
-safe='tl_c_random|tl_c_init_net'
+safe='tl_c_random|tl_c_init_net|tl_c_release'
 for_lanes='tl_c_arena|tl_c_panic'
 # Most stack, in bytes, that one function of 1. may take.
 max_frame=4096

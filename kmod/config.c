@@ -59,6 +59,25 @@ static void build(void *arg)
 	b->err = tl_rs_config_build(b->body.ptr, b->body.len, &b->why, &b->at);
 }
 
+/* ---- time passes: what policy says of it, it has to be asked ------------------------------------- */
+
+static void time_passed(struct work_struct *work);
+static DECLARE_DELAYED_WORK(again, time_passed);
+
+static void wait_for_time(void)
+{
+	u32 ms = tl_config_limits().redecide_ms;
+
+	if (ms)
+		schedule_delayed_work(&again, msecs_to_jiffies(ms));
+}
+
+static void time_passed(struct work_struct *work)
+{
+	tl_flows_redecide(NULL, true);
+	wait_for_time();
+}
+
 static void swap_in(struct tl_arena *arena, u64 gen)
 {
 	struct tl_arena *old;
@@ -69,7 +88,7 @@ static void swap_in(struct tl_arena *arena, u64 gen)
 	if (arena)
 		tl_rs_config_limits(arena->mem, &limits);
 	else
-		limits.n_prefilter = limits.n_services = 0;
+		limits.n_prefilter = limits.n_services = limits.redecide_ms = 0;
 	mutex_unlock(&config_lock);
 	tl_arena_put(old);
 }
@@ -95,7 +114,8 @@ int tl_config_set(const struct tl_cmd *cmd, u32 *why, u32 *at)
 		return err ? err : b.err;
 	}
 	swap_in(arena, cmd->generation);
-	rec.count = tl_flows_redecide(NULL);
+	rec.count = tl_flows_redecide(NULL, false);
+	wait_for_time();
 	tl_sweep();
 	tl_device_send(&rec);
 	return 0;
@@ -104,4 +124,5 @@ int tl_config_set(const struct tl_cmd *cmd, u32 *why, u32 *at)
 void tl_config_drop(void)
 {
 	swap_in(NULL, 0);
+	cancel_delayed_work_sync(&again);
 }

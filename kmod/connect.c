@@ -28,7 +28,7 @@ static int deny(struct tl_subject *s, const struct tl_addr *remote, u32 reason, 
 /* What can be told at once. 0: go on; it may still be refused later. */
 static int verdict_now(struct tl_subject *s, const struct tl_addr *remote)
 {
-	struct tl_question q = { .role = TL_CLIENT, .addr = *remote, .process = &s->ev };
+	struct tl_question q = { .role = TL_CLIENT, .addr = *remote, .now_ms = tl_now_ms(), .process = &s->ev };
 	struct tl_arena *cfg, *svid = NULL;
 	struct tl_decision d = {};
 	enum tl_grant grant;

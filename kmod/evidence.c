@@ -4,6 +4,7 @@
  * process's own context before its first instruction, so argv is still what
  * exec was given.
  */
+#include <linux/cgroup.h>
 #include <linux/cred.h>
 #include <linux/fs_struct.h>
 #include <linux/magic.h>
@@ -64,12 +65,12 @@ static void namespaces(struct task_struct *task, struct tl_evidence *ev)
 {
 	bool rooted = at_host_root(task);
 
+	ev->net_ns = TL_NET_UNKNOWN;
 	task_lock(task);
 	if (task->nsproxy) {
 		if (rooted && task->nsproxy->mnt_ns == init_task.nsproxy->mnt_ns)
 			ev->flags |= TL_EV_HOST_MNT;
-		if (!net_eq(task->nsproxy->net_ns, &init_net))
-			ev->net_ns = task->nsproxy->net_ns->ns.inum;
+		ev->net_ns = net_eq(task->nsproxy->net_ns, &init_net) ? 0 : task->nsproxy->net_ns->ns.inum;
 	}
 	task_unlock(task);
 }
@@ -148,6 +149,26 @@ static void put_script(struct tl_subject *s, size_t *used, const char *script, c
 	path_put(&path);
 }
 
+/* In the hierarchy of version 2, from its root, whatever cgroup namespace the process sees: empty if it cannot be told. */
+static void put_cgroup(struct task_struct *task, struct tl_subject *s, size_t *used)
+{
+#ifdef CONFIG_CGROUPS
+	char *path = s->text + *used;
+	int len;
+
+	/* Its node in kernfs goes with the cgroup, by RCU. A cgroup that is being removed has nobody in it who begins. */
+	rcu_read_lock();
+	len = kernfs_path_from_node(task_dfl_cgroup(task)->kn, NULL, path, TL_PATH_MAX);
+	rcu_read_unlock();
+	/* What does not fit is an error to some kernels, and to others the length that it has. */
+	if (len <= 0 || len >= TL_PATH_MAX)
+		return;
+	s->ev.cgroup.ptr = (u8 *)path;
+	s->ev.cgroup.len = len;
+	*used += len;
+#endif
+}
+
 /* As the file system knows it: one that asks somebody else, who may be the user's own, is flagged by unhashable(). */
 static int put_exe_stat(struct file *exe, struct tl_evidence *ev)
 {
@@ -178,7 +199,7 @@ bool tl_evidence_prefiltered(const struct tl_evidence *ev)
 static int gather(struct task_struct *task, struct mm_struct *mm, struct file *exe, const char *script, u32 flags,
 		  bool always, struct tl_subject **out)
 {
-	const size_t text = 3 * TL_PATH_MAX + TL_ARGV_MAX;
+	const size_t text = 4 * TL_PATH_MAX + TL_ARGV_MAX;
 	struct tl_subject *s = kzalloc(sizeof(*s) + text, GFP_KERNEL);
 	char *page = (char *)__get_free_page(GFP_KERNEL);
 	size_t used = 0;
@@ -201,6 +222,7 @@ static int gather(struct task_struct *task, struct mm_struct *mm, struct file *e
 		s->ev.flags |= TL_EV_EXE_UNHASHABLE;
 	put_script(s, &used, script, page);
 	put_cwd(task, s, &used, page);
+	put_cgroup(task, s, &used);
 	put_argv(task, mm, s, &used);
 	s->ev.start_ns = ktime_get_boottime_ns();
 	s->ev.pid = task_tgid_nr(task);

@@ -2,7 +2,6 @@
 /* A governed connection as an object: birth, wake-ups, cutting, description. */
 #include <linux/bitops.h>
 #include <linux/cred.h>
-#include <linux/ktime.h>
 #include <linux/user_namespace.h>
 #include <net/tcp.h>
 
@@ -391,108 +390,4 @@ void tl_flow_detach(struct tl_flow *flow, u32 reason)
 	timer_delete_sync(&flow->deadline);
 	leave_subject(flow);
 	retire(flow, flow->reason ? flow->reason : reason);
-}
-
-/* ---- policy, asked again -------------------------------------------------------------------------------- */
-
-static struct tl_question question(struct tl_flow *flow, const void *cfg, struct tl_str client, struct tl_str server)
-{
-	return (struct tl_question){
-		.cfg = cfg,
-		.role = flow->role,
-		.addr = flow->role == TL_CLIENT ? flow->remote : flow->local,
-		.client_id = client,
-		.server_id = server,
-		.process = flow->subject ? &flow->subject->ev : NULL,
-		.exe_sha256 = tl_subject_sha256(flow->subject),
-		.own_serial = { flow->own.serial, flow->own.serial_len },
-		.peer_serial = { flow->peer_serial, flow->peer_serial_len },
-		.plain = flow->plain,
-	};
-}
-
-bool tl_flow_decide(struct tl_flow *flow, const void *cfg, struct tl_str client, struct tl_str server,
-		    struct tl_decision *d)
-{
-	struct tl_question q = question(flow, cfg, client, server);
-
-	memset(d, 0, sizeof(*d));
-	q.service = tl_rs_service(cfg, &q.addr);
-	flow->service = q.service;
-	tl_rs_decide(&q, d);
-	return d->allow || tl_sabotaged('c');
-}
-
-/* With both ends known. */
-bool tl_flow_decide_proven(struct tl_flow *flow, const void *cfg, struct tl_decision *d)
-{
-	struct tl_str own = tl_str(flow->local_id), peer = tl_str(flow->peer_id);
-
-	return flow->role == TL_CLIENT ? tl_flow_decide(flow, cfg, own, peer, d) :
-					 tl_flow_decide(flow, cfg, peer, own, d);
-}
-
-/* The decision has been made, and stays: this tells what policies in mode observe would have made of it. */
-void tl_flow_observe(struct tl_flow *flow, u32 would)
-{
-	struct tl_str own = tl_str(flow->local_id), peer = tl_str(flow->peer_id);
-	struct tl_arena *cfg = tl_config_get();
-	struct tl_rec rec = {};
-	struct tl_question q;
-	struct tl_decision d;
-
-	if (!cfg)
-		return;
-	q = flow->role == TL_CLIENT ? question(flow, cfg->mem, own, peer) : question(flow, cfg->mem, peer, own);
-	/* The configuration may be a newer one than decided, and then it speaks of something else. */
-	if (tl_rs_observe(&q, &d) && d.reason == would) {
-		tl_flow_describe(flow, &rec);
-		rec.time_ns = 0;
-		tl_device_denied(flow->subject, &rec, d.reason, d.detail, d.detail_len);
-	}
-	tl_arena_put(cfg);
-}
-
-struct again {
-	const struct tl_subject *of;	/* or NULL: every one's */
-	u64 cut;
-};
-
-static void redecide(struct tl_flow *flow, void *arg)
-{
-	struct again *again = arg;
-	struct tl_rec rec = {};
-	struct tl_decision d = {};
-	bool allow = false;
-	const void *cfg;
-	u32 why;
-
-	if (again->of && flow->subject != again->of)
-		return;
-	rcu_read_lock();
-	cfg = tl_config_rcu();
-	if (cfg)
-		allow = tl_flow_decide_proven(flow, cfg, &d);
-	rcu_read_unlock();
-	if (allow) {
-		tl_flow_observe(flow, TL_R_WOULD_DENY);
-		return;
-	}
-	again->cut++;
-	why = tl_rs_cut_for(d.reason);
-	tl_flow_describe(flow, &rec);
-	rec.time_ns = 0;
-	tl_device_denied(flow->subject, &rec, why, d.detail, d.detail_len);
-	tl_flow_observe(flow, TL_R_WOULD_PERMIT);
-	tl_flow_cut(flow, why);
-}
-
-u64 tl_flows_redecide(const struct tl_subject *of)
-{
-	struct again again = { .of = of };
-
-	if (tl_sabotaged('d'))
-		return 0;
-	tl_flows_each(redecide, &again);
-	return again.cut;
 }

@@ -144,7 +144,7 @@ struct feed {
 	void *arena;
 	u8 *record;
 	u64 len;
-	s64 now;
+	s64 now_ms;
 	struct tl_step *step;
 };
 
@@ -152,7 +152,7 @@ static void engine_feed(void *arg)
 {
 	struct feed *f = arg;
 
-	tl_rs_flow_record(f->arena, f->now, f->record, f->len, f->step);
+	tl_rs_flow_record(f->arena, f->now_ms, f->record, f->len, f->step);
 }
 
 static void start_engine(struct tl_flow *flow, struct tl_lane *lane)
@@ -164,7 +164,8 @@ static void start_engine(struct tl_flow *flow, struct tl_lane *lane)
 			.service = flow->service,
 			.role = flow->role,
 			.addr = flow->role == TL_CLIENT ? flow->remote : flow->local,
-			.now = ktime_get_real_seconds(),
+			.client = flow->role == TL_CLIENT ? flow->local : flow->remote,
+			.now_ms = tl_now_ms(),
 			.process = flow->subject ? &flow->subject->ev : NULL,
 			.exe_sha256 = tl_subject_sha256(flow->subject),
 		},
@@ -180,7 +181,7 @@ static void feed_engine(struct tl_flow *flow, struct tl_lane *lane)
 		.arena = flow->arena->mem,
 		.record = flow->record,
 		.len = flow->record_len,
-		.now = ktime_get_real_seconds(),
+		.now_ms = tl_now_ms(),
 		.step = flow->step,
 	};
 

@@ -5,6 +5,7 @@
 #include <linux/in6.h>
 #include <linux/random.h>
 #include <linux/rcupdate.h>
+#include <linux/utsname.h>
 #include <net/inet_sock.h>
 #include <net/ipv6.h>
 
@@ -23,6 +24,11 @@ char *tl_strdup(struct tl_str s, gfp_t gfp)
 u32 tl_c_init_net(void)
 {
 	return init_net.ns.inum;
+}
+
+struct tl_str tl_c_release(void)
+{
+	return tl_str(init_uts_ns.name.release);
 }
 
 static u32 netns_of(const struct net *net)

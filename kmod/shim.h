@@ -43,7 +43,7 @@ struct tl_evidence {
 	u32 uid, gid;		/* effective ids, in the initial user namespace */
 	u32 flags;		/* TL_EV_* */
 	u32 mnt_ns;		/* inode number */
-	u32 net_ns;		/* inode number */
+	u32 net_ns;		/* inode number; 0: the initial one; or TL_NET_UNKNOWN */
 	u64 exe_dev, exe_ino, exe_size;
 	s64 exe_ctime_ns;
 	u64 script_dev, script_ino;	/* 0 without a #! script */
@@ -51,6 +51,7 @@ struct tl_evidence {
 	struct tl_str script;	/* path of the #! script, or empty */
 	struct tl_str cwd;
 	struct tl_str argv;	/* NUL-separated, cut at TL_ARGV_MAX */
+	struct tl_str cgroup;	/* path in the hierarchy of version 2, from its root; empty: cannot be told. Not for the agent */
 };
 #define TL_EV_ADOPTED		(1u << 0)	/* older than the module or the policy */
 #define TL_EV_HOST_MNT		(1u << 1)	/* in the initial mount namespace */
@@ -58,6 +59,7 @@ struct tl_evidence {
 #define TL_EV_EXE_UNHASHABLE	(1u << 3)	/* memfd, deleted, FUSE, network file */
 #define TL_EV_CREDS_CHANGED	(1u << 4)	/* re-appraised after setuid and the like */
 #define TL_EV_FORKED		(1u << 5)	/* replayed to a new agent session */
+#define TL_NET_UNKNOWN 1	/* no namespace has such a small number */
 #define TL_ARGV_MAX 1024
 #define TL_SHA256 32
 #define TL_PATH_MAX 1024
@@ -79,6 +81,8 @@ void tl_c_random(u8 *buf, u64 len);
 void tl_c_panic(const u8 *msg, u64 len) __attribute__((noreturn));
 /* Rust → C. Inode number of the initial network namespace: what netns 0 stands for. [any] */
 u32  tl_c_init_net(void);
+/* Rust → C. The release of the running kernel, for good. [any] */
+struct tl_str tl_c_release(void);
 
 /* ---- the device session ---------------------------------------------------- */
 
@@ -154,7 +158,8 @@ int  tl_rs_config_build(const u8 *body, u64 len, u32 *why, u32 *at);
 /* The arena size that tl_rs_config_build needs for a body of `len` bytes. [any] */
 u64  tl_rs_config_bytes(u64 len);
 /* What C must know of a configuration. Durations in milliseconds. [any] */
-struct tl_limits { u32 grant_wait_ms, handshake_ms, max_handshakes, max_handshakes_per_listener; u32 n_prefilter, n_services; };
+struct tl_limits { u32 grant_wait_ms, handshake_ms, max_handshakes, max_handshakes_per_listener; u32 n_prefilter, n_services;
+	u32 redecide_ms; };	/* how often live flows are to be decided anew because time passes; 0: never */
 void tl_rs_config_limits(const void *cfg, struct tl_limits *out);
 /* Is a process with this evidence governed? [any] */
 bool tl_rs_prefilter(const void *cfg, const struct tl_evidence *ev);
@@ -170,6 +175,8 @@ struct tl_question {
 	struct tl_str client_id;	/* empty: not known yet */
 	struct tl_str server_id;	/* empty: not known yet */
 	struct tl_addr addr;	/* the server's end */
+	struct tl_addr client;	/* the client's end; all zero: not known yet */
+	s64 now_ms;		/* since 1970 */
 	const struct tl_evidence *process;	/* whose end asks; or NULL: nothing is told of it */
 	const u8 *exe_sha256;	/* TL_SHA256 bytes of what it executes, that stay; or NULL: not measured */
 	struct tl_str own_serial;	/* of who asks; empty: not looked at */
@@ -228,7 +235,8 @@ struct tl_flow_new {
 	s32 service;
 	u32 role;
 	struct tl_addr addr;	/* the server's end */
-	s64 now;		/* unix seconds */
+	struct tl_addr client;	/* as in tl_question */
+	s64 now_ms;
 	const struct tl_evidence *process;	/* as in tl_question; stays as cfg does */
 	const u8 *exe_sha256;	/* the same */
 };
@@ -252,7 +260,7 @@ struct tl_step {
 /* Starts the engine in the current arena and does its first step (a client has bytes to send). [lane] */
 void tl_rs_flow_start(const struct tl_flow_new *p, struct tl_step *out);
 /* Feeds one whole record (header and body), decrypted in place. [lane] */
-void tl_rs_flow_record(void *arena, s64 now, u8 *rec, u64 len, struct tl_step *out);
+void tl_rs_flow_record(void *arena, s64 now_ms, u8 *rec, u64 len, struct tl_step *out);
 /* Drops what the engine shares with other arenas. Call before freeing, unless it panicked. [lane] */
 void tl_rs_flow_end(void *arena);
 /* Body length that a 5-byte record header announces, or -EPROTO. [any] */

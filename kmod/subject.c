@@ -252,6 +252,7 @@ struct tl_subject *tl_subject_current(void)
 {
 	struct tl_subject *s = tl_subject_of(current), *fresh = NULL;
 	char *script;
+	u32 flags;
 
 	if (!s)
 		return NULL;
@@ -260,8 +261,9 @@ struct tl_subject *tl_subject_current(void)
 		return s;
 	/* setuid and the like: what was granted to the old credentials is not theirs. */
 	script = tl_strdup(s->ev.script, GFP_KERNEL);
+	flags = TL_EV_CREDS_CHANGED | (s->ev.flags & TL_EV_ADOPTED);
 	tl_subject_put(s);
-	if (!script || tl_evidence_gather(current, *script ? script : NULL, TL_EV_CREDS_CHANGED, true, &fresh) ||
+	if (!script || tl_evidence_gather(current, *script ? script : NULL, flags, true, &fresh) ||
 	    !fresh || tl_subject_install(current, fresh, current->self_exec_id))
 		atomic_set(&missed, 1);
 	kfree(script);
@@ -333,7 +335,7 @@ static int settle(u64 id, u64 generation, enum tl_grant grant, u32 identity, u32
 		cut_flows(s, TL_R_GRANT_WITHDRAWN);
 	/* What it has open was decided without. */
 	if (news > 0)
-		tl_flows_redecide(s);
+		tl_flows_redecide(s, false);
 	kick_flows(s);
 	tl_subject_put(s);
 	return min(news, 0);

@@ -5,6 +5,7 @@
 
 #include <linux/completion.h>
 #include <linux/kref.h>
+#include <linux/ktime.h>
 #include <linux/list.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
@@ -187,6 +188,7 @@ struct tl_flow {
 	enum tl_flow_stage stage;
 	u64 id;
 	u64 opened_ns;
+	u64 observed;				/* the generation at which it was told of what is only observed */
 	struct socket *sock;			/* NULL once released */
 	struct sock *sk;
 	struct tl_subject *subject;
@@ -245,8 +247,8 @@ void tl_flow_describe(struct tl_flow *flow, struct tl_rec *rec);
 void tl_flow_hook_sk(struct tl_flow *flow);
 void tl_flow_unhook_sk(struct tl_flow *flow, struct sock *sk);
 void tl_flow_wake(struct tl_flow *flow);
-/* Decides all live flows anew, or those of one subject; the number cut. */
-u64 tl_flows_redecide(const struct tl_subject *of);
+/* Decides all live flows anew, or those of one subject; the number cut. `timed`: nothing has changed but the time. */
+u64 tl_flows_redecide(const struct tl_subject *of, bool timed);
 void tl_flows_cut_all(u32 reason);
 /* How many live. */
 u64 tl_flows_live(void);
@@ -352,6 +354,11 @@ void tl_leave(void);
 static inline struct tl_str tl_str(const char *s)
 {
 	return (struct tl_str){ .ptr = (const u8 *)s, .len = s ? strlen(s) : 0 };
+}
+/* Wall clock, milliseconds since 1970. */
+static inline s64 tl_now_ms(void)
+{
+	return ktime_to_ms(ktime_get_real());
 }
 char *tl_strdup(struct tl_str s, gfp_t gfp);
 void tl_addr_of(struct tl_addr *out, const struct sockaddr *addr, const struct net *net);

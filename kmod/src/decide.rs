@@ -2,22 +2,26 @@
 
 use tidelock_kabi::{DenyReason, Role, Service};
 use tidelock_policy::bounds::MAX_ANCESTORS;
-use tidelock_policy::{Attribute, Context, Entity, EntityRef, Image, Outcome, Request};
+use tidelock_policy::{Context, Entity, EntityRef, Image, Outcome, Request};
 use tidelock_spiffe_core::SpiffeId;
 
 use crate::config::{self, Configuration};
-use crate::facts::Facts;
+use crate::context::{About, Circumstances};
 use crate::ffi::{DETAIL_BYTES, Decision, Question};
 use crate::line::hex;
 use crate::mode;
 use crate::text::Text;
 
 /// The action that both ends ask about.
-const ACTION: &str = "connect";
+const CONNECT: &str = "connect";
+/// What a server's end asks about besides. A Service's `servers` say who may, so that nothing but a `forbid` counts.
+pub(crate) const LISTEN: &str = "listen";
 /// Entity types of the published schema.
 const WORKLOAD: &str = "Workload";
 const TRUST_DOMAIN: &str = "TrustDomain";
 const SERVICE: &str = "Service";
+
+const UNDECIDED: &str = "policy cannot decide: a bound was passed";
 
 /// Text for people, as much as an event holds.
 pub type Detail = Text<DETAIL_BYTES>;
@@ -33,14 +37,12 @@ pub struct Asked<'a> {
     pub client: Option<&'a str>,
     /// The server's SPIFFE ID.
     pub server: Option<&'a str>,
-    /// The server's port.
-    pub port: u16,
     /// Serial number of the asking end's SVID; empty: not to be looked at.
     pub own_serial: &'a [u8],
     /// Serial number of the peer's SVID; empty: not known yet.
     pub peer_serial: &'a [u8],
-    /// The process whose end asks, if policies ask for it.
-    pub process: Option<Facts<'a>>,
+    /// The port, and what else policies ask for.
+    pub around: Circumstances<'a>,
     /// Nothing is proved on the wire: the Service's mode has to say that it may be so.
     pub plain: bool,
 }
@@ -104,9 +106,37 @@ pub fn decide(cfg: &Configuration, asked: &Asked<'_>) -> Answer {
             detail,
         };
     }
+    if let Some(answer) = may_not_listen(cfg, service.name, asked) {
+        return answer;
+    }
     match asked.client {
         Some(client) => permit(cfg, client, service.name, asked),
         None => Answer::allow(Detail::new()),
+    }
+}
+
+/// What an image says of the server's listening, where the server's end asks; `None` if there is nothing to ask.
+fn listening(
+    cfg: &Configuration,
+    image: Option<&Image<'_>>,
+    service: &str,
+    asked: &Asked<'_>,
+) -> Option<Result<(Outcome, Detail), &'static str>> {
+    let own = asked.server.filter(|_| asked.role == Role::Server)?;
+    let image = image.filter(|_| cfg.may_forbid_listening())?;
+    Some(ask(image, About::Listening, own, service, asked))
+}
+
+/// Says no if policy forbids the server to listen.
+fn may_not_listen(cfg: &Configuration, service: &str, asked: &Asked<'_>) -> Option<Answer> {
+    match listening(cfg, cfg.image(), service, asked)? {
+        Ok((Outcome::Permitted | Outcome::NoPermit, _)) => None,
+        Ok((Outcome::Forbidden, detail)) => Some(Answer {
+            denied: Some(DenyReason::Forbidden),
+            detail,
+        }),
+        Ok(_) => Some(Answer::deny(DenyReason::Forbidden, UNDECIDED)),
+        Err(why) => Some(Answer::deny(DenyReason::Forbidden, why)),
     }
 }
 
@@ -144,7 +174,8 @@ fn permit(cfg: &Configuration, client: &str, service: &str, asked: &Asked<'_>) -
     let Some(image) = cfg.image() else {
         return Answer::deny(DenyReason::NoPermit, "no permit matched");
     };
-    let (outcome, detail) = match ask(image, client, service, asked) {
+    let about = About::Connection(asked.role);
+    let (outcome, detail) = match ask(image, about, client, service, asked) {
         Ok(told) => told,
         Err(why) => return Answer::deny(DenyReason::NoPermit, why),
     };
@@ -155,38 +186,42 @@ fn permit(cfg: &Configuration, client: &str, service: &str, asked: &Asked<'_>) -
             detail,
         },
         Outcome::NoPermit => Answer::deny(DenyReason::NoPermit, "no permit matched"),
-        _ => Answer::deny(
-            DenyReason::NoPermit,
-            "policy cannot decide: a bound was passed",
-        ),
+        _ => Answer::deny(DenyReason::NoPermit, UNDECIDED),
     }
 }
 
 /// What an image says, and the names of the policies that determine it; or why it cannot be asked.
 fn ask(
     image: &Image<'_>,
-    client: &str,
+    about: About,
+    who: &str,
     service: &str,
     asked: &Asked<'_>,
 ) -> Result<(Outcome, Detail), &'static str> {
-    let id = SpiffeId::parse(client).map_err(|_| "the client's spiffe id is malformed")?;
+    let (action, malformed, too_long) = match about {
+        About::Connection(_) => (
+            CONNECT,
+            "the client's spiffe id is malformed",
+            "the client's spiffe id has too many segments",
+        ),
+        About::Listening => (
+            LISTEN,
+            "the server's spiffe id is malformed",
+            "the server's spiffe id has too many segments",
+        ),
+    };
+    let id = SpiffeId::parse(who).map_err(|_| malformed)?;
     let mut ancestors = [EntityRef::new(WORKLOAD, ""); MAX_ANCESTORS];
-    let ancestors =
-        fill(&mut ancestors, id).ok_or("the client's spiffe id has too many segments")?;
+    let ancestors = fill(&mut ancestors, id).ok_or(too_long)?;
     let principal = Entity::new(WORKLOAD, id.as_str(), ancestors);
-    let decide = |context: &[Attribute<'_>]| {
+    let decision = asked.around.told(about, |context| {
         image.decide(&Request {
             principal,
-            action: ACTION,
+            action,
             resource: Entity::new(SERVICE, service, &[]),
             context: Context::new(context),
         })
-    };
-    let port = Attribute::port(asked.port);
-    let decision = match asked.process {
-        None => decide(&[port]),
-        Some(facts) => facts.told(asked.role, |facts| decide(&[port, facts])),
-    };
+    });
     let mut detail = Detail::new();
     for (at, policy) in decision.policies().enumerate() {
         detail.push(if at == 0 { "" } else { ", " });
@@ -209,7 +244,14 @@ pub fn observe(cfg: &Configuration, asked: &Asked<'_>) -> Option<(DenyReason, De
         Some(DenyReason::NoPermit) => DenyReason::WouldPermit,
         Some(_) => return None,
     };
-    let (outcome, detail) = ask(observed, client, service.name, asked).ok()?;
+    if would == DenyReason::WouldDeny
+        && let Some(Ok((Outcome::Forbidden, detail))) =
+            listening(cfg, Some(observed), service.name, asked)
+    {
+        return Some((would, detail));
+    }
+    let about = About::Connection(asked.role);
+    let (outcome, detail) = ask(observed, about, client, service.name, asked).ok()?;
     let differs = match would {
         DenyReason::WouldDeny => outcome == Outcome::Forbidden,
         _ => outcome == Outcome::Permitted,
@@ -334,25 +376,23 @@ unsafe fn asked<'a>(
     let own_serial = unsafe { question.own_serial.bytes() };
     // SAFETY: the caller's contract.
     let peer_serial = unsafe { question.peer_serial.bytes() };
-    // What no policy asks for is not looked at.
-    let process = if cfg.asks_for_facts() {
-        // SAFETY: the caller's contract.
-        unsafe { Facts::of(question.process, question.exe_sha256) }
-    } else {
-        None
-    };
+    let ends = (&question.addr, &question.client);
+    let (process, exe_sha256) = (question.process, question.exe_sha256);
+    // SAFETY: the caller's contract.
+    let around = unsafe { cfg.circumstances(ends, question.now_ms, process, exe_sha256) };
     Some(Asked {
         own_serial,
         peer_serial,
-        process,
+        around,
         role: Role::from_number(question.role)?,
         service: cfg.service(service),
         client: Some(client).filter(|id| !id.is_empty()),
         server: Some(server).filter(|id| !id.is_empty()),
-        port: question.addr.port,
         plain: question.plain != 0,
     })
 }
 
+#[cfg(test)]
+mod listen_tests;
 #[cfg(test)]
 mod tests;

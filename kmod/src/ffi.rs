@@ -31,8 +31,12 @@ pub const QUEUE_BYTES: usize = 64 * 1024;
 /// Room for so much before a writer that waited is woken, and before more is read from the wire.
 pub const QUEUE_LOW: u32 = 16 * 1024;
 
+/// Flag of [`Evidence`]: older than the module, or than the configuration that governs it.
+pub const EV_ADOPTED: u32 = 1;
 /// Flag of [`Evidence`]: in the initial mount namespace.
 pub const EV_HOST_MNT: u32 = 1 << 1;
+/// The network namespace of [`Evidence`] where nobody could look at it: no namespace has such a small number.
+pub const NET_UNKNOWN: u32 = 1;
 
 /// Borrowed bytes: `struct tl_str`. A null pointer means empty.
 #[derive(Clone, Copy, Debug)]
@@ -157,7 +161,7 @@ pub struct Evidence {
     pub flags: u32,
     /// Inode number of the mount namespace.
     pub mnt_ns: u32,
-    /// Inode number of the network namespace.
+    /// Inode number of the network namespace; 0 for the initial one, or [`NET_UNKNOWN`].
     pub net_ns: u32,
     /// Device of the executed file.
     pub exe_dev: u64,
@@ -179,6 +183,8 @@ pub struct Evidence {
     pub cwd: Str,
     /// NUL-separated arguments.
     pub argv: Str,
+    /// Path of its cgroup in the hierarchy of version 2, from its root; empty: it cannot be told.
+    pub cgroup: Str,
 }
 
 /// What C must know of a configuration: `struct tl_limits`.
@@ -197,6 +203,8 @@ pub struct Limits {
     pub n_prefilter: u32,
     /// Services.
     pub n_services: u32,
+    /// How often live flows are to be decided anew because time passes; 0: never.
+    pub redecide_ms: u32,
 }
 
 /// The end that asks: `enum tl_role`.
@@ -223,6 +231,10 @@ pub struct Question {
     pub server_id: Str,
     /// The server's end.
     pub addr: Addr,
+    /// The client's end; its address is none where it is not known yet.
+    pub client: Addr,
+    /// Milliseconds since 1970; 0: not known.
+    pub now_ms: i64,
     /// The process whose end asks, or null.
     pub process: *const Evidence,
     /// SHA-256 of the file that it executes, or null: not measured.
@@ -266,14 +278,14 @@ pub struct Svid {
 const _: () = {
     assert!(size_of::<Str>() == 16);
     assert!(size_of::<Addr>() == 24);
-    assert!(size_of::<Evidence>() == 152);
+    assert!(size_of::<Evidence>() == 168);
     assert!(size_of::<Cmd>() == 96);
     assert!(size_of::<Rec>() == 272);
-    assert!(size_of::<Limits>() == 24);
-    assert!(size_of::<Question>() == 128);
+    assert!(size_of::<Limits>() == 28);
+    assert!(size_of::<Question>() == 160);
     assert!(size_of::<Decision>() == 268);
     assert!(size_of::<Svid>() == 40);
-    assert!(size_of::<FlowNew>() == 72);
+    assert!(size_of::<FlowNew>() == 96);
     assert!(size_of::<Step>() == 512);
     assert!(size_of::<Marks>() == 12);
     assert!(size_of::<Edit>() == 80);
@@ -289,6 +301,8 @@ unsafe extern "C" {
     pub fn tl_c_panic(msg: *const u8, len: u64);
     /// Inode number of the initial network namespace: what 0 stands for. Context: any.
     pub fn tl_c_init_net() -> u32;
+    /// The release of the running kernel, for good. Context: any.
+    pub fn tl_c_release() -> Str;
 }
 
 #[cfg(test)]

@@ -33,6 +33,7 @@ extern crate std;
 
 pub mod arena;
 pub mod config;
+pub mod context;
 pub mod control;
 pub mod decide;
 pub mod entropy;

@@ -99,16 +99,21 @@ impl<'a> Cgroup<'a> {
             }
         }
         let path = named.or(unified).ok_or(CgroupError::NoHierarchy)?;
-        Self::of_path(path)
+        Self::at(path)
     }
 
-    fn of_path(path: &'a [u8]) -> Result<Self, CgroupError> {
+    /// Reads a path alone, from the hierarchy's root, as the third part of such a line is: what a kernel says of its own
+    /// process.
+    ///
+    /// # Errors
+    /// Why nothing can be said.
+    pub fn at(path: &'a [u8]) -> Result<Self, CgroupError> {
         let path = core::str::from_utf8(path).map_err(|_| CgroupError::Foreign)?;
         if path.ends_with(DELETED) {
             return Err(CgroupError::Deleted);
         }
         let below = path.strip_prefix('/').ok_or(CgroupError::Foreign)?;
-        let mut names = below.split('/');
+        let mut names = Names(Some(below));
         let plain = below.is_empty() || names.all(|name| !matches!(name, "" | "." | ".."));
         if !plain {
             return Err(CgroupError::Foreign);
@@ -151,8 +156,27 @@ impl<'a> Cgroup<'a> {
     }
 
     fn below_slices(&self) -> impl Iterator<Item = &'a str> + use<'a> {
-        let names = self.0.split('/').filter(|name| !name.is_empty());
+        let names = Names(Some(self.0)).filter(|name| !name.is_empty());
         names.skip_while(|name| name.ends_with(".slice"))
+    }
+}
+
+/// The names of a path. Not `str::split`, of which the compiler cannot see that it never panics: kernels run this where nothing
+/// may.
+struct Names<'a>(Option<&'a str>);
+
+impl<'a> Iterator for Names<'a> {
+    type Item = &'a str;
+
+    fn next(&mut self) -> Option<&'a str> {
+        let rest = self.0?;
+        let end = rest.bytes().position(|byte| byte == b'/');
+        let (name, after) = match end.and_then(|end| rest.split_at_checked(end)) {
+            Some((name, after)) => (name, after.strip_prefix('/')),
+            None => (rest, None),
+        };
+        self.0 = after;
+        Some(name)
     }
 }
 

@@ -43,6 +43,8 @@ pub const MAX_AUTHORITIES_PER_BUNDLE: usize = 16;
 /// Most revoked SVIDs in a configuration: 84 KiB of its record. The control plane refuses to revoke more at once
 /// (`MAX_REVOKED` there).
 pub const MAX_REVOKED: usize = 4096;
+/// Longest name of a node: a DNS name (RFC 1035 §2.3.4).
+pub const MAX_NODE_BYTES: usize = 253;
 /// Longest policy image, each of the two.
 pub const MAX_POLICY_BYTES: usize = 512 * 1024;
 /// Longest deadline that a configuration may set: five minutes, in milliseconds.

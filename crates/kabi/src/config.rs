@@ -5,7 +5,7 @@ mod encode;
 
 use tidelock_spiffe_core::{SpiffeId, SpiffeIdError, TrustDomain, TrustDomainError};
 
-use crate::bounds::{MAX_DEADLINE_MS, MAX_HANDSHAKES};
+use crate::bounds::{MAX_DEADLINE_MS, MAX_HANDSHAKES, MAX_NODE_BYTES};
 use crate::list::{List, Rows, sealed};
 use crate::net::{Cidr, Endpoint};
 use crate::read::Reader;
@@ -36,6 +36,47 @@ pub struct Config<'a> {
     pub observed: &'a [u8],
     /// SVIDs that are believed no more, though they have not expired; sorted, each once.
     pub revoked: List<'a, Serial>,
+    /// What policies are told of this node; `None`: nothing.
+    pub posture: Option<Posture<'a>>,
+}
+
+/// What the agent knows of its node, and policies may ask for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Posture<'a> {
+    /// Its name.
+    pub node: &'a str,
+    /// When the control plane attested it: milliseconds since 1970, from 1; `None`: that was not kept.
+    pub attested_at_ms: Option<i64>,
+}
+
+impl<'a> Posture<'a> {
+    fn read(r: &mut Reader<'a>) -> Result<Option<Self>, Fault> {
+        let node = r.text(MAX_NODE_BYTES)?;
+        let fault = r.fault(RefusedReason::OutOfRange);
+        let attested_at_ms = match r.i64()? {
+            0 => None,
+            ms if ms > 0 && !node.is_empty() => Some(ms),
+            _ => return Err(fault),
+        };
+        Ok(Some(Self {
+            node,
+            attested_at_ms,
+        })
+        .filter(|posture| !posture.node.is_empty()))
+    }
+
+    fn write(posture: Option<Self>, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+        let Some(posture) = posture else {
+            w.text("", MAX_NODE_BYTES)?;
+            return w.i64(0);
+        };
+        w.required(posture.node.as_bytes(), MAX_NODE_BYTES)?;
+        match posture.attested_at_ms {
+            None => w.i64(0),
+            Some(ms) if ms > 0 => w.i64(ms),
+            Some(_) => Err(w.fault(RefusedReason::OutOfRange)),
+        }
+    }
 }
 
 /// Deadlines and bounds.

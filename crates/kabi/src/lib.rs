@@ -65,7 +65,9 @@ mod to_kernel;
 mod write;
 
 pub use agent_end::{AgentEnd, Pending};
-pub use config::{Bundle, Config, Limits, Mode, OnUnavailable, PrefilterEntry, Service, Transform};
+pub use config::{
+    Bundle, Config, Limits, Mode, OnUnavailable, Posture, PrefilterEntry, Service, Transform,
+};
 pub use evidence::{Args, Evidence, EvidenceFlags};
 pub use flow::{Denial, FlowClosed, FlowInfo};
 pub use header::{ABI_VERSION, HEADER_BYTES, Header, MAGIC, abi_version_of, stamp};

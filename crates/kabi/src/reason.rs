@@ -51,8 +51,8 @@ numbered! {
         Drained = 17 => "the module was drained",
         /// The agent withdrew the grant.
         GrantWithdrawn = 18 => "the grant was withdrawn",
-        /// A new policy no longer permits the flow.
-        PolicyChanged = 19 => "a newer policy does not permit the flow",
+        /// Policy no longer permits the flow: another is in force, or it reads the time.
+        PolicyChanged = 19 => "policy does not permit the flow any more",
         /// The process that owned the flow ended.
         Exited = 20 => "the process ended",
         /// The peer closed the flow in order.

@@ -233,9 +233,21 @@ fn a_configuration_is_refused_where_it_is_wrong() {
             84,
         ),
         ("revoked beyond the record", 84, &n(3), Why::Truncated, 0),
-        ("revoked short of the record", 84, &n(1), Why::Trailing, 0),
-        ("policies beyond the record", 80, &n(8), Why::Truncated, 0),
-        ("policies short of the record", 80, &n(6), Why::Trailing, 0),
+        ("revoked short of the record", 84, &n(1), Why::Truncated, 0),
+        (
+            "policies beyond the record",
+            80,
+            &n(8),
+            Why::FieldTooLong,
+            0,
+        ),
+        (
+            "policies short of the record",
+            80,
+            &n(6),
+            Why::FieldTooLong,
+            0,
+        ),
         (
             "exe out of place",
             PREFILTER_AT,
@@ -427,7 +439,47 @@ fn a_configuration_is_refused_where_it_is_wrong() {
 /// The sample with its last row, of the last revoked serial, changed at an offset.
 fn revoked_edited(at: usize, to: &[u8]) -> Vec<u8> {
     let len = edited(ToKernelKind::Config, 0, &[]).len();
-    edited(ToKernelKind::Config, len - 21 + at, to)
+    edited(ToKernelKind::Config, len - POSTURE_BYTES - 21 + at, to)
+}
+
+/// The sample's last part: a length, `n1`, and a time.
+const POSTURE_BYTES: usize = 4 + 2 + 8;
+
+#[test]
+fn a_posture_has_a_node_and_a_time_from_1970_on() {
+    use RefusedReason as Why;
+    let len = edited(ToKernelKind::Config, 0, &[]).len();
+    let why = |at: usize, to: &[u8]| fault(&edited(ToKernelKind::Config, len - at, to)).0;
+    assert_eq!(why(8, &(-1_i64).to_le_bytes()), Why::OutOfRange);
+    assert_eq!(
+        why(POSTURE_BYTES, &254_u32.to_le_bytes()),
+        Why::FieldTooLong
+    );
+    assert_eq!(why(10, &[0xff]), Why::NotUtf8);
+    // A time of no node.
+    let mut nobody = edited(ToKernelKind::Config, 0, &[]);
+    nobody.drain(len - 10..len - 8);
+    nobody[len - POSTURE_BYTES] = 0;
+    nobody[8..12].copy_from_slice(&u32::try_from(len - 2).unwrap().to_le_bytes());
+    assert_eq!(fault(&nobody).0, Why::OutOfRange);
+    let posture = |node, attested_at_ms| {
+        let posture = Some(Posture {
+            node,
+            attested_at_ms,
+        });
+        ToKernel::Config(Config {
+            generation: 1,
+            posture,
+            ..Config::default()
+        })
+    };
+    let long: &str = "n".repeat(MAX_NODE_BYTES + 1).leak();
+    not_encoded([
+        (posture("", Some(1)), Why::Empty),
+        (posture("n", Some(0)), Why::OutOfRange),
+        (posture("n", Some(-1)), Why::OutOfRange),
+        (posture(long, None), Why::FieldTooLong),
+    ]);
 }
 
 #[test]
@@ -436,7 +488,7 @@ fn a_serial_has_one_to_twenty_bytes_and_one_spelling() {
     let why = |at, to: &[u8]| {
         let record = revoked_edited(at, to);
         let (why, at) = fault(&record);
-        (why, at as usize + 21 - record.len())
+        (why, at as usize + POSTURE_BYTES + 21 - record.len())
     };
     assert_eq!(why(20, &[0]), (Why::OutOfRange, 20));
     assert_eq!(why(20, &[21]), (Why::OutOfRange, 20));
@@ -506,7 +558,9 @@ fn a_trust_domain_has_one_bundle_and_a_name() {
         ..Config::default()
     };
     let mut bytes = ToKernel::Config(config).to_vec(1).unwrap();
-    *bytes.last_mut().unwrap() = b'a';
+    // In front of a posture that says nothing.
+    let last = bytes.len() - 1 - (4 + 8);
+    bytes[last] = b'a';
     assert_eq!(fault(&bytes).0, RefusedReason::Duplicate);
 }
 

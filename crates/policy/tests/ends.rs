@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use tidelock_policy::compile::{CompileError, SCHEMA, compile_observing};
 use tidelock_policy::{
-    Attribute, Context, Entity, Image, Outcome, Request, Source, Value, compile, tools,
+    Attribute, Context, Entity, Image, Ip, Outcome, Request, Source, Value, compile, tools,
 };
 
 const CONNECT: &str = "principal, action == Action::\"connect\", resource";
@@ -109,8 +109,8 @@ fn what_can_be_true_in_another_way_is_not_warned_of() {
 fn what_no_end_knows_decides_nothing_at_all() {
     let both =
         "context has client && context has server && context.client.uid == context.server.uid";
-    let time = "context has time && context.time > datetime(\"2026-01-01\")";
-    for condition in [both, time] {
+    let process = "context has process.uid && context.process.uid == 0";
+    for condition in [both, process] {
         for (text, word) in [
             (permit(condition), "permits"),
             (forbid(condition), "forbids"),
@@ -122,7 +122,7 @@ fn what_no_end_knows_decides_nothing_at_all() {
     assert_eq!(
         only(&forbid(both)),
         "forbids nothing: `context.server` is never known at the client's end, nor `context.client` at the server's; an end \
-         knows `context.port` and its own process"
+         knows port, addresses, time, its own process and its node's posture"
     );
 }
 
@@ -135,6 +135,36 @@ fn a_forbid_that_one_end_can_decide_is_as_it_should_be() {
     ] {
         assert!(warnings(&forbid(condition)).is_empty(), "{condition}");
     }
+}
+
+#[test]
+fn what_both_ends_know_is_not_warned_of() {
+    for condition in [
+        "context has time && context.time > datetime(\"2026-01-01\")",
+        "context has serverAddress && context.serverAddress.isInRange(ip(\"10.0.0.0/8\"))",
+        "context has posture.node && context.posture.node == Node::\"n1\"",
+        "if context has clientAddress then context.clientAddress.isLoopback() else true",
+    ] {
+        assert!(warnings(&permit(condition)).is_empty(), "{condition}");
+        assert!(warnings(&forbid(condition)).is_empty(), "{condition}");
+    }
+}
+
+#[test]
+fn a_client_has_no_address_before_it_connects() {
+    let near = "context has clientAddress && context.clientAddress.isInRange(ip(\"10.0.0.0/8\"))";
+    let told = only(&permit(near));
+    assert!(
+        told.starts_with(
+            "permits nothing at the client's end, where `context.clientAddress` is not known before it connects."
+        ),
+        "{told}"
+    );
+    let instead = "(if context has clientAddress then context.clientAddress.isInRange(ip(\"10.0.0.0/8\")) else true)";
+    assert!(told.contains(instead), "{told}");
+    assert!(warnings(&permit(instead)).is_empty());
+    // What is forbidden is forbidden once it is known.
+    assert!(warnings(&forbid(near)).is_empty());
 }
 
 #[test]
@@ -176,6 +206,9 @@ fn condition() -> impl Strategy<Value = String> {
         "context has client",
         "context has server",
         "context has time",
+        "(context has time && context.time < datetime(\"2026-01-01\"))",
+        "(context has clientAddress && context.clientAddress.isInRange(ip(\"10.0.0.0/8\")))",
+        "context has process",
         "context has client.exe",
         "(context has client && context.client.uid == 7)",
         "(context has server && context.server.gid < 8)",
@@ -217,9 +250,9 @@ const SAID: [&str; 4] = [
 ];
 
 /// Every request of an end that differs in what the terms ask for.
-fn requests(process: Option<&str>, ask: &mut dyn FnMut(&Request<'_>)) {
+fn requests(process: Option<&str>, connected: bool, ask: &mut dyn FnMut(&Request<'_>)) {
     let ancestors = [tidelock_policy::EntityRef::new("TrustDomain", "td")];
-    for bits in 0..128_i64 {
+    for bits in 0..256_i64 {
         let bit = |n: i64| bits & (1 << n) != 0;
         let all = [
             Attribute::new("uid", Value::Long(if bit(0) { 7 } else { 9 })),
@@ -230,7 +263,16 @@ fn requests(process: Option<&str>, ask: &mut dyn FnMut(&Request<'_>)) {
         let facts = if bit(2) { &all[..] } else { &all[..2] };
         let port = Attribute::port(if bit(3) { 443 } else { 1 });
         let process = process.map(|name| Attribute::new(name, Value::Record(facts)));
-        let context: Vec<_> = std::iter::once(port).chain(process).collect();
+        let day = if bit(7) {
+            1_735_689_600_000
+        } else {
+            1_798_761_600_000
+        };
+        let time = bit(3).then(|| Attribute::new("time", Value::Datetime(day)));
+        let address = Ip::v4([if bit(7) { 10 } else { 11 }, 0, 0, 1], 32).unwrap();
+        let address = connected.then(|| Attribute::new("clientAddress", Value::Ip(address)));
+        let known = process.into_iter().chain(time).chain(address);
+        let context: Vec<_> = std::iter::once(port).chain(known).collect();
         let above = if bit(4) { &ancestors[..] } else { &[] };
         ask(&Request {
             principal: Entity::new("Workload", "spiffe://td/a", above),
@@ -241,11 +283,13 @@ fn requests(process: Option<&str>, ask: &mut dyn FnMut(&Request<'_>)) {
     }
 }
 
-/// Asks every request of an end, of the process there known and not.
-fn any_at(end: &str, ask: &mut dyn FnMut(&Request<'_>) -> bool) -> bool {
+/// Asks every request of an end, of the process there known and not: all that decide whether something is forbidden, and
+/// those before TCP has connected, which have to be permitted too.
+fn any_at(end: &str, forbids: bool, ask: &mut dyn FnMut(&Request<'_>) -> bool) -> bool {
     let mut any = false;
-    for process in [Some(end), None] {
-        requests(process, &mut |request| any |= ask(request));
+    let connected = end == "server" || forbids;
+    for (process, connected) in [(Some(end), false), (None, false), (Some(end), connected)] {
+        requests(process, connected, &mut |request| any |= ask(request));
     }
     any
 }
@@ -273,7 +317,7 @@ fn what_is_said_to_decide_nothing_decides_nothing() {
             Outcome::Permitted
         };
         let decides = ["client", "server"].map(|end| {
-            any_at(end, &mut |request| {
+            any_at(end, forbids, &mut |request| {
                 image.decide(request).outcome() == wanted
             })
         });
@@ -297,6 +341,11 @@ fn what_is_said_to_decide_nothing_decides_nothing() {
     assert!(SAID.iter().all(|said| seen.contains_key(said)), "{seen:?}");
 }
 
+/// A value of an extension type, as Cedar's JSON has it.
+fn extension(name: &str, argument: &str) -> serde_json::Value {
+    serde_json::json!({"__extn": {"fn": name, "arg": argument}})
+}
+
 /// What Cedar decides of a request of an end.
 fn by_cedar(policies: &cedar_policy::PolicySet, request: &Request<'_>) -> bool {
     let uid = |kind: &str, id: &str| format!("{kind}::\"{id}\"").parse().unwrap();
@@ -311,6 +360,18 @@ fn by_cedar(policies: &cedar_policy::PolicySet, request: &Request<'_>) -> bool {
                     other => panic!("{other:?}"),
                 })
                 .collect(),
+            Value::Ip(ip) if ip == Ip::v4([10, 0, 0, 1], 32).unwrap() => {
+                extension("ip", "10.0.0.1")
+            }
+            Value::Ip(_) => extension("ip", "11.0.0.1"),
+            Value::Datetime(ms) => extension(
+                "datetime",
+                if ms < 1_767_225_600_000 {
+                    "2025-01-01"
+                } else {
+                    "2027-01-01"
+                },
+            ),
             other => panic!("{other:?}"),
         };
         (attribute.name.to_owned(), value)
@@ -347,7 +408,7 @@ proptest! {
         let image = Image::check(&compiled.image).unwrap();
         let policies = text.parse().unwrap();
         for process in [Some("client"), Some("server"), None] {
-            requests(process, &mut |request| {
+            requests(process, true, &mut |request| {
                 let ours = image.decide(request).allow();
                 assert_eq!(ours, by_cedar(&policies, request), "{text}\n{request:#?}");
             });

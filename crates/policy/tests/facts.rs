@@ -41,6 +41,10 @@ fn a_fact_without_has_is_refused_when_compiled() {
         "!(context has client) || context.client.uid == 0",
         "context has client && context.client.exe == \"/a\"",
         "context has client && context.client.sha256 == \"00\"",
+        "context has client && context.client.cgroup like \"/system.slice/*\"",
+        "context has client && context.client.container == \"00\"",
+        "context has server && context.server.namespace == \"host\"",
+        "context has server && context.server.adopted",
     ] {
         let text = format!(
             "permit(principal, action == Action::\"connect\", resource) when {{ {condition} }};"
@@ -122,4 +126,20 @@ fn an_image_says_which_fact_it_reads() {
         [true, false]
     );
     assert_eq!(reads("context == context"), [true, true]);
+}
+
+#[test]
+fn an_image_says_what_it_may_forbid() {
+    let may = |policy: &str| {
+        let image = image(policy).unwrap();
+        let image = Image::check(&image).unwrap();
+        ["connect", "listen"].map(|action| image.may_forbid(action))
+    };
+    assert_eq!(may("permit(principal, action, resource);"), [false; 2]);
+    assert_eq!(may("forbid(principal, action, resource);"), [true; 2]);
+    let only = "forbid(principal, action == Action::\"listen\", resource);";
+    assert_eq!(may(only), [false, true]);
+    let either =
+        "forbid(principal, action in [Action::\"listen\", Action::\"connect\"], resource);";
+    assert_eq!(may(either), [true; 2]);
 }

@@ -9,11 +9,14 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use tidelock_datapath::TrustStore;
+use tidelock_kabi::bounds::SHA256_BYTES;
 use tidelock_kabi::{Config, Fault, HEADER_BYTES, RefusedReason};
 use tidelock_policy::Image;
 use tidelock_spiffe_core::TrustDomain;
 
 use crate::arena::{Arena, Kind};
+use crate::context::{Asks, Circumstances, Node, REDECIDE_MS, ip};
+use crate::decide::LISTEN;
 use crate::errno::{self, EINVAL};
 use crate::facts::Facts;
 use crate::ffi::{self, Addr, Evidence, Limits, Str};
@@ -27,7 +30,11 @@ pub struct Configuration {
     view: Config<'static>,
     image: Option<Image<'static>>,
     observed: Option<Image<'static>>,
-    facts: bool,
+    /// Whether either of them may forbid somebody to listen.
+    listening: bool,
+    asks: Asks,
+    /// Of the running kernel.
+    release: &'static str,
     trust: Arc<TrustStore>,
     prefilter: Prefilter,
     services: Services,
@@ -42,18 +49,23 @@ impl Configuration {
     ///
     /// # Errors
     /// The first rule broken; `at` counts from the start of the record.
-    pub fn build(body: &[u8], init_net: u32) -> Result<Self, Fault> {
+    pub fn build(body: &[u8], init_net: u32, release: &'static str) -> Result<Self, Fault> {
         let body: &'static [u8] = leak(body)?;
         let view = Config::parse(body)?;
         let (image, observed) = (image(view.policy, body)?, image(view.observed, body)?);
-        let facts = image.iter().chain(&observed).any(Facts::are_read);
+        let mut both = image.iter().chain(&observed);
+        let listening = both.any(|image| image.may_forbid(LISTEN));
+        let images = image.iter().chain(&observed).map(Asks::of);
+        let asks = images.fold(Asks::default(), Asks::or);
         let trust = trust(&view, body)?;
         let (prefilter, services) = (Prefilter::new(&view)?, Services::new(&view)?);
         Ok(Self {
             view,
             image,
             observed,
-            facts,
+            listening,
+            asks,
+            release,
             trust: Arc::new(trust),
             prefilter,
             services,
@@ -73,10 +85,48 @@ impl Configuration {
         self.observed.as_ref()
     }
 
-    /// Whether a policy asks for facts of processes: if none does, none are told.
+    /// Whether a policy may forbid somebody to listen: if none does, none is asked.
     #[must_use]
-    pub fn asks_for_facts(&self) -> bool {
-        self.facts
+    pub fn may_forbid_listening(&self) -> bool {
+        self.listening
+    }
+
+    /// What policies ask for: if none does, it is not told.
+    #[must_use]
+    pub fn asks(&self) -> Asks {
+        self.asks
+    }
+
+    /// As much of the circumstances of a question as policies ask for.
+    ///
+    /// # Safety
+    /// `process` and `exe_sha256` are each null or point to what stays unwritten, strings too, for `'a`.
+    pub(crate) unsafe fn circumstances<'a>(
+        &self,
+        (server, client): (&Addr, &Addr),
+        now_ms: i64,
+        process: *const Evidence,
+        exe_sha256: *const [u8; SHA256_BYTES],
+    ) -> Circumstances<'a> {
+        let address = |addr| self.asks.addresses.then(|| ip(addr)).flatten();
+        let process = if self.asks.facts {
+            // SAFETY: the caller's contract.
+            unsafe { Facts::of(process, exe_sha256) }
+        } else {
+            None
+        };
+        let posture = self.view.posture.filter(|_| self.asks.posture);
+        Circumstances {
+            port: server.port,
+            client: address(client),
+            server: address(server),
+            time_ms: Some(now_ms).filter(|&ms| self.asks.time && ms != 0),
+            node: posture.map(|posture| Node {
+                posture,
+                kernel: self.release,
+            }),
+            process,
+        }
     }
 
     /// Is the SVID of this serial number revoked? In steps of the order of the logarithm of how many are.
@@ -123,6 +173,7 @@ impl Configuration {
             max_handshakes_per_listener: limits.max_handshakes_per_listener,
             n_prefilter: count(self.view.prefilter.len()),
             n_services: count(self.view.services.len()),
+            redecide_ms: if self.asks.time { REDECIDE_MS } else { 0 },
         }
     }
 }
@@ -227,7 +278,11 @@ pub unsafe extern "C" fn tl_rs_config_build(
     };
     // SAFETY: the function has no conditions.
     let init_net = unsafe { ffi::tl_c_init_net() };
-    match Configuration::build(body, init_net) {
+    // SAFETY: the function has no conditions.
+    let release = unsafe { ffi::tl_c_release() };
+    // SAFETY: the kernel's own text, which stays for good.
+    let release = unsafe { release.text() }.unwrap_or("");
+    match Configuration::build(body, init_net, release) {
         Ok(built) => {
             let root = Box::leak(Box::new(built));
             // SAFETY: the root was just allocated in the current arena, and is of this kind's type.

@@ -208,13 +208,20 @@ fn limits_are_those_of_the_record() {
     assert_eq!((limits.n_prefilter, limits.n_services), (0, 2));
 }
 
-/// What a refused configuration says, and what is at that place of the record.
+/// What a record ends in that says nothing of the node: no name, and no time.
+const NO_POSTURE: usize = 4 + 8;
+
+/// What a refused configuration says, and what is at that place of the record, up to its last part.
 fn refused(config: Config<'_>) -> (RefusedReason, Vec<u8>) {
     let record = ToKernel::Config(config).to_vec(2).unwrap();
     let refusal = world::build_body(&record[HEADER_BYTES..]).unwrap_err();
     assert_eq!(refusal.errno, -EBADMSG);
     let why = RefusedReason::from_number(refusal.why).unwrap();
-    (why, record[usize::try_from(refusal.at).unwrap()..].to_vec())
+    let end = record.len() - NO_POSTURE;
+    (
+        why,
+        record[usize::try_from(refusal.at).unwrap()..end].to_vec(),
+    )
 }
 
 #[test]

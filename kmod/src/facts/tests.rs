@@ -60,6 +60,8 @@ fn ask_measured(
         client_id: Str::of(CLIENT_ID.as_bytes()),
         server_id: Str::of(SERVER_ID.as_bytes()),
         addr: addr([10, 0, 0, 2], PORT),
+        client: crate::ffi::Addr::default(),
+        now_ms: 0,
         process,
         exe_sha256,
         own_serial: Str::EMPTY,
@@ -184,13 +186,119 @@ fn what_is_known_is_told_together() {
     }
 }
 
+/// Whether the client's end of this process permits what permits only where that fact is that.
+fn fact_is(process: &Evidence, name: &str, value: Expr) -> bool {
+    let rule = is("client", name, value);
+    let cfg = build(&[Rule::permit("fact").when(&rule)]);
+    ask(cfg, role::CLIENT, process) == 0
+}
+
+fn in_cgroup(path: &'static [u8]) -> Evidence {
+    Evidence {
+        cgroup: Str::of(path),
+        ..process(1, CURL, EV_HOST_MNT)
+    }
+}
+
+const ID: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+const SCOPE: &str =
+    "/system.slice/docker-0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef.scope";
+
+#[test]
+fn a_cgroup_is_told_as_the_host_sees_it_and_the_container_that_it_names() {
+    let web = in_cgroup(b"/system.slice/web.service");
+    let text = |text: &str| Expr::Str(text.into());
+    assert!(fact_is(&web, "cgroup", text("/system.slice/web.service")));
+    let docker = in_cgroup(SCOPE.as_bytes());
+    assert!(fact_is(&docker, "cgroup", text(SCOPE)));
+    assert!(fact_is(&docker, "container", text(ID)));
+    let absent = |process: &Evidence, name: &str| {
+        let has = Expr::Has(Box::new(Expr::Attribute("client".into())), name.into());
+        let cfg = build(&[Rule::permit("all"), Rule::forbid("has").when(&has)]);
+        ask(cfg, role::CLIENT, process) == 0
+    };
+    assert!(!absent(&docker, "container") && absent(&web, "container"));
+    // Who owns a unit's cgroup names what is below it as they like.
+    let below = in_cgroup(b"/user.slice/user@1000.service/docker-0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef.scope");
+    assert!(absent(&below, "container"));
+    for nowhere in [&b""[..], b"/system.slice/\xff.service"] {
+        let nowhere = in_cgroup(nowhere);
+        assert!(absent(&nowhere, "cgroup") && absent(&nowhere, "container"));
+    }
+}
+
+#[test]
+fn a_network_namespace_is_the_hosts_or_has_its_number() {
+    for (net_ns, name) in [
+        (0, "host"),
+        (4_026_532_008, "net:[4026532008]"),
+        (7, "net:[7]"),
+    ] {
+        let inside = Evidence {
+            net_ns,
+            ..process(1, CURL, EV_HOST_MNT)
+        };
+        assert!(
+            fact_is(&inside, "namespace", Expr::Str(name.into())),
+            "{name}"
+        );
+    }
+    // Where nobody could look, it is not the host's.
+    let unknown = Evidence {
+        net_ns: NET_UNKNOWN,
+        ..process(1, CURL, EV_HOST_MNT)
+    };
+    let has = Expr::Has(
+        Box::new(Expr::Attribute("client".into())),
+        "namespace".into(),
+    );
+    let cfg = build(&[Rule::permit("known").when(&has)]);
+    assert_eq!(
+        ask(cfg, role::CLIENT, &raw const unknown),
+        DenyReason::NoPermit.number()
+    );
+}
+
+#[test]
+fn what_ran_before_it_was_looked_at_says_so() {
+    let adopted = process(1, CURL, EV_HOST_MNT | EV_ADOPTED);
+    let seen = process(1, CURL, EV_HOST_MNT);
+    for (process, is) in [(&adopted, true), (&seen, false)] {
+        assert!(fact_is(process, "adopted", Expr::Bool(is)));
+        assert!(!fact_is(process, "adopted", Expr::Bool(!is)));
+    }
+}
+
+#[test]
+fn all_facts_are_told_at_once() {
+    let digest = [7; 32];
+    let known = Evidence {
+        net_ns: 4_294_967_294,
+        ..in_cgroup(SCOPE.as_bytes())
+    };
+    let all = Expr::All(Vec::from([
+        is("client", "uid", Expr::Long(1)),
+        is("client", "gid", Expr::Long(2)),
+        is("client", "adopted", Expr::Bool(false)),
+        is("client", "exe", Expr::Str(CURL.into())),
+        is("client", "sha256", Expr::Str("07".repeat(32))),
+        is("client", "cgroup", Expr::Str(SCOPE.into())),
+        is("client", "container", Expr::Str(ID.into())),
+        is("client", "namespace", Expr::Str("net:[4294967294]".into())),
+    ]));
+    let cfg = build(&[Rule::permit("all").when(&all)]);
+    let told = ask_measured(cfg, role::CLIENT, &raw const known, &raw const digest);
+    assert_eq!(told, 0);
+}
+
 #[test]
 fn facts_are_told_where_a_policy_asks_for_them() {
     let asks = |rules: &[Rule<'_>]| {
         // SAFETY: configurations of tests are never freed.
         unsafe { crate::config::at(build(rules)) }
             .unwrap()
-            .asks_for_facts()
+            .asks()
+            .facts
     };
     let port = Expr::attribute("port").equals(443_i64);
     assert!(!asks(&[

@@ -25,6 +25,9 @@ thread_local! {
 /// The inode number that the fake gives the initial network namespace.
 pub(crate) const INIT_NET: u32 = 4_026_531_840;
 
+/// The release of the kernel that the fake is.
+pub(crate) const RELEASE: &str = "6.12.0-fake";
+
 /// Memory that C would lend: zeroed, never returned.
 pub(crate) fn memory(bytes: usize) -> *mut u8 {
     let mut region = REGION.load(Ordering::Acquire);
@@ -114,6 +117,11 @@ extern "C" fn tl_c_arena() -> *mut u8 {
 #[unsafe(no_mangle)]
 extern "C" fn tl_c_init_net() -> u32 {
     INIT_NET
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn tl_c_release() -> crate::ffi::Str {
+    crate::ffi::Str::of(RELEASE.as_bytes())
 }
 
 /// Distinct and repeatable, nothing more (splitmix64).

@@ -6,8 +6,8 @@ use std::vec;
 use std::vec::Vec;
 
 use tidelock_kabi::{
-    Bundle, Cidr, Config, HEADER_BYTES, Limits, List, Mode, OnUnavailable, PrefilterEntry, Serial,
-    Service, Svid, ToKernel,
+    Bundle, Cidr, Config, HEADER_BYTES, Limits, List, Mode, OnUnavailable, Posture, PrefilterEntry,
+    Serial, Service, Svid, ToKernel,
 };
 use tidelock_policy::{EntityRef, ImageBuilder, Rule, Scope};
 use tidelock_testkit::{Leaf, TestCa};
@@ -21,6 +21,11 @@ pub(crate) const TD: &str = "example.org";
 pub(crate) const CLIENT: &str = "spiffe://example.org/app/client";
 pub(crate) const SERVER: &str = "spiffe://example.org/web";
 pub(crate) const PORT: u16 = 8080;
+/// What the agent of the usual configuration says of its node.
+pub(crate) const POSTURE: Posture<'static> = Posture {
+    node: "n1",
+    attested_at_ms: Some(1_764_000_000_000),
+};
 
 /// What can go wrong at an export that takes a record.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -87,6 +92,7 @@ pub(crate) fn config<'a>(
         policy,
         observed: &[],
         revoked: List::default(),
+        posture: None,
     }
 }
 
@@ -126,7 +132,13 @@ pub(crate) fn build_observing(ca: &TestCa, policy: &[u8], observed: &[u8]) -> *m
     }];
     let services = [web()];
     let config = config(&[], &services, &bundles, policy);
-    build(Config { observed, ..config }).unwrap()
+    let posture = Some(POSTURE);
+    build(Config {
+        observed,
+        posture,
+        ..config
+    })
+    .unwrap()
 }
 
 /// A serial number.

@@ -20,8 +20,10 @@ pub struct FlowNew {
     pub role: u32,
     /// The server's end.
     pub addr: Addr,
-    /// Unix seconds.
-    pub now: i64,
+    /// The client's end; its address is none where it is not known yet.
+    pub client: Addr,
+    /// Milliseconds since 1970.
+    pub now_ms: i64,
     /// The process whose end this is, or null.
     pub process: *const Evidence,
     /// SHA-256 of the file that it executes, or null.

@@ -38,19 +38,21 @@ fn all() -> Probe {
         Str = tl_str { ptr, len }
         Addr = tl_addr { ip, port, pad, netns }
         Evidence = tl_evidence { subject, start_ns, pid, uid, gid, flags, mnt_ns, net_ns, exe_dev,
-            exe_ino, exe_size, exe_ctime_ns, script_dev, script_ino, exe, script, cwd, argv }
+            exe_ino, exe_size, exe_ctime_ns, script_dev, script_ino, exe, script, cwd, argv,
+            cgroup }
         Cmd = tl_cmd { kind, identity, seq, generation, subject, key, reason, pad, spiffe_id, body,
             exe_sha256 }
         Rec = tl_rec { kind, reason, time_ns, subject, flow, generation, key, seq, count, at,
             identity, pid, uid, role, suite, local, remote, service, local_id, peer_id, detail,
             body, serial, serial_len, peer_serial, peer_serial_len, evidence }
         Limits = tl_limits { grant_wait_ms, handshake_ms, max_handshakes,
-            max_handshakes_per_listener, n_prefilter, n_services }
-        Question = tl_question { cfg, service, role, client_id, server_id, addr, process,
+            max_handshakes_per_listener, n_prefilter, n_services, redecide_ms }
+        Question = tl_question { cfg, service, role, client_id, server_id, addr, client, now_ms, process,
             exe_sha256, own_serial, peer_serial, plain }
         Decision = tl_decision { allow, reason, detail_len, detail }
         Svid = tl_svid { not_before, not_after, serial, serial_len }
-        FlowNew = tl_flow_new { cfg, identity, service, role, addr, now, process, exe_sha256 }
+        FlowNew = tl_flow_new { cfg, identity, service, role, addr, client, now_ms, process,
+            exe_sha256 }
         Step = tl_step { verdict, reason, err, suite, tx, tx_len, peer_id, peer_serial,
             peer_serial_len, detail_len, detail, tx_info, tx_info_len, rx_info, rx_info_len,
             records_max, peer_hash }
@@ -69,7 +71,9 @@ fn numbers() -> Vec<(&'static str, usize)> {
         ("TL_QUEUE_BYTES", QUEUE_BYTES),
         ("TL_QUEUE_LOW", n(QUEUE_LOW)),
         ("TL_SHA256", SHA256_BYTES),
+        ("TL_EV_ADOPTED", n(EV_ADOPTED)),
         ("TL_EV_HOST_MNT", n(EV_HOST_MNT)),
+        ("TL_NET_UNKNOWN", n(NET_UNKNOWN)),
         ("TL_FLOW_LINE_MAX", crate::line::MAX_LINE_BYTES),
         ("TL_RECORD_MAX", tidelock_datapath::MAX_RECORD_BYTES),
         ("TL_CLIENT", n(role::CLIENT)),

@@ -5,6 +5,7 @@ mod step;
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::sync::atomic::{AtomicI64, Ordering};
 
 use tidelock_datapath::{
     Answer, Authorize, Engine, Identity, Mono, Now, Output, Params, Peer, RECORD_HEADER_BYTES,
@@ -14,10 +15,10 @@ use tidelock_kabi::{DenyReason, Role};
 
 use crate::arena::{Arena, Kind};
 use crate::config::{self, Configuration};
+use crate::context::Circumstances;
 use crate::decide::{Asked, decide};
 use crate::entropy::Pool;
 use crate::errno::EPROTO;
-use crate::facts::Facts;
 use crate::ffi::{self, FlowNew, Step};
 use crate::identity;
 
@@ -25,6 +26,8 @@ use crate::identity;
 struct Flow {
     /// `None` once it has ended.
     engine: Option<Engine>,
+    /// Whom the engine asks; it is told the time.
+    gate: Option<Arc<Gate>>,
     /// What the last step sends; C reads it until the next.
     tx: Vec<u8>,
 }
@@ -35,8 +38,19 @@ struct Gate {
     service: i32,
     role: Role,
     own: &'static Identity,
-    port: u16,
-    process: Option<Facts<'static>>,
+    around: Circumstances<'static>,
+    /// Milliseconds since 1970, when the engine last began to work.
+    now_ms: AtomicI64,
+}
+
+impl Gate {
+    fn around_now(&self) -> Circumstances<'static> {
+        let now_ms = self.now_ms.load(Ordering::Relaxed);
+        Circumstances {
+            time_ms: self.around.time_ms.map(|_| now_ms),
+            ..self.around
+        }
+    }
 }
 
 impl Authorize for Gate {
@@ -54,11 +68,10 @@ impl Authorize for Gate {
                 service: self.cfg.service(self.service),
                 client: Some(client),
                 server: Some(server),
-                port: self.port,
                 // C looks at our own when it takes it up, and at both again when hands are shaken.
                 own_serial: &[],
                 peer_serial: proved.serial(),
-                process: self.process,
+                around: self.around_now(),
                 plain: false,
             },
         );
@@ -75,7 +88,11 @@ impl Authorize for Gate {
     }
 }
 
-const fn at(unix: i64) -> Now {
+/// Milliseconds of a second.
+const MS: i64 = 1_000;
+
+const fn at(now_ms: i64) -> Now {
+    let unix = now_ms.div_euclid(MS);
     // C keeps the deadline of a handshake, so the engine's monotonic clock stands still.
     Now {
         mono: Mono(0),
@@ -87,35 +104,35 @@ const fn at(unix: i64) -> Now {
 ///
 /// # Safety
 /// Configuration, identity and process of `p` stay until the current arena is freed.
-unsafe fn begin(p: &FlowNew) -> Option<Engine> {
+unsafe fn begin(p: &FlowNew) -> Option<(Engine, Arc<Gate>)> {
     // SAFETY: the caller's contract; nothing that is built from it outlives the current arena.
     let cfg: &'static Configuration = unsafe { config::at(p.cfg) }?;
     // SAFETY: as above.
     let own: &'static Identity = unsafe { identity::at(p.identity) }?;
     let role = Role::from_number(p.role)?;
-    let gate = Gate {
+    let gate = Arc::new(Gate {
         cfg,
         service: p.service,
         role,
         own,
-        port: p.addr.port,
-        process: if cfg.asks_for_facts() {
-            // SAFETY: as above.
-            unsafe { Facts::of(p.process, p.exe_sha256) }
-        } else {
-            None
+        // SAFETY: as above.
+        around: unsafe {
+            cfg.circumstances((&p.addr, &p.client), p.now_ms, p.process, p.exe_sha256)
         },
-    };
+        now_ms: AtomicI64::new(p.now_ms),
+    });
+    let asked: Arc<Gate> = Arc::clone(&gate);
     let params = Params {
         identity: own,
         trust: Arc::clone(cfg.trust()),
-        authorize: Arc::new(gate),
+        authorize: asked,
         deadline: None,
     };
-    Some(match role {
-        Role::Client => Engine::client::<Pool>(at(p.now), params),
-        Role::Server => Engine::server::<Pool>(at(p.now), params),
-    })
+    let engine = match role {
+        Role::Client => Engine::client::<Pool>(at(p.now_ms), params),
+        Role::Server => Engine::server::<Pool>(at(p.now_ms), params),
+    };
+    Some((engine, gate))
 }
 
 impl Flow {
@@ -149,9 +166,10 @@ pub unsafe extern "C" fn tl_rs_flow_start(p: *const FlowNew, out: *mut Step) {
     // SAFETY: the caller's contract.
     let engine = new.and_then(|new| unsafe { begin(new) });
     let step = match (Arena::current(), engine) {
-        (Some(arena), Some(engine)) => {
+        (Some(arena), Some((engine, gate))) => {
             let flow = Box::leak(Box::new(Flow {
                 engine: Some(engine),
+                gate: Some(gate),
                 tx: Vec::new(),
             }));
             let step = flow.step();
@@ -189,7 +207,7 @@ unsafe fn flow<'a>(arena: *mut u8) -> Option<&'a mut Flow> {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tl_rs_flow_record(
     arena: *mut u8,
-    now: i64,
+    now_ms: i64,
     rec: *mut u8,
     len: u64,
     out: *mut Step,
@@ -200,10 +218,11 @@ pub unsafe extern "C" fn tl_rs_flow_record(
     let record = unsafe { ffi::bytes_mut(rec, len) };
     let step = match (flow, record) {
         (Some(flow), Some(record)) => {
-            let taken = flow
-                .engine
-                .as_mut()
-                .map(|engine| engine.handle(at(now), record));
+            if let Some(gate) = &flow.gate {
+                gate.now_ms.store(now_ms, Ordering::Relaxed);
+            }
+            let engine = flow.engine.as_mut();
+            let taken = engine.map(|engine| engine.handle(at(now_ms), record));
             match taken {
                 Some(Ok(())) => flow.step(),
                 Some(Err(_)) => step::failed(DenyReason::Protocol, "not one whole record"),
@@ -226,6 +245,7 @@ pub unsafe extern "C" fn tl_rs_flow_end(arena: *mut u8) {
     // SAFETY: the caller's contract.
     if let Some(flow) = unsafe { flow(arena) } {
         flow.engine = None;
+        flow.gate = None;
         flow.tx = Vec::new();
     }
 }

@@ -7,8 +7,8 @@ mod number;
 
 use crate::ffi::{self, Addr, Rec, Str, role};
 use crate::records::serial;
-pub(crate) use number::hex;
-use number::{decimal, ip};
+use number::ip;
+pub(crate) use number::{decimal, hex};
 
 /// Room for the longest line: two SPIFFE IDs of 2048 bytes, a Service name of 253, and the rest.
 pub const MAX_LINE_BYTES: usize = 5120;

@@ -6,7 +6,7 @@ const MAX_DIGITS: usize = 20;
 const V4_PREFIX: [u8; 12] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff];
 
 /// Gives the decimal digits of a number to `put`.
-pub(super) fn decimal(number: u64, put: &mut impl FnMut(&[u8])) {
+pub(crate) fn decimal(number: u64, put: &mut impl FnMut(&[u8])) {
     let mut digits = [0; MAX_DIGITS];
     let mut rest = number;
     let mut used = 0_usize;

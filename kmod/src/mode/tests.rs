@@ -2,6 +2,7 @@ use proptest::prelude::*;
 use tidelock_kabi::List;
 
 use super::*;
+use crate::context::Circumstances;
 use crate::fake::world::{CLIENT, SERVER, web};
 
 fn service(mode: Mode, on_unavailable: OnUnavailable) -> Service<'static> {
@@ -24,10 +25,16 @@ fn said_of(service: Service<'static>, role: Role, own: Option<&str>, plain: bool
         service: Some(service),
         client,
         server,
-        port: service.port,
         own_serial: &[],
         peer_serial: &[],
-        process: None,
+        around: Circumstances {
+            port: service.port,
+            client: None,
+            server: None,
+            time_ms: None,
+            node: None,
+            process: None,
+        },
         plain,
     };
     says(&service, &asked).map(|answer| answer.denied.is_none())

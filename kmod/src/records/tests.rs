@@ -27,6 +27,7 @@ pub(crate) const EVIDENCE: Evidence = Evidence {
     script: Str::EMPTY,
     cwd: Str::EMPTY,
     argv: Str::EMPTY,
+    cgroup: Str::EMPTY,
 };
 
 /// A record with nothing in it but its kind.

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io;
 use std::path::PathBuf;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use tidelock_proto::v1::{AttestRequest, RenewRequest};
 use tonic::Code;
@@ -162,7 +163,14 @@ async fn attest(server: &Server, store: &Store, token: &str) -> Result<NodeSvid,
         .attest(request)
         .await
         .map_err(|status| refusal(&status))?;
-    NodeSvid::new(key, answer.into_inner().chain).map_err(JoinError::Chain)
+    let svid = NodeSvid::new(key, answer.into_inner().chain).map_err(JoinError::Chain)?;
+    Ok(svid.attested_at(unix_ms()))
+}
+
+/// Now, in milliseconds since 1970; `None` if the clock is before that.
+fn unix_ms() -> Option<i64> {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
+    i64::try_from(since.as_millis()).ok().filter(|&ms| ms > 0)
 }
 
 /// Gets a new SVID, for a new key, by the present one.

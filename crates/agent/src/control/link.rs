@@ -99,8 +99,8 @@ impl Link {
             };
             let (why, known) = match ended {
                 Ended::Renewed(new) => {
-                    self.store.keep_node_svid(&new).map_err(LinkError::Store)?;
-                    svid = *new;
+                    svid = new.attested_at(svid.attested_at_ms);
+                    self.store.keep_node_svid(&svid).map_err(LinkError::Store)?;
                     continue;
                 }
                 Ended::AgentEnds => return Ok(()),
@@ -214,7 +214,7 @@ impl Link {
         loop {
             tokio::select! {
                 message = stream.message() => match message {
-                    Ok(Some(message)) => match self.take(message, bundle).await {
+                    Ok(Some(message)) => match self.take(message, svid, bundle).await {
                         Ok(issuers) => renewal.believe(svid, &issuers),
                         Err(ended) => return ended,
                     },
@@ -239,6 +239,7 @@ impl Link {
     async fn take(
         &mut self,
         message: SyncResponse,
+        svid: &NodeSvid,
         bundle: &BundleDigest,
     ) -> Result<Vec<Vec<u8>>, Ended> {
         let snapshot = match self.kept.take(message.update) {
@@ -255,7 +256,7 @@ impl Link {
                 tracing::error!("the control plane's authorities are not kept: {error}");
             }
         }
-        let told = read(snapshot);
+        let told = read(snapshot, svid);
         let issuers = match &told {
             FromControl::Desired(desired) => desired.issuers.clone(),
             _ => Vec::new(),
@@ -266,9 +267,12 @@ impl Link {
     }
 }
 
-fn read(snapshot: Snapshot) -> FromControl {
+fn read(snapshot: Snapshot, svid: &NodeSvid) -> FromControl {
     match Desired::parse(snapshot) {
-        Ok(desired) => FromControl::Desired(Arc::new(desired)),
+        Ok(desired) => {
+            let desired = desired.at_node(svid.node(), svid.attested_at_ms);
+            FromControl::Desired(Arc::new(desired))
+        }
         Err(error) => FromControl::Unusable(error),
     }
 }

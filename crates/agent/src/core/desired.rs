@@ -5,7 +5,7 @@ mod services;
 use std::collections::BTreeSet;
 
 use tidelock_kabi::bounds::{MAX_PREFILTER, MAX_REVOKED, MAX_SERVICES};
-use tidelock_kabi::{Bundle, Config, Limits, List, PrefilterEntry, Serial, Service};
+use tidelock_kabi::{Bundle, Config, Limits, List, Posture, PrefilterEntry, Serial, Service};
 use tidelock_policy::Image;
 use tidelock_proto::v1 as proto;
 use tidelock_spiffe_core::x509::SigningCert;
@@ -37,6 +37,8 @@ pub struct Desired {
     limits: Limits,
     /// SVIDs that are believed no more, our own among them; sorted, each once.
     pub revoked: Vec<Serial>,
+    /// This node's name and when it was attested: what policies are told of it. `None`: nothing.
+    posture: Option<(String, Option<i64>)>,
 }
 
 /// The authorities of one trust domain.
@@ -135,7 +137,18 @@ impl Desired {
                 max_handshakes_per_listener: limits.max_handshakes_per_listener,
             },
             revoked: revoked(&snapshot.revoked_serials)?,
+            posture: None,
         })
+    }
+
+    /// The state of the node of this name, attested then (milliseconds since 1970), which policies may ask for. It reaches the
+    /// kernel with the next generation: a node that was attested anew meanwhile is told of as before until then.
+    #[must_use]
+    pub fn at_node(self, name: &str, attested_at_ms: Option<i64>) -> Self {
+        Self {
+            posture: Some((name.to_owned(), attested_at_ms)),
+            ..self
+        }
     }
 
     /// How many address ranges of Services there are.
@@ -190,16 +203,20 @@ impl Desired {
             policy: &self.policy,
             observed: &self.observed,
             revoked: List::of(&self.revoked),
+            posture: self.posture.as_ref().map(|(node, attested_at_ms)| Posture {
+                node,
+                attested_at_ms: *attested_at_ms,
+            }),
         })
     }
 }
 
-/// Whether a policy image asks for the hash of what a process executes, at either end. What is no image is the kernel's to
+/// Whether a policy image asks for the hash of what a process executes, at either end or of who listens. What is no image is the kernel's to
 /// refuse.
 fn asks_for_digests(image: &[u8]) -> bool {
     const FACT: &str = "sha256";
     Image::reopen(image).is_ok_and(|image| {
-        ["client", "server"]
+        ["client", "server", "process"]
             .iter()
             .any(|end| image.reads_field(end, FACT))
     })

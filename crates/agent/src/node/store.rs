@@ -16,6 +16,8 @@ use crate::core::KnownIdentity;
 
 /// The node's key and chain, in one file, so that they always belong together.
 const NODE_FILE: &str = "node.pem";
+/// Behind them, when the node was attested: milliseconds since 1970.
+const ATTESTED: &str = "attested at ";
 /// Which identities the kernel may hold.
 const IDENTITIES_FILE: &str = "identities.json";
 
@@ -109,8 +111,10 @@ impl Store {
             path: path.clone(),
             source,
         })?;
+        let attested = text.lines().find_map(|line| line.strip_prefix(ATTESTED));
+        let attested = attested.and_then(|ms| ms.parse().ok().filter(|&ms: &i64| ms > 0));
         let svid = NodeSvid::new(key, chain);
-        svid.map(Some)
+        svid.map(|svid| Some(svid.attested_at(attested)))
             .map_err(|source| StoreError::Chain { path, source })
     }
 
@@ -121,6 +125,9 @@ impl Store {
     pub fn keep_node_svid(&self, svid: &NodeSvid) -> Result<(), StoreError> {
         let mut text = svid.key().to_pem();
         text.push_str(&svid.chain_pem());
+        if let Some(ms) = svid.attested_at_ms {
+            text.push_str(&format!("{ATTESTED}{ms}\n"));
+        }
         self.replace(NODE_FILE, text.as_bytes())
     }
 
@@ -293,6 +300,12 @@ mod tests {
             let again = store.node_svid().unwrap().unwrap();
             assert_eq!(again.chain_pem(), svid.chain_pem());
             assert_eq!(again.key().public_key(), svid.key().public_key());
+            assert_eq!(again.attested_at_ms, None);
+            let svid = svid.attested_at(Some(1_764_000_000_123));
+            store.keep_node_svid(&svid).unwrap();
+            let again = store.node_svid().unwrap().unwrap();
+            assert_eq!(again.attested_at_ms, Some(1_764_000_000_123));
+            assert_eq!(again.chain_pem(), svid.chain_pem());
         }
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode(&store.dir.join(NODE_FILE)), 0o600);

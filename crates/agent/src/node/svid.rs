@@ -17,6 +17,9 @@ pub struct NodeSvid {
     pub not_before: i64,
     /// Last second of validity, since 1970.
     pub not_after: i64,
+    /// When the control plane attested this node, by a join token, in milliseconds since 1970. A renewed SVID has that of the
+    /// first; `None`: an agent from before did not keep it.
+    pub attested_at_ms: Option<i64>,
 }
 
 /// Why a chain is not this node's SVID.
@@ -64,6 +67,7 @@ impl NodeSvid {
             issuer,
             not_before,
             not_after,
+            attested_at_ms: None,
         })
     }
 
@@ -77,6 +81,22 @@ impl NodeSvid {
     #[must_use]
     pub fn id(&self) -> &str {
         self.id.as_str()
+    }
+
+    /// The node's name.
+    #[must_use]
+    pub fn node(&self) -> &str {
+        let path = self.id.as_id().path();
+        path.strip_prefix(AGENT_PATH_PREFIX).unwrap_or_default()
+    }
+
+    /// The SVID of a node that was attested then.
+    #[must_use]
+    pub fn attested_at(self, attested_at_ms: Option<i64>) -> Self {
+        Self {
+            attested_at_ms,
+            ..self
+        }
     }
 
     /// The Name of the authority that signed it, in DER.
@@ -146,6 +166,7 @@ pub(crate) mod tests {
         let der = leaf(&key, "spiffe://td/tidelock/agent/n1");
         let svid = NodeSvid::new(key, vec![der]).unwrap();
         assert_eq!(svid.id(), "spiffe://td/tidelock/agent/n1");
+        assert_eq!(svid.node(), "n1");
         assert!(svid.is_current(svid.not_after) && !svid.is_current(svid.not_after + 1));
         assert!(
             svid.chain_pem()

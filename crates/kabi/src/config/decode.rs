@@ -89,6 +89,7 @@ struct Parts<'a> {
     policy: &'a [u8],
     observed: &'a [u8],
     revoked: Table<'a>,
+    posture: Option<Posture<'a>>,
 }
 
 impl<'a> Parts<'a> {
@@ -115,6 +116,7 @@ impl<'a> Parts<'a> {
         let ders_at = r.at();
         let (ders, policy, observed) = (r.take(ders)?, r.take(policy)?, r.take(observed)?);
         let revoked = Table::take(r, revoked, SERIAL_ROW_BYTES)?;
+        let posture = Posture::read(r)?;
         r.end()?;
         Ok(Self {
             prefilter,
@@ -129,6 +131,7 @@ impl<'a> Parts<'a> {
             policy,
             observed,
             revoked,
+            posture,
         })
     }
 
@@ -297,5 +300,6 @@ pub(super) fn config(body: &[u8]) -> Result<Config<'_>, Fault> {
         policy: parts.policy,
         observed: parts.observed,
         revoked: parts.revoked(),
+        posture: parts.posture,
     })
 }

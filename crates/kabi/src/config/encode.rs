@@ -1,6 +1,6 @@
 //! Config → bytes: fixed part, rows of each list, then what the rows point into.
 
-use super::{Config, HAS_UID, Transform};
+use super::{Config, HAS_UID, Posture, Transform};
 use crate::bounds::*;
 use crate::refused::{EncodeError, RefusedReason};
 use crate::write::Writer;
@@ -50,7 +50,8 @@ pub(super) fn config(config: &Config<'_>, w: &mut Writer<'_>) -> Done {
     }
     w.put(config.policy)?;
     w.put(config.observed)?;
-    revoked_rows(config, w)
+    revoked_rows(config, w)?;
+    Posture::write(config.posture, w)
 }
 
 fn fixed(config: &Config<'_>, w: &mut Writer<'_>) -> Done {

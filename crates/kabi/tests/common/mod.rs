@@ -142,9 +142,19 @@ pub(crate) fn config() -> impl Strategy<Value = Config<'static>> {
         list.dedup();
         List::of(leak(list))
     });
+    let attested = proptest::option::of(1..i64::MAX);
+    let posture = (text(1, MAX_NODE_BYTES), attested).prop_map(|(node, attested_at_ms)| Posture {
+        node,
+        attested_at_ms,
+    });
+    let revoked = (revoked, proptest::option::of(posture));
     let parts = (prefilter, services, bundles, images, revoked);
     (1_u64.., limits(), parts).prop_map(
-        |(generation, limits, (prefilter, services, bundles, (policy, observed), revoked))| {
+        |(
+            generation,
+            limits,
+            (prefilter, services, bundles, (policy, observed), (revoked, posture)),
+        )| {
             Config {
                 generation,
                 limits,
@@ -154,6 +164,7 @@ pub(crate) fn config() -> impl Strategy<Value = Config<'static>> {
                 policy,
                 observed,
                 revoked,
+                posture,
             }
         },
     )

@@ -54,6 +54,10 @@ pub(crate) fn every_to_kernel() -> Vec<Kernel> {
         policy: b"image",
         observed: b"another",
         revoked: List::of(leak(vec![serial(&[0x41; 16]), serial(&[0x42])])),
+        posture: Some(Posture {
+            node: "n1",
+            attested_at_ms: Some(1_764_000_000_000),
+        }),
     };
     let chain = List::of(leak(vec![&b"leaf"[..], b"issuer"]));
     vec![

@@ -59,6 +59,8 @@ pub(crate) enum Tier {
     Modes(Line),
     /// Root of a container, and others who trace what is hooked.
     Container(Line),
+    /// What policies are told of processes, nodes and the time.
+    Facts(Line),
     /// Packages, installed, started and removed.
     Package(Line),
     /// The device, fuzzed.
@@ -93,6 +95,7 @@ impl Tier {
             Self::Interop(line) => format!("interop-{}", line.label()),
             Self::Modes(line) => format!("modes-{}", line.label()),
             Self::Container(line) => format!("container-{}", line.label()),
+            Self::Facts(line) => format!("facts-{}", line.label()),
             Self::Package(line) => format!("package-{}", line.label()),
             Self::DeviceFuzz(line) => format!("device-fuzz-{}", line.label()),
             Self::Churn(line) => format!("churn-{}", line.label()),
@@ -111,7 +114,8 @@ impl Tier {
         match self {
             Self::Scenes(line) | Self::Mediated(line) | Self::Calls(line) => Some(*line),
             Self::Programs(line) | Self::Hostile(line) | Self::Interop(line) => Some(*line),
-            Self::Modes(line) | Self::Container(line) | Self::Package(line) => Some(*line),
+            Self::Modes(line) | Self::Container(line) | Self::Facts(line) => Some(*line),
+            Self::Package(line) => Some(*line),
             Self::DeviceFuzz(line) | Self::Churn(line) | Self::Sabotage(line) => Some(*line),
             _ => None,
         }
@@ -121,7 +125,8 @@ impl Tier {
         match self {
             Self::Format | Self::Workspace => 0.2,
             Self::Documentation => 0.75,
-            Self::KernelRust | Self::Interop(_) | Self::Container(_) => 1.5,
+            Self::KernelRust | Self::Interop(_) => 1.5,
+            Self::Container(_) | Self::Facts(_) => 1.5,
             Self::Calls(_) => 1.75,
             Self::NoStd | Self::DeviceFuzz(_) | Self::Modes(_) => 2.0,
             Self::Mediated(_) => 2.5,
@@ -148,6 +153,7 @@ impl Tier {
             | Self::Modes(_)
             | Self::Container(_)
             | Self::Package(_)
+            | Self::Facts(_)
             | Self::DeviceFuzz(_)
             | Self::Churn(_)
             | Self::Pair(_)
@@ -210,6 +216,7 @@ impl Tier {
             Self::Interop(line) => interop::run(places, *line),
             Self::Modes(line) => machines::modes(places, *line),
             Self::Container(line) => machines::container(places, *line),
+            Self::Facts(line) => machines::script(places, *line, "facts.sh", vec![], vec![]),
             Self::Package(line) => machines::package(places, *line),
             Self::DeviceFuzz(line) => machines::device_fuzz(places, *line),
             Self::Churn(line) => machines::churn(places, *line),
@@ -287,7 +294,8 @@ fn all(options: &Options) -> Vec<Tier> {
         tiers.push(Tier::Pair(PAIR));
     }
     tiers.extend([Tier::Programs(one), Tier::Hostile(one), Tier::Package(one)]);
-    tiers.extend([Tier::Interop(one), Tier::Modes(one), Tier::Container(one)]);
+    tiers.extend([Tier::Interop(one), Tier::Modes(one)]);
+    tiers.extend([Tier::Container(one), Tier::Facts(one)]);
     tiers.extend(lines.iter().copied().map(Tier::DeviceFuzz));
     tiers.extend(lines.iter().copied().map(Tier::Calls));
     tiers
@@ -306,6 +314,7 @@ fn on_debug_kernel() -> Vec<Tier> {
         Tier::Interop(line),
         Tier::Modes(line),
         Tier::Container(line),
+        Tier::Facts(line),
         Tier::DeviceFuzz(line),
         Tier::Calls(line),
         Tier::Churn(line),

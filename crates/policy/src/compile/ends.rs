@@ -22,7 +22,12 @@ const ACTION: &str = "connect";
 /// Warnings of one compilation that say by the policy's own words what to write instead, which takes parsing parts of it again.
 const MAX_REWRITTEN: usize = 100;
 
-/// An end of a connection. Besides the port it tells of its own process, if it knows it, and of nothing else.
+/// What an end knows besides the port and its own process whenever it asks, as far as it is told.
+const CIRCUMSTANCES: [&str; 3] = ["serverAddress", "time", "posture"];
+/// What the client's end first knows when TCP has connected: it asks before that too.
+const CLIENT_ADDRESS: &str = "clientAddress";
+
+/// An end of a connection.
 #[derive(Clone, Copy)]
 struct End {
     name: &'static str,
@@ -42,11 +47,15 @@ const ENDS: [End; 2] = [
 ];
 
 impl End {
-    /// Whether requests of this end have an attribute, were `also` told too.
-    fn tells(self, name: &str, also: Option<&str>) -> Told {
+    /// Whether requests of this end have an attribute, were `also` told too. An end asks more than once: a `permit` has to hold
+    /// each time, the first included, and a `forbid` once.
+    fn tells(self, name: &str, effect: Effect, also: Option<&str>) -> Told {
+        let first = effect == Effect::Permit && self.process == "client";
         match name {
             PORT => Told::Always,
             name if name == self.process || Some(name) == also => Told::Sometimes,
+            CLIENT_ADDRESS if !first => Told::Sometimes,
+            name if CIRCUMSTANCES.contains(&name) => Told::Sometimes,
             _ => Told::Never,
         }
     }
@@ -70,12 +79,13 @@ impl Alone<'_> {
 
     /// What it lacks to decide anything at an end; nothing if it may. If any one of several would do, or if it takes several, all.
     fn lacks(&self, end: End) -> Vec<&str> {
-        if self.may_decide(&|name| end.tells(name, None)) {
+        if self.may_decide(&|name| end.tells(name, self.effect, None)) {
             return Vec::new();
         }
-        let absent = |name: &&str| end.tells(name, None) == Told::Never;
+        let absent = |name: &&str| end.tells(name, self.effect, None) == Told::Never;
         let absent: Vec<&str> = self.image.attribute_names().filter(absent).collect();
-        let enough = |also: &&str| self.may_decide(&|name| end.tells(name, Some(also)));
+        let enough =
+            |also: &&str| self.may_decide(&|name| end.tells(name, self.effect, Some(also)));
         match absent.iter().copied().filter(enough).collect::<Vec<_>>() {
             none if none.is_empty() => absent,
             some => some,
@@ -170,8 +180,9 @@ impl Compilation<'_> {
             let (client, server) = (listed(client), listed(server));
             format!("{client} is never known at the client's end, nor {server} at the server's")
         };
-        let reason =
-            format!("{word} nothing: {lacking}; an end knows `context.port` and its own process");
+        let reason = format!(
+            "{word} nothing: {lacking}; an end knows port, addresses, time, its own process and its node's posture"
+        );
         Some(self.warning(parsed, client, reason))
     }
 
@@ -241,8 +252,12 @@ fn permits_at_one_end(end: End, lacks: &[&str], instead: Option<String>) -> Stri
              `unless {{ context has {process} && … }}` with what is wrong"
         )
     });
+    let known = match lacks {
+        [CLIENT_ADDRESS] => "not known before it connects",
+        _ => "never known",
+    };
     format!(
-        "permits nothing at the {}'s end, where {} is never known. Both ends have to permit: unless another policy \
+        "permits nothing at the {}'s end, where {} is {known}. Both ends have to permit: unless another policy \
          permits it there, nothing is permitted. To let that end decide by the rest, write {instead}",
         end.name,
         listed(lacks),

@@ -98,7 +98,7 @@ impl<'a> Image<'a> {
 const FEW_HITS: usize = 2;
 
 /// The bit of an action in action sets; none if no policy names it.
-fn action_bit<M: Meter>(image: &Image<'_>, action: &str, meter: &mut M) -> u64 {
+pub(crate) fn action_bit<M: Meter>(image: &Image<'_>, action: &str, meter: &mut M) -> u64 {
     let place = image.actions.iter().position(|name| {
         let name = read::string(image.strings, u32::from_le_bytes(*name)).unwrap_or_default();
         meter.bytes(name.len());

@@ -13,7 +13,9 @@ pub(crate) mod sum;
 pub use error::ImageError;
 
 use crate::bounds::{MAX_COST, MAX_IMAGE_BYTES};
+use crate::eval::action_bit;
 use crate::eval::instruction::{Instruction, Op};
+use crate::eval::meter::Unmetered;
 use constant::Constant;
 use layout::{
     CONSTANT_BYTES, ENTRY_BYTES, HEADER_BYTES, INSTRUCTION_BYTES, MAGIC, POLICY_BYTES, QUAD_BYTES,
@@ -236,6 +238,21 @@ impl<'a> Image<'a> {
             _ => false,
         };
         self.reads(attribute) && (0..).map_while(|at| self.instruction(at)).any(may)
+    }
+
+    /// Whether a `forbid` may match this action. Where none does, and no permit is needed, there is nothing to ask. Takes time
+    /// linear in the length of the image.
+    #[must_use]
+    pub fn may_forbid(&self, action: &str) -> bool {
+        let bit = action_bit(self, action, &mut Unmetered);
+        let acts = |policy: PolicyRecord| match policy.actions.checked_sub(1) {
+            None => true,
+            Some(set) => {
+                read::quad(self.action_sets, u32::from(set)).is_none_or(|set| set & bit != 0)
+            }
+        };
+        let mut policies = (0..).map_while(|at| self.policy(at));
+        policies.any(|policy| policy.effect == layout::EFFECT_FORBID && acts(policy))
     }
 
     /// The names of the attributes of the context that conditions ask for by name.

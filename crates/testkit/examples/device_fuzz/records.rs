@@ -220,6 +220,7 @@ fn governing(authority: &[u8]) -> Config<'static> {
         policy: b"",
         observed: b"",
         revoked: List::default(),
+        posture: None,
     }
 }
 

@@ -9,7 +9,7 @@ use std::vec::Vec;
 use rcgen::CustomExtension;
 use tidelock_datapath::{MAX_CHAIN_BYTES, MAX_CHAIN_CERTS};
 use tidelock_kabi::{Bundle, List, Service};
-use tidelock_policy::{ImageBuilder, Rule};
+use tidelock_policy::{Expr, ImageBuilder, Rule};
 use tidelock_testkit::{KernelTls, Leaf, TestCa, VirtualClock};
 
 use super::*;
@@ -24,6 +24,8 @@ const NOW: i64 = VirtualClock::START;
 /// One end, driven as C drives it: an arena, a lane, one record at a time.
 struct End {
     arena: *mut u8,
+    /// When it works, in milliseconds since 1970.
+    now_ms: i64,
     last: Step,
 }
 
@@ -35,7 +37,8 @@ impl End {
             service: 0,
             role,
             addr: world::addr([10, 0, 0, 2], PORT),
-            now,
+            client: crate::ffi::Addr::default(),
+            now_ms: now * 1_000,
             process: core::ptr::null(),
             exe_sha256: core::ptr::null(),
         };
@@ -47,7 +50,11 @@ impl End {
         });
         // SAFETY: it was written.
         let last = unsafe { out.assume_init() };
-        Self { arena, last }
+        Self {
+            arena,
+            now_ms: NOW * 1_000,
+            last,
+        }
     }
 
     fn feed(&mut self, record: &mut [u8]) {
@@ -55,7 +62,7 @@ impl End {
         let (rec, len) = (record.as_mut_ptr(), record.len() as u64);
         // SAFETY: the arena is current, the rest is live.
         lane(self.arena, || unsafe {
-            tl_rs_flow_record(self.arena, NOW, rec, len, out.as_mut_ptr())
+            tl_rs_flow_record(self.arena, self.now_ms, rec, len, out.as_mut_ptr())
         });
         // SAFETY: it was written.
         self.last = unsafe { out.assume_init() };
@@ -240,6 +247,30 @@ fn an_arena_holds_the_longest_chains() {
         assert_eq!(end.last.verdict, verdict::ESTABLISHED, "{}", end.detail());
         std::println!("arena used on the longest chains: {}", end.used());
         assert!(end.used() < FLOW_ARENA as u64 * 3 / 4, "{}", end.used());
+    }
+}
+
+#[test]
+fn the_time_is_that_of_the_decision_not_of_the_first_step() {
+    let closing = NOW * 1_000 + 1;
+    let late = Expr::LessOrEqual(
+        std::boxed::Box::new(Expr::Datetime(closing)),
+        std::boxed::Box::new(Expr::Attribute("time".into())),
+    );
+    let mut image = ImageBuilder::new();
+    image.push(&Rule::permit("all")).unwrap();
+    image.push(&Rule::forbid("late").when(&late)).unwrap();
+    let ca = TestCa::new(TD);
+    let cfg = world::build_usual(&ca, &image.build().unwrap());
+    for (now_ms, expected) in [
+        (closing - 1, verdict::ESTABLISHED),
+        (closing, verdict::FAILED),
+    ] {
+        let mut client = End::new(cfg, world::identity(&ca, CLIENT), role::CLIENT, NOW);
+        let mut server = End::new(cfg, world::identity(&ca, SERVER), role::SERVER, NOW);
+        server.now_ms = now_ms;
+        run(&mut client, &mut server);
+        assert_eq!(server.last.verdict, expected, "{}", server.detail());
     }
 }
 

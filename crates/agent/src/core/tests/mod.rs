@@ -3,6 +3,7 @@
 mod catalogue;
 mod control;
 mod kernel;
+mod posture;
 mod prop;
 mod scenes;
 mod templates;

@@ -1,0 +1,180 @@
+# facts.sh: what policies are told of processes, nodes, addresses and the time, and whether a workload may listen: each policy is
+# applied, and a connection is made or lives on that it decides about. Prints `pass WHAT` and `fail WHAT: WHY`.
+export LC_ALL=C.UTF-8
+WORK=/tmp/facts PORT=7911 OWN=10.66.0.1
+mkdir -p $WORK && cd $WORK || exit 1
+eventually() { local i; for i in $(seq $((200 * LAB_SLOWER))); do "$@" && return 0; sleep 0.1; done; return 1; }
+abort() { echo "fail set-up: $*"; exit 1; }
+ip link add here type dummy && ip addr add $OWN/32 dev here && ip link set here up
+PYTHON=$(readlink -f "$(command -v python3)")
+as() { setpriv --reuid "$1" --regid "$1" --clear-groups "${@:2}"; }
+# within CGROUP COMMAND…: begun there.
+within() {
+    mkdir -p "/sys/fs/cgroup$1" || return 1
+    local procs=/sys/fs/cgroup$1/cgroup.procs
+    ( echo "$BASHPID" >"$procs" && exec "${@:2}" )
+}
+in_force() { [ "$(sed -n 's/^generation //p' /proc/tidelock/status)" -ge "${generation:-1000000}" ]; }
+# put FILE: its documents are in force.
+put() {
+    tidelock apply -f "$1" >apply.out 2>apply.err || abort "$1 was not applied: $(cat apply.err)"
+    # None where nothing changes.
+    local new; new=$(sed -n 's/^generation //p' apply.out)
+    generation=${new:-$generation}
+    eventually in_force || abort "$1 is not in force"
+}
+# apply CEDAR: these are the policies from now on, beside a permit of everything.
+apply() {
+    { cat <<END
+apiVersion: tidelock.dev/v1
+kind: Policy
+metadata: {name: facts}
+spec:
+  cedar: |
+    @id("usual")
+    permit (principal, action == Action::"connect", resource == Service::"echo");
+END
+      sed 's/^/    /' <<<"$1"; } >policy.yaml
+    put policy.yaml
+}
+cat >documents.yaml <<END
+apiVersion: tidelock.dev/v1
+kind: WorkloadIdentity
+metadata: {name: server}
+spec:
+  spiffeID: spiffe://example.org/server
+  selectors: ["unix:uid:2001", "unix:path:$PYTHON"]
+---
+apiVersion: tidelock.dev/v1
+kind: WorkloadIdentity
+metadata: {name: client}
+spec:
+  spiffeID: spiffe://example.org/client
+  selectors: ["unix:uid:2002", "unix:path:$PYTHON"]
+---
+apiVersion: tidelock.dev/v1
+kind: Service
+metadata: {name: echo}
+spec:
+  addresses: ["$OWN:$PORT"]
+  servers: ["spiffe://example.org/server"]
+END
+cat >server.py <<END
+import socketserver
+class Echo(socketserver.StreamRequestHandler):
+    def handle(self):
+        for line in self.rfile: self.wfile.write(line)
+class Server(socketserver.ThreadingTCPServer):
+    allow_reuse_address = True; daemon_threads = True; request_queue_size = 64
+Server(("$OWN", $PORT), Echo).serve_forever()
+END
+# once: says what came back. hold: that, and how it ended.
+cat >client.py <<END
+import socket, sys
+try:
+    s = socket.create_connection(("$OWN", $PORT), timeout=60)
+    s.sendall(b"ping\n")
+    got = s.recv(100)
+    print(got.decode().strip() or "nothing", flush=True)
+    if sys.argv[1] == "hold":
+        s.settimeout(None)
+        print("ended" if s.recv(1) == b"" else "more", flush=True)
+except OSError as error:
+    print(f"{type(error).__name__}: {error}", flush=True)
+END
+put documents.yaml
+apply ''
+SCOPE=/system.slice/docker-$(printf 'ab%.0s' $(seq 32)).scope
+within $SCOPE setpriv --reuid 2001 --regid 2001 --clear-groups python3 server.py >server.log 2>&1 &
+eventually sh -c "ss -Hltn 'sport = :$PORT' | grep -q ." || abort "the server does not run: $(tail -n 3 server.log)"
+
+once() { as 2002 timeout 120 python3 client.py once 2>&1; }
+told() { tidelock -o json events | grep "$1" | grep -q "$2"; }
+# served WHAT CEDAR
+served() {
+    apply "$2"
+    local got; got=$(once)
+    [ "$got" = ping ] && echo "pass $1" || echo "fail $1: $got: $(tidelock events --tail 2 | paste -sd' ')"
+}
+# refused WHAT ID CEDAR: and an event names the policy.
+refused() {
+    apply "$3"
+    local got; got=$(once)
+    if [ "$got" = ping ]; then echo "fail $1: it was served"
+    elif ! eventually told '"denied"' "$2"; then echo "fail $1: no event names $2: $(tidelock events --tail 2 | paste -sd' ')"
+    else echo "pass $1"
+    fi
+}
+# both WHAT ID CONDITION OTHER: served unless CONDITION fails, and then refused by OTHER.
+both() {
+    served "$1" "@id(\"$2\") forbid (principal, action == Action::\"connect\", resource) unless { $3 };"
+    refused "$1, and another is refused" "$2-other" \
+        "@id(\"$2-other\") forbid (principal, action == Action::\"connect\", resource) unless { $4 };"
+}
+# What only one end knows, the other leaves to it.
+at() { echo "if context has $1 then $2 else true"; }
+
+both 'a cgroup is told as the host sees it' cgroup \
+    "$(at server "context.server has cgroup && context.server.cgroup == \"$SCOPE\"")" \
+    "$(at server "context.server has cgroup && context.server.cgroup == \"/elsewhere\"")"
+both 'a container is told by its id' container \
+    "$(at server "context.server has container && context.server.container == \"$(printf 'ab%.0s' $(seq 32))\"")" \
+    "$(at client "context.client has container")"
+both "a network namespace is told, and the host's by name" namespace \
+    "$(at client 'context.client has namespace && context.client.namespace == "host"')" \
+    "$(at client 'context.client has namespace && context.client.namespace like "net:*"')"
+both 'who is seen from its exec on is not adopted' adopted \
+    "$(at client 'context.client has adopted && !context.client.adopted')" \
+    "$(at client 'context.client has adopted && context.client.adopted')"
+both 'addresses of both ends are told' address \
+    "$(at clientAddress "context.clientAddress == ip(\"$OWN\") && context has serverAddress && context.serverAddress == ip(\"$OWN\")")" \
+    "$(at clientAddress 'context.clientAddress.isInRange(ip("192.0.2.0/24"))')"
+both 'the node, its attestation and its kernel are told' posture \
+    "context has posture && context.posture has node && context.posture.node == Node::\"node-a\" &&
+     context.posture has attestedAt && context has time && context.posture.attestedAt <= context.time &&
+     context.posture.attestedAt > context.time.offset(duration(\"-1h\")) &&
+     context.posture has kernel && context.posture.kernel == \"$(uname -r)\"" \
+    'context has posture && context.posture has node && context.posture.node == Node::"node-b"'
+
+# --- To listen.
+hold() { as 2002 python3 client.py hold >held 2>&1 & holder=$!; eventually grep -q ping held || abort "no connection to hold: $(cat held)"; }
+ended() { ! kill -0 $holder 2>/dev/null; }
+NO_LISTENING="@id(\"no-listening\") forbid (principal == Workload::\"spiffe://example.org/server\", action == Action::\"listen\", resource)
+when { context has process.cgroup && context.process.cgroup like \"*docker*\" && context has address && context.address == ip(\"$OWN\") };"
+apply ''; hold
+apply "$NO_LISTENING"
+if ! eventually ended; then echo "fail who is forbidden to listen: its connection lives on"
+elif ! grep -q ConnectionReset held; then echo "fail who is forbidden to listen: its connection: $(cat held)"
+else echo "pass who is forbidden to listen is cut"
+fi
+refused 'who is forbidden to listen serves nobody' no-listening "$NO_LISTENING"
+served 'who may listen again serves again' ''
+
+# --- Time.
+UNTIL=$(($(date +%s) + 20 * LAB_SLOWER))
+BEFORE=$(date -u -d "@$UNTIL" +%Y-%m-%dT%H:%M:%SZ)
+apply "@id(\"closing-time\") forbid (principal, action == Action::\"connect\", resource)
+unless { context has time && context.time < datetime(\"$BEFORE\") };"
+hold
+if ! eventually ended; then echo "fail what time ends: it lives on after $BEFORE: $(date -u)"
+elif [ "$(date +%s)" -lt $UNTIL ]; then echo "fail what time ends: it ended before: $(cat held)"
+elif ! grep -q ConnectionReset held; then echo "fail what time ends: $(cat held)"
+elif ! eventually told '"denied"' closing-time; then echo "fail what time ends: no event names closing-time"
+else echo "pass what time ends is cut without a change of documents"
+fi
+[ "$(once)" = ping ] && echo "fail after closing time: it was served" || echo "pass after closing time nobody is served"
+# What is only observed is told once for a flow.
+{ cat policy.yaml | sed '/closing-time/,$d'; cat <<END
+---
+apiVersion: tidelock.dev/v1
+kind: Policy
+metadata: {name: observed}
+spec:
+  mode: observe
+  cedar: |
+    @id("would-close") forbid (principal, action == Action::"connect", resource) when { context has time };
+END
+} >observed.yaml
+put observed.yaml
+[ "$(once)" = ping ] && echo "pass what is only observed of the time decides nothing" || echo "fail what is only observed of the time: refused"
+eventually told '"observed"' would-close && echo "pass what is observed of the time is told" || echo "fail what is observed of the time is not told"
