@@ -36,7 +36,10 @@ static void queue_publish(struct tl_queue *q)
 
 static void queue_transform(struct tl_flow *flow, struct tl_queue *q)
 {
+	struct tl_decision *denied = &flow->mediation->denied;
+	struct tl_question question;
 	struct tl_edit edit;
+	u32 progress;
 
 	if (q->refused || q->marks.ready == q->marks.end)
 		return;
@@ -47,9 +50,18 @@ static void queue_transform(struct tl_flow *flow, struct tl_queue *q)
 		.own_id = tl_str(flow->local_id),
 		.peer_id = tl_str(flow->peer_id),
 		.peer_hash = flow->mediation->peer_hash,
+		.question = &question,
+		.denied = denied,
 	};
-	if (tl_rs_transform(&edit) == TL_TRANSFORM_REFUSED)
+	/* Each request is asked of the policies in force when it comes. */
+	rcu_read_lock();
+	question = tl_flow_question(flow, tl_config_rcu());
+	progress = tl_rs_transform(&edit);
+	rcu_read_unlock();
+	if (progress == TL_TRANSFORM_REFUSED)
 		queue_refuse(q, TL_R_PROTOCOL, edit.why);
+	if (progress == TL_TRANSFORM_DENIED)
+		queue_refuse(q, denied->reason, (struct tl_str){ denied->detail, denied->detail_len });
 }
 
 /* Lets go of a queue; what its holder kept the worker from is the worker's to do now. */

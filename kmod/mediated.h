@@ -33,6 +33,7 @@ struct tl_mediation {
 	unsigned long events;
 	struct tl_queue rx, tx;		/* wire to program; program to wire */
 	u8 peer_hash[32];		/* SHA-256 of the peer's certificate */
+	struct tl_decision denied;	/* what policy said of a request; under rx.lock */
 };
 
 /* With the flow's lock held, before it opens: is it mediated, and how? 0 or -ENOMEM. */

@@ -315,7 +315,7 @@ u32  tl_rs_queue_next(const struct tl_marks *m, u64 skip, u64 left, u32 *at);
 /* So many bytes were taken from buf[head]. [any] */
 void tl_rs_queue_took(struct tl_marks *m, u32 n);
 
-enum tl_progress { TL_NEEDS_BYTES = 0, TL_NEEDS_ROOM, TL_TRANSFORM_REFUSED };
+enum tl_progress { TL_NEEDS_BYTES = 0, TL_NEEDS_ROOM, TL_TRANSFORM_REFUSED, TL_TRANSFORM_DENIED };
 struct tl_edit {
 	u64 *state;		/* TL_TRANSFORM_WORDS */
 	u8  *buf;		/* TL_QUEUE_BYTES */
@@ -323,6 +323,8 @@ struct tl_edit {
 	struct tl_str own_id, peer_id;
 	const u8 *peer_hash;	/* 32 bytes */
 	struct tl_str why;	/* out: TL_TRANSFORM_REFUSED, for people; for good */
+	const struct tl_question *question;	/* what each request is asked about; or NULL: none is permitted */
+	struct tl_decision *denied;	/* out: TL_TRANSFORM_DENIED */
 };
 /* Edits in place and moves `ready` as far as it can. [any] */
 u32  tl_rs_transform(struct tl_edit *edit);

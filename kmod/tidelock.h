@@ -270,6 +270,7 @@ int tl_ktls_attach(struct tl_flow *flow);
 int tl_ktls_start(struct tl_flow *flow, struct tl_lane *lane);
 int tl_flow_connect(struct socket *sock, tl_sockaddr *addr, int len, int flags);
 int tl_refuse_fastopen(struct socket *sock, tl_sockaddr *addr, int len, int flags, int is_sendmsg);
+struct tl_question tl_flow_question(struct tl_flow *flow, const void *cfg);
 void tl_flow_observe(struct tl_flow *flow, u32 would);
 bool tl_flow_decide_proven(struct tl_flow *flow, const void *cfg, struct tl_decision *d);
 bool tl_flow_decide(struct tl_flow *flow, const void *cfg, struct tl_str client, struct tl_str server,

@@ -20,6 +20,14 @@ static struct tl_question question(struct tl_flow *flow, const void *cfg, struct
 	};
 }
 
+/* With both ends known. */
+struct tl_question tl_flow_question(struct tl_flow *flow, const void *cfg)
+{
+	struct tl_str own = tl_str(flow->local_id), peer = tl_str(flow->peer_id);
+
+	return flow->role == TL_CLIENT ? question(flow, cfg, own, peer) : question(flow, cfg, peer, own);
+}
+
 bool tl_flow_decide(struct tl_flow *flow, const void *cfg, struct tl_str client, struct tl_str server,
 		    struct tl_decision *d)
 {
@@ -44,7 +52,6 @@ bool tl_flow_decide_proven(struct tl_flow *flow, const void *cfg, struct tl_deci
 /* The decision has been made, and stays: this tells what policies in mode observe would have made of it. */
 void tl_flow_observe(struct tl_flow *flow, u32 would)
 {
-	struct tl_str own = tl_str(flow->local_id), peer = tl_str(flow->peer_id);
 	struct tl_arena *cfg = tl_config_get();
 	struct tl_rec rec = {};
 	struct tl_question q;
@@ -52,7 +59,7 @@ void tl_flow_observe(struct tl_flow *flow, u32 would)
 
 	if (!cfg)
 		return;
-	q = flow->role == TL_CLIENT ? question(flow, cfg->mem, own, peer) : question(flow, cfg->mem, peer, own);
+	q = tl_flow_question(flow, cfg->mem);
 	/* The configuration may be a newer one than decided, and then it speaks of something else. */
 	if (tl_rs_observe(&q, &d) && d.reason == would) {
 		flow->observed = tl_config_generation();

@@ -7,6 +7,7 @@
 
 use core::net::Ipv6Addr;
 
+use tidelock_datapath::transform::HttpRequest;
 use tidelock_kabi::{Posture, Role};
 use tidelock_policy::{Attribute, EntityRef, Image, Ip, Value};
 
@@ -92,17 +93,19 @@ pub struct Circumstances<'a> {
 }
 
 /// What a question is about.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum About {
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum About<'r> {
     /// A connection, at this end of it.
     Connection(Role),
     /// Accepting connections.
     Listening,
+    /// A request, at the server's end.
+    Request(&'r HttpRequest<'r>),
 }
 
 impl Circumstances<'_> {
     /// Calls `ask` with the context of a question.
-    pub(crate) fn told<T>(&self, about: About, ask: impl FnOnce(&[Attribute<'_>]) -> T) -> T {
+    pub(crate) fn told<T>(&self, about: About<'_>, ask: impl FnOnce(&[Attribute<'_>]) -> T) -> T {
         match &self.process {
             Some(facts) => facts.told(|facts| self.told_with(about, Some(facts), ask)),
             None => self.told_with(about, None, ask),
@@ -111,7 +114,7 @@ impl Circumstances<'_> {
 
     fn told_with<T>(
         &self,
-        about: About,
+        about: About<'_>,
         process: Option<Value<'_>>,
         ask: impl FnOnce(&[Attribute<'_>]) -> T,
     ) -> T {
@@ -124,9 +127,21 @@ impl Circumstances<'_> {
             posture.put_some("attestedAt", at.map(Value::Datetime));
             posture.put("kernel", Value::Str(node.kernel));
         }
-        let mut context = Room::<6>::new();
+        let mut context = Room::<9>::new();
         context.put("port", Value::Long(i64::from(self.port)));
+        let host = match about {
+            About::Request(request) => request.host.as_ref(),
+            _ => None,
+        };
         match about {
+            About::Request(request) => {
+                context.put("method", Value::Str(request.method));
+                context.put("path", Value::Str(request.path));
+                context.put_some("host", host.map(|host| Value::Str(host.as_str())));
+                context.put_some(PROCESS, process);
+                context.put_some(CLIENT_ADDRESS, self.client.map(Value::Ip));
+                context.put_some(SERVER_ADDRESS, self.server.map(Value::Ip));
+            }
             About::Connection(role) => {
                 let end = match role {
                     Role::Client => CLIENT,

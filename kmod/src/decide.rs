@@ -1,5 +1,6 @@
 //! The policy question: may this client use this Service of this server?
 
+use tidelock_datapath::transform::HttpRequest;
 use tidelock_kabi::{DenyReason, Role, Service};
 use tidelock_policy::bounds::MAX_ANCESTORS;
 use tidelock_policy::{Context, Entity, EntityRef, Image, Outcome, Request};
@@ -16,6 +17,8 @@ use crate::text::Text;
 const CONNECT: &str = "connect";
 /// What a server's end asks about besides. A Service's `servers` say who may, so that nothing but a `forbid` counts.
 pub(crate) const LISTEN: &str = "listen";
+/// What a server's end asks about where its Service has requests authorized.
+const HTTP: &str = "http";
 /// Entity types of the published schema.
 const WORKLOAD: &str = "Workload";
 const TRUST_DOMAIN: &str = "TrustDomain";
@@ -72,6 +75,18 @@ impl Answer {
     }
 }
 
+impl From<Answer> for Decision {
+    fn from(answer: Answer) -> Self {
+        let (detail, detail_len) = answer.detail.into_parts();
+        Self {
+            allow: u32::from(answer.denied.is_none()),
+            reason: answer.denied.map_or(0, DenyReason::number),
+            detail_len,
+            detail,
+        }
+    }
+}
+
 /// Answers from the configuration alone: total, bounded, without allocation.
 ///
 /// The end that asks must know itself: without its own name it is refused. A peer that is not
@@ -110,7 +125,13 @@ pub fn decide(cfg: &Configuration, asked: &Asked<'_>) -> Answer {
         return answer;
     }
     match asked.client {
-        Some(client) => permit(cfg, client, service.name, asked),
+        Some(client) => permit(
+            cfg,
+            About::Connection(asked.role),
+            client,
+            service.name,
+            asked,
+        ),
         None => Answer::allow(Detail::new()),
     }
 }
@@ -125,6 +146,24 @@ fn listening(
     let own = asked.server.filter(|_| asked.role == Role::Server)?;
     let image = image.filter(|_| cfg.may_forbid_listening())?;
     Some(ask(image, About::Listening, own, service, asked))
+}
+
+/// May this request of a proven client reach the program? As for the connection, a permit is needed.
+#[must_use]
+pub(crate) fn request(cfg: &Configuration, asked: &Asked<'_>, request: &HttpRequest<'_>) -> Answer {
+    let answer = match (asked.service, asked.client) {
+        (Some(service), Some(client)) => {
+            permit(cfg, About::Request(request), client, service.name, asked)
+        }
+        _ => Answer::deny(DenyReason::NoPermit, "not a service's address"),
+    };
+    // Of many requests of a connection it has to be known which.
+    let mut detail = Detail::of(request.method);
+    detail.push(" ");
+    detail.push(request.path);
+    detail.push(": ");
+    detail.push(core::str::from_utf8(answer.detail.bytes()).unwrap_or(""));
+    Answer { detail, ..answer }
 }
 
 /// Says no if policy forbids the server to listen.
@@ -170,11 +209,16 @@ pub fn cut_for(refused: DenyReason) -> DenyReason {
 }
 
 /// Asks the policy image.
-fn permit(cfg: &Configuration, client: &str, service: &str, asked: &Asked<'_>) -> Answer {
+fn permit(
+    cfg: &Configuration,
+    about: About<'_>,
+    client: &str,
+    service: &str,
+    asked: &Asked<'_>,
+) -> Answer {
     let Some(image) = cfg.image() else {
         return Answer::deny(DenyReason::NoPermit, "no permit matched");
     };
-    let about = About::Connection(asked.role);
     let (outcome, detail) = match ask(image, about, client, service, asked) {
         Ok(told) => told,
         Err(why) => return Answer::deny(DenyReason::NoPermit, why),
@@ -193,7 +237,7 @@ fn permit(cfg: &Configuration, client: &str, service: &str, asked: &Asked<'_>) -
 /// What an image says, and the names of the policies that determine it; or why it cannot be asked.
 fn ask(
     image: &Image<'_>,
-    about: About,
+    about: About<'_>,
     who: &str,
     service: &str,
     asked: &Asked<'_>,
@@ -201,6 +245,11 @@ fn ask(
     let (action, malformed, too_long) = match about {
         About::Connection(_) => (
             CONNECT,
+            "the client's spiffe id is malformed",
+            "the client's spiffe id has too many segments",
+        ),
+        About::Request(_) => (
+            HTTP,
             "the client's spiffe id is malformed",
             "the client's spiffe id has too many segments",
         ),
@@ -290,18 +339,8 @@ pub unsafe extern "C" fn tl_rs_decide(q: *const Question, out: *mut Decision) {
         Some(question) => unsafe { answer(question) },
         None => Answer::deny(DenyReason::Internal, ""),
     };
-    let (detail, detail_len) = answer.detail.into_parts();
-    let reason = answer.denied.map_or(0, DenyReason::number);
-    let allow = u32::from(answer.denied.is_none());
     // SAFETY: the caller's contract.
-    unsafe {
-        out.write(Decision {
-            allow,
-            reason,
-            detail_len,
-            detail,
-        })
-    };
+    unsafe { out.write(answer.into()) };
 }
 
 /// What would policies that are only observed have said? `false`: the same, or there are none. Else `out` says which of
@@ -363,7 +402,7 @@ unsafe fn answer(question: &Question) -> Answer {
 ///
 /// # Safety
 /// The names and serial numbers of `question`, and its process, stay for `'a`.
-unsafe fn asked<'a>(
+pub(crate) unsafe fn asked<'a>(
     cfg: &'a Configuration,
     question: &'a Question,
     service: i32,

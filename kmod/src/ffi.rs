@@ -288,7 +288,7 @@ const _: () = {
     assert!(size_of::<FlowNew>() == 96);
     assert!(size_of::<Step>() == 512);
     assert!(size_of::<Marks>() == 12);
-    assert!(size_of::<Edit>() == 80);
+    assert!(size_of::<Edit>() == 96);
 };
 
 unsafe extern "C" {

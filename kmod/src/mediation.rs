@@ -1,10 +1,13 @@
 //! Mediated flows: which they are, and what their bytes go through.
 
-use tidelock_datapath::transform::{Ends, Progress, TRANSFORM_WORDS, Transform, Window};
-use tidelock_kabi::{Role, Transform as Configured};
+use tidelock_datapath::transform::{
+    Ends, Gate, HttpRequest, Progress, TRANSFORM_WORDS, Transform, Window,
+};
+use tidelock_kabi::{DenyReason, Role, Transform as Configured};
 
 use crate::config;
-use crate::ffi::{self, Edit, Marks, QUEUE_BYTES, Str, progress};
+use crate::decide::{self, Answer, Detail};
+use crate::ffi::{self, Decision, Edit, Marks, QUEUE_BYTES, Question, Str, progress};
 
 /// What both directions of a flow go through at one of its ends.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -22,7 +25,10 @@ impl Transforms {
         let wire_to_program = match (configured, role) {
             (Configured::Identity, _) => Transform::Identity,
             (Configured::ForwardClientCert, Role::Server) => Transform::forward_client_cert(),
-            (Configured::ForwardClientCert, Role::Client) => return None,
+            (Configured::AuthorizeRequests, Role::Server) => Transform::authorize_requests(),
+            (Configured::ForwardClientCert | Configured::AuthorizeRequests, Role::Client) => {
+                return None;
+            }
             // What this module does not know it cannot do; the record that says it is refused.
             _ => return None,
         };
@@ -66,7 +72,8 @@ pub unsafe extern "C" fn tl_rs_transforms(
 ///
 /// # Safety
 /// `edit` is null or points to an edit whose state and marks are writable, whose buffer is writable for `QUEUE_BYTES` initialised
-/// bytes, and whose other parts are readable; nobody else touches them during the call.
+/// bytes, whose decision is null or writable, and whose other parts are readable, with what the question points to; nobody else
+/// touches them during the call.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tl_rs_transform(edit: *mut Edit) -> u32 {
     // SAFETY: the caller's contract.
@@ -80,6 +87,44 @@ pub unsafe extern "C" fn tl_rs_transform(edit: *mut Edit) -> u32 {
             edit.why = Str::of(why.as_bytes());
             progress::REFUSED
         }
+    }
+}
+
+/// The policies in force, asked about each request. What they said last is told if it was no.
+struct Policies<'a> {
+    question: Option<&'a Question>,
+    last: Answer,
+}
+
+impl<'a> Policies<'a> {
+    fn new(question: Option<&'a Question>) -> Self {
+        Self {
+            question,
+            last: Answer {
+                denied: Some(DenyReason::NoPolicy),
+                detail: Detail::new(),
+            },
+        }
+    }
+}
+
+impl Gate for Policies<'_> {
+    fn permits(&mut self, request: &HttpRequest<'_>) -> bool {
+        // Without a configuration there is no permit.
+        let Some(question) = self.question else {
+            return false;
+        };
+        // SAFETY: by the contract of `tl_rs_transform` what the question points to stays during the call.
+        let Some(cfg) = (unsafe { config::at(question.cfg) }) else {
+            return false;
+        };
+        // The Service is found by the address: by another configuration it has another number.
+        let service = cfg.service_at(&question.addr).unwrap_or(-1);
+        // SAFETY: as above.
+        if let Some(asked) = unsafe { decide::asked(cfg, question, service) } {
+            self.last = decide::request(cfg, &asked, request);
+        }
+        self.last.denied.is_none()
     }
 }
 
@@ -105,16 +150,25 @@ unsafe fn run(edit: &mut Edit) -> Result<u32, &'static str> {
         peer_certificate,
     };
     let mut transform = Transform::from_words(*state).ok_or(BROKEN)?;
-    let mut progress = look(&mut transform, buf, marks, &ends).ok_or(BROKEN)?;
+    // SAFETY: the caller's contract.
+    let mut gate = Policies::new(unsafe { edit.question.as_ref() });
+    let mut progress = look(&mut transform, buf, marks, &ends, &mut gate).ok_or(BROKEN)?;
     if progress == Progress::NeedsRoom && marks.head > 0 {
         marks.compact(buf);
-        progress = look(&mut transform, buf, marks, &ends).ok_or(BROKEN)?;
+        progress = look(&mut transform, buf, marks, &ends, &mut gate).ok_or(BROKEN)?;
     }
     *state = transform.to_words();
     match progress {
         Progress::NeedsBytes => Ok(progress::NEEDS_BYTES),
         Progress::NeedsRoom => Ok(progress::NEEDS_ROOM),
         Progress::Refused(why) => Err(why.as_str()),
+        Progress::Denied => {
+            // SAFETY: the caller's contract.
+            if let Some(denied) = unsafe { edit.denied.as_mut() } {
+                *denied = gate.last.into();
+            }
+            Ok(progress::DENIED)
+        }
     }
 }
 
@@ -124,11 +178,12 @@ fn look(
     buf: &mut [u8],
     marks: &mut Marks,
     ends: &Ends<'_>,
+    gate: &mut Policies<'_>,
 ) -> Option<Progress> {
     let held = buf.get_mut(usize::try_from(marks.head).ok()?..)?;
     let place = |mark: u32| usize::try_from(mark.checked_sub(marks.head)?).ok();
     let mut window = Window::new(held, place(marks.ready)?, place(marks.end)?)?;
-    let progress = transform.run(&mut window, ends);
+    let progress = transform.run(&mut window, ends, gate);
     let mark = |place: usize| u32::try_from(place).ok()?.checked_add(marks.head);
     (marks.ready, marks.end) = (mark(window.ready())?, mark(window.end())?);
     Some(progress)

@@ -132,6 +132,7 @@ pub(crate) fn transform(transform: Option<Transform>) -> v1::Transform {
         None => v1::Transform::Unspecified,
         Some(Transform::Identity) => v1::Transform::Identity,
         Some(Transform::ForwardClientCert) => v1::Transform::ForwardClientCert,
+        Some(Transform::AuthorizeRequests) => v1::Transform::AuthorizeRequests,
     }
 }
 

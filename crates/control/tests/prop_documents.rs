@@ -100,6 +100,7 @@ fn service() -> impl Strategy<Value = Document> {
         None,
         Some(Transform::Identity),
         Some(Transform::ForwardClientCert),
+        Some(Transform::AuthorizeRequests),
     ]);
     // What cannot stand together is left out.
     let modes = (

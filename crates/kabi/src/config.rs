@@ -181,6 +181,8 @@ numbered! {
         Identity = 1 => "identity",
         /// At the server, HTTP/1.1 requests are told who calls: `X-Forwarded-Client-Cert`. The client's end is direct.
         ForwardClientCert = 2 => "forwardClientCert",
+        /// The same, and each request is asked of policy (action `http`) before it reaches the server.
+        AuthorizeRequests = 3 => "authorizeRequests",
     }
 }
 

@@ -321,7 +321,7 @@ fn a_configuration_is_refused_where_it_is_wrong() {
         (
             "no such transform",
             SERVICE_AT + 25,
-            &[3],
+            &[4],
             Why::OutOfRange,
             SERVICE_AT + 25,
         ),

@@ -189,6 +189,8 @@ fn every_entity_and_action_of_the_published_schema_can_be_asked_about() {
     let text = r#"
         permit(principal in TrustDomain::"a", action == Action::"connect", resource is External)
         when { context has posture.node && context.posture.node == Node::"n" };
+        permit(principal, action == Action::"connect", resource is Service)
+        when { context has onBehalfOf && context.onBehalfOf in User::"ann" };
         permit(principal, action == Action::"inject", resource is External)
         when { context has onBehalfOf && context.onBehalfOf in User::"ann" };
         permit(principal, action == Action::"listen", resource is Service)
@@ -204,6 +206,6 @@ fn every_entity_and_action_of_the_published_schema_can_be_asked_about() {
     };
     assert_eq!(
         early.message(),
-        "permits nothing: `context.posture` is known at neither end; an end knows `context.port` and its own process"
+        "permits nothing: `context.onBehalfOf` is known at neither end; an end knows port, addresses, time, its own process and its node's posture"
     );
 }

@@ -4,7 +4,9 @@ use tidelock_datapath::transform::TRANSFORM_WORDS;
 
 use tidelock_kabi::bounds::SHA256_BYTES;
 
-use super::{Addr, CRYPTO_INFO_BYTES, DETAIL_BYTES, Evidence, SERIAL_BYTES, Str};
+use super::{
+    Addr, CRYPTO_INFO_BYTES, DETAIL_BYTES, Decision, Evidence, Question, SERIAL_BYTES, Str,
+};
 
 /// What a handshake starts from: `struct tl_flow_new`.
 #[derive(Clone, Copy, Debug)]
@@ -88,6 +90,8 @@ pub mod progress {
     pub const NEEDS_ROOM: u32 = 1;
     /// The flow must end.
     pub const REFUSED: u32 = 2;
+    /// The flow must end: policy does not permit what came.
+    pub const DENIED: u32 = 3;
 }
 
 /// Where in the buffer of a direction lies what: `struct tl_marks`. All zero at first.
@@ -120,4 +124,8 @@ pub struct Edit {
     pub peer_hash: *const [u8; 32],
     /// Why it was refused.
     pub why: Str,
+    /// What each request is asked about, or null: then none is permitted.
+    pub question: *const Question,
+    /// What policy said, if it did not permit a request.
+    pub denied: *mut Decision,
 }

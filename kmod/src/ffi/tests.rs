@@ -57,7 +57,7 @@ fn all() -> Probe {
             peer_serial_len, detail_len, detail, tx_info, tx_info_len, rx_info, rx_info_len,
             records_max, peer_hash }
         Marks = tl_marks { head, ready, end }
-        Edit = tl_edit { state, buf, marks, own_id, peer_id, peer_hash, why }
+        Edit = tl_edit { state, buf, marks, own_id, peer_id, peer_hash, why, question, denied }
     }
 }
 
@@ -108,6 +108,7 @@ fn numbers() -> Vec<(&'static str, usize)> {
         ("TL_NEEDS_BYTES", n(progress::NEEDS_BYTES)),
         ("TL_NEEDS_ROOM", n(progress::NEEDS_ROOM)),
         ("TL_TRANSFORM_REFUSED", n(progress::REFUSED)),
+        ("TL_TRANSFORM_DENIED", n(progress::DENIED)),
         ("TL_WANT_RECORD", n(verdict::WANT_RECORD)),
         ("TL_ESTABLISHED", n(verdict::ESTABLISHED)),
         ("TL_FAILED", n(verdict::FAILED)),

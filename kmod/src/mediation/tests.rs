@@ -1,12 +1,14 @@
 use core::ptr;
+use std::boxed::Box;
 use std::string::String;
 use std::vec::Vec;
 
 use tidelock_kabi::Service;
+use tidelock_policy::{Expr, ImageBuilder, Rule};
 
 use super::*;
 use crate::fake::world;
-use crate::ffi::role;
+use crate::ffi::{DETAIL_BYTES, role};
 
 type State = [u64; TRANSFORM_WORDS];
 
@@ -24,6 +26,22 @@ fn states(transform: Option<Configured>, role: u32) -> Option<(State, State)> {
 
 /// One call on a buffer of 64 KiB that holds `input`: what came of it, what may be taken, and why not.
 fn edit(state: &mut State, input: &[u8]) -> (u32, Vec<u8>, String) {
+    let (progress, out, why, _) = asking(state, input, ptr::null());
+    (progress, out, why)
+}
+
+/// The same with something to ask of policy, and what it said against it.
+fn asking(
+    state: &mut State,
+    input: &[u8],
+    question: *const Question,
+) -> (u32, Vec<u8>, String, (u32, String)) {
+    let mut denied = Decision {
+        allow: 1,
+        reason: 0,
+        detail_len: 0,
+        detail: [0; DETAIL_BYTES],
+    };
     let mut buf = input.to_vec();
     buf.resize(QUEUE_BYTES, 0);
     let mut marks = Marks::default();
@@ -36,13 +54,114 @@ fn edit(state: &mut State, input: &[u8]) -> (u32, Vec<u8>, String) {
         peer_id: Str::of(world::CLIENT.as_bytes()),
         peer_hash: &[7; 32],
         why: Str::EMPTY,
+        question,
+        denied: &raw mut denied,
     };
     // SAFETY: everything that the edit points to is alive.
     let progress = unsafe { tl_rs_transform(&raw mut edit) };
     // SAFETY: `why` points to a constant.
     let why = unsafe { edit.why.text() }.unwrap();
     buf.truncate(usize::try_from(marks.ready).unwrap());
-    (progress, buf, why.into())
+    let detail = &denied.detail[..usize::try_from(denied.detail_len).unwrap()];
+    let detail = String::from_utf8(detail.to_vec()).unwrap();
+    (progress, buf, why.into(), (denied.reason, detail))
+}
+
+/// A question about a connection to `web` by a configuration with these policies.
+fn question(policies: &[Rule<'_>]) -> Question {
+    let mut image = ImageBuilder::new();
+    for rule in policies {
+        image.push(rule).unwrap();
+    }
+    let services = [world::web()];
+    let image = image.build().unwrap();
+    let cfg = world::build(world::config(&[], &services, &[], &image)).unwrap();
+    Question {
+        cfg,
+        service: -1,
+        role: role::SERVER,
+        client_id: Str::of(world::CLIENT.as_bytes()),
+        server_id: Str::of(world::SERVER.as_bytes()),
+        addr: world::addr([10, 0, 0, 2], world::PORT),
+        client: world::addr([10, 0, 0, 1], 40_000),
+        now_ms: 1,
+        process: ptr::null(),
+        exe_sha256: ptr::null(),
+        own_serial: Str::EMPTY,
+        peer_serial: Str::EMPTY,
+        plain: 0,
+    }
+}
+
+/// `context.<name> == <text>`.
+fn is(name: &str, text: &str) -> Expr {
+    let attribute = Box::new(Expr::Attribute(name.into()));
+    Expr::Equal(attribute, Box::new(Expr::Str(text.into())))
+}
+
+/// A permit of requests for which this holds.
+fn permit(condition: &Expr) -> Rule<'_> {
+    Rule::permit("some").actions(&["http"]).when(condition)
+}
+
+fn requests(question: *const Question, input: &[u8]) -> (u32, Vec<u8>, (u32, String)) {
+    let (mut rx, _) = states(Some(Configured::AuthorizeRequests), role::SERVER).unwrap();
+    let (progress, out, _, denied) = asking(&mut rx, input, question);
+    (progress, out, denied)
+}
+
+#[test]
+fn a_request_needs_a_permit_of_http() {
+    let get = b"GET /reports?all HTTP/1.1\r\nHost: Web:80\r\n\r\n";
+    for holds in [
+        is("path", "/reports"),
+        is("method", "GET"),
+        is("host", "web"),
+    ] {
+        let (progress, out, _) = requests(&question(&[permit(&holds)]), get);
+        assert_eq!(progress, progress::NEEDS_BYTES);
+        assert!(out.starts_with(b"GET /reports?all HTTP/1.1\r\n"));
+    }
+    let connect = Rule::permit("connect").actions(&["connect"]);
+    let other = is("path", "/other");
+    for policies in [&[permit(&other)][..], &[connect], &[]] {
+        let (progress, out, denied) = requests(&question(policies), get);
+        assert_eq!((progress, out.len()), (progress::DENIED, 0));
+        assert_eq!(
+            denied,
+            (
+                DenyReason::NoPermit.number(),
+                "GET /reports: no permit matched".into()
+            )
+        );
+    }
+}
+
+#[test]
+fn the_first_request_that_is_not_permitted_ends_it() {
+    let both = b"GET /a HTTP/1.1\r\nHost: web\r\n\r\nGET /b HTTP/1.1\r\nHost: web\r\n\r\n";
+    let (progress, out, (_, detail)) = requests(&question(&[permit(&is("path", "/a"))]), both);
+    assert_eq!(progress, progress::DENIED);
+    assert!(out.starts_with(b"GET /a ") && !out.windows(2).any(|two| two == b"/b"));
+    assert_eq!(detail, "GET /b: no permit matched");
+}
+
+#[test]
+fn without_a_configuration_no_request_passes() {
+    let get = b"GET / HTTP/1.1\r\nHost: web\r\n\r\n";
+    let (progress, out, denied) = requests(ptr::null(), get);
+    assert_eq!(
+        (progress, out.len(), denied.0),
+        (progress::DENIED, 0, DenyReason::NoPolicy.number())
+    );
+}
+
+#[test]
+fn the_clients_end_is_direct_where_requests_are_authorized() {
+    assert_eq!(
+        states(Some(Configured::AuthorizeRequests), role::CLIENT),
+        None
+    );
 }
 
 #[test]

@@ -31,6 +31,7 @@ pub(crate) fn rows(answer: GetServicesResponse) -> Vec<ServiceRow> {
                 Ok(Transform::Unspecified) => "none",
                 Ok(Transform::Identity) => "identity",
                 Ok(Transform::ForwardClientCert) => "forwardClientCert",
+                Ok(Transform::AuthorizeRequests) => "authorizeRequests",
                 Err(_) => "unknown",
             },
             mode: match service.mode.try_into() {

@@ -264,7 +264,7 @@ pub enum Reason {
         found: String,
     },
     /// Nothing that flows can go through.
-    #[error("is `{found}`; known are `identity` and `forwardClientCert`")]
+    #[error("is `{found}`; known are `identity`, `forwardClientCert` and `authorizeRequests`")]
     Transform {
         /// As written.
         found: String,

@@ -53,10 +53,16 @@ pub enum Transform {
     Identity,
     /// At the server, HTTP/1.1 requests are told who calls: `X-Forwarded-Client-Cert`.
     ForwardClientCert,
+    /// The same, and each request is asked of policy, as the action `http`, before it reaches the server.
+    AuthorizeRequests,
 }
 
 impl Transform {
-    pub(super) const ALL: [Self; 2] = [Self::Identity, Self::ForwardClientCert];
+    pub(super) const ALL: [Self; 3] = [
+        Self::Identity,
+        Self::ForwardClientCert,
+        Self::AuthorizeRequests,
+    ];
 
     /// As documents write it.
     #[must_use]
@@ -64,6 +70,7 @@ impl Transform {
         match self {
             Self::Identity => "identity",
             Self::ForwardClientCert => "forwardClientCert",
+            Self::AuthorizeRequests => "authorizeRequests",
         }
     }
 }

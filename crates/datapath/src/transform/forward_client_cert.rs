@@ -2,7 +2,9 @@
 //! `SANITIZE_SET`, in every request of a connection.
 
 use super::head::{self, Body};
-use super::{Ends, MAX_ADDED_BYTES, MAX_HEAD_BYTES, Progress, Refusal, TRANSFORM_WORDS, Window};
+use super::{
+    Ends, Look, MAX_ADDED_BYTES, MAX_HEAD_BYTES, Progress, Refusal, TRANSFORM_WORDS, Window,
+};
 
 /// Longest line that begins a chunk: sixteen digits, and extensions that nobody uses.
 const MAX_CHUNK_LINE: usize = 256;
@@ -75,10 +77,15 @@ impl Requests {
         Some(Self { at })
     }
 
-    pub(super) fn run(&mut self, window: &mut Window<'_>, ends: &Ends<'_>) -> Progress {
+    pub(super) fn run(
+        &mut self,
+        window: &mut Window<'_>,
+        ends: &Ends<'_>,
+        look: &mut impl Look,
+    ) -> Progress {
         loop {
             let step = match self.at {
-                At::Head { seen } => self.head(window, ends, seen),
+                At::Head { seen } => self.head(window, ends, look, seen),
                 At::Body { left } => self.data(window, left, At::Head { seen: 0 }),
                 At::Chunk => self.chunk(window),
                 At::ChunkData { left } => self.data(window, left, At::ChunkEnd),
@@ -91,7 +98,13 @@ impl Requests {
         }
     }
 
-    fn head(&mut self, window: &mut Window<'_>, ends: &Ends<'_>, seen: u32) -> Step {
+    fn head(
+        &mut self,
+        window: &mut Window<'_>,
+        ends: &Ends<'_>,
+        look: &mut impl Look,
+        seen: u32,
+    ) -> Step {
         // RFC 9112 §2.2: empty lines before a request are ignored.
         let blank = blank_lines(window.waiting());
         if blank > 0 {
@@ -109,10 +122,14 @@ impl Requests {
                 return MORE;
             }
         };
-        let body = match head::read(window.waiting().get(..len).unwrap_or_default()) {
+        let head = window.waiting().get(..len).unwrap_or_default();
+        let body = match head::read(head) {
             Ok(body) => body,
             Err(why) => return refuse(why),
         };
+        if let Err(progress) = look.at(head) {
+            return Step::Break(progress);
+        }
         let Some(written) = rewrite(window, len, ends) else {
             return Step::Break(Progress::NeedsRoom);
         };

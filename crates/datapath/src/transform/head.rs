@@ -61,7 +61,7 @@ pub(super) fn line(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
 pub(super) fn read(head: &[u8]) -> Result<Body, Refusal> {
     let (request, mut rest) = line(head).ok_or(Refusal::RequestLine)?;
     let mut framing = Framing {
-        old: request_line(request)?,
+        old: request_line(request)?.2,
         length: None,
         chunked: false,
     };
@@ -87,8 +87,8 @@ pub(super) fn is_kept(text: &[u8]) -> bool {
     field(text).is_ok_and(|(name, _)| !is_forwarded(name) && !name.eq_ignore_ascii_case(b"upgrade"))
 }
 
-/// RFC 9112 §3. Is it of HTTP/1.0?
-fn request_line(text: &[u8]) -> Result<bool, Refusal> {
+/// RFC 9112 §3: method, target, and whether it is of HTTP/1.0.
+pub(super) fn request_line(text: &[u8]) -> Result<(&[u8], &[u8], bool), Refusal> {
     let (method, rest) = split(text, b' ').ok_or(Refusal::RequestLine)?;
     let (target, version) = split(rest, b' ').ok_or(Refusal::RequestLine)?;
     let visible = |byte: &u8| byte.is_ascii_graphic() || *byte >= 0x80;
@@ -99,8 +99,8 @@ fn request_line(text: &[u8]) -> Result<bool, Refusal> {
         return Err(Refusal::Connect);
     }
     match version {
-        b"HTTP/1.1" => Ok(false),
-        b"HTTP/1.0" => Ok(true),
+        b"HTTP/1.1" => Ok((method, target, false)),
+        b"HTTP/1.0" => Ok((method, target, true)),
         _ => Err(Refusal::RequestLine),
     }
 }
@@ -179,7 +179,7 @@ impl Framing {
 }
 
 /// The same name, in any case and with underscores for hyphens.
-fn is_like(name: &[u8], own: &[u8]) -> bool {
+pub(super) fn is_like(name: &[u8], own: &[u8]) -> bool {
     let same = |(byte, own): (&u8, &u8)| match byte {
         b'_' => *own == b'-',
         byte => byte.to_ascii_lowercase() == *own,

@@ -10,10 +10,12 @@
 
 mod forward_client_cert;
 mod head;
+mod request;
 mod window;
 
 use forward_client_cert::Requests;
 pub use head::MAX_HEAD_BYTES;
+pub use request::{Host, HttpRequest, MAX_HOST_BYTES};
 pub use window::Window;
 
 /// Most bytes that a transform adds before the other side has taken any: one header field with two
@@ -28,6 +30,14 @@ pub enum Transform {
     /// HTTP/1.1 requests of a peer, each told who the peer is by a field `X-Forwarded-Client-Cert`;
     /// fields of that name that the peer sent are taken out.
     ForwardClientCert(Requests),
+    /// As that, and each request is asked about first: see [`Gate`].
+    AuthorizeRequests(Requests),
+}
+
+/// Who is asked about each request, before a byte of it reaches the program.
+pub trait Gate {
+    /// May it be? Once said, no goes for the flow.
+    fn permits(&mut self, request: &HttpRequest<'_>) -> bool;
 }
 
 /// Whose flow it is: what transforms may tell the program.
@@ -50,6 +60,8 @@ pub enum Progress {
     NeedsRoom,
     /// The bytes break a rule that the transform stands for; the flow must end.
     Refused(Refusal),
+    /// The gate did not permit a request; the flow must end.
+    Denied,
 }
 
 /// The rule broken.
@@ -72,6 +84,10 @@ pub enum Refusal {
     Connect,
     /// The peer's own word for who it is, where it cannot be taken out: in a trailer.
     Trailer,
+    /// A target that is no path, or a path that could be spelled in another way.
+    Path,
+    /// RFC 9112 §3.2: no host, more than one, or one that is none.
+    Host,
     /// `Connection: X-Forwarded-Client-Cert` would have somebody behind us take our field out.
     HopByHop,
 }
@@ -89,6 +105,8 @@ impl Refusal {
             Self::Chunk => "a malformed chunk",
             Self::Connect => "CONNECT through a service that tells who the caller is",
             Self::Trailer => "X-Forwarded-Client-Cert in a trailer",
+            Self::Path => "a request for a path that can be spelled in another way",
+            Self::Host => "a request without a host, or with two",
             Self::HopByHop => "Connection names X-Forwarded-Client-Cert",
         }
     }
@@ -99,6 +117,7 @@ pub const TRANSFORM_WORDS: usize = 2;
 
 const IDENTITY: u8 = 1;
 const FORWARD_CLIENT_CERT: u8 = 2;
+const AUTHORIZE_REQUESTS: u8 = 3;
 
 impl Transform {
     /// The transform of HTTP/1.1 requests, at the start of a connection.
@@ -107,12 +126,19 @@ impl Transform {
         Self::ForwardClientCert(Requests::new())
     }
 
+    /// The same, with each request asked about, at the start of a connection.
+    #[must_use]
+    pub const fn authorize_requests() -> Self {
+        Self::AuthorizeRequests(Requests::new())
+    }
+
     /// For whoever keeps the state between calls. Never all zero.
     #[must_use]
     pub const fn to_words(self) -> [u64; TRANSFORM_WORDS] {
         match self {
             Self::Identity => [u64::from_le_bytes([IDENTITY, 0, 0, 0, 0, 0, 0, 0]), 0],
             Self::ForwardClientCert(requests) => requests.to_words(FORWARD_CLIENT_CERT),
+            Self::AuthorizeRequests(requests) => requests.to_words(AUTHORIZE_REQUESTS),
         }
     }
 
@@ -126,6 +152,10 @@ impl Transform {
                 Some(requests) => Some(Self::ForwardClientCert(requests)),
                 None => None,
             },
+            AUTHORIZE_REQUESTS => match Requests::from_words(words) {
+                Some(requests) => Some(Self::AuthorizeRequests(requests)),
+                None => None,
+            },
             _ => None,
         }
     }
@@ -134,13 +164,47 @@ impl Transform {
     ///
     /// Progress is certain: whenever everything in front of the mark was taken and the window's
     /// buffer has [`MAX_ADDED_BYTES`] behind its end, this does not answer [`Progress::NeedsRoom`].
-    pub fn run(&mut self, window: &mut Window<'_>, ends: &Ends<'_>) -> Progress {
+    pub fn run(
+        &mut self,
+        window: &mut Window<'_>,
+        ends: &Ends<'_>,
+        gate: &mut impl Gate,
+    ) -> Progress {
         match self {
             Self::Identity => {
                 window.pass(usize::MAX);
                 Progress::NeedsBytes
             }
-            Self::ForwardClientCert(requests) => requests.run(window, ends),
+            Self::ForwardClientCert(requests) => requests.run(window, ends, &mut Open),
+            Self::AuthorizeRequests(requests) => requests.run(window, ends, &mut Asked(gate)),
+        }
+    }
+}
+
+/// What a head that can be read is held to besides.
+trait Look {
+    fn at(&mut self, head: &[u8]) -> Result<(), Progress>;
+}
+
+/// Nothing.
+struct Open;
+
+impl Look for Open {
+    fn at(&mut self, _: &[u8]) -> Result<(), Progress> {
+        Ok(())
+    }
+}
+
+/// The gate.
+struct Asked<'g, G>(&'g mut G);
+
+impl<G: Gate> Look for Asked<'_, G> {
+    fn at(&mut self, head: &[u8]) -> Result<(), Progress> {
+        let request = request::read(head).map_err(Progress::Refused)?;
+        if self.0.permits(&request) {
+            Ok(())
+        } else {
+            Err(Progress::Denied)
         }
     }
 }

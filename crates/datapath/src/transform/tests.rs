@@ -14,6 +14,23 @@ const ENDS: Ends<'static> = Ends {
     peer_certificate: &[0xab; 32],
 };
 
+/// Permits what it is given, and remembers what it was asked about.
+#[derive(Default)]
+struct Doorman {
+    asked: Vec<String>,
+    refuses: Option<&'static str>,
+}
+
+impl Gate for Doorman {
+    fn permits(&mut self, request: &HttpRequest<'_>) -> bool {
+        let host = request.host.map(|host| host.as_str().to_string());
+        let host = host.as_deref().unwrap_or("-");
+        self.asked
+            .push(format!("{} {} {host}", request.method, request.path));
+        self.refuses != Some(request.path)
+    }
+}
+
 fn told() -> String {
     format!(
         "X-Forwarded-Client-Cert: By={OWN};Hash={};URI={PEER}\r\n",
@@ -24,6 +41,20 @@ fn told() -> String {
 /// What comes out when `input` goes in piece by piece, through a buffer as the kernel's, whose other side takes
 /// everything at once.
 fn through(transform: Transform, input: &[u8], pieces: &[usize]) -> Result<Vec<u8>, Refusal> {
+    match passed(transform, input, pieces, &mut Doorman::default()) {
+        (out, Progress::NeedsBytes) => Ok(out),
+        (_, Progress::Refused(why)) => Err(why),
+        (_, other) => panic!("{other:?}"),
+    }
+}
+
+/// The same, with somebody to ask: what came out, and how it ended.
+fn passed(
+    transform: Transform,
+    input: &[u8],
+    pieces: &[usize],
+    gate: &mut Doorman,
+) -> (Vec<u8>, Progress) {
     let mut words = transform.to_words();
     let mut buf = vec![0; 64 * 1024];
     let (mut out, mut end, mut fed) = (Vec::new(), 0, 0);
@@ -40,7 +71,7 @@ fn through(transform: Transform, input: &[u8], pieces: &[usize]) -> Result<Vec<u
         loop {
             let mut state = Transform::from_words(words).expect("what to_words gave");
             let mut window = Window::new(&mut buf, 0, end).expect("in bounds");
-            let progress = state.run(&mut window, &ENDS);
+            let progress = state.run(&mut window, &ENDS, gate);
             let ready = window.ready();
             end = window.end();
             words = state.to_words();
@@ -50,11 +81,11 @@ fn through(transform: Transform, input: &[u8], pieces: &[usize]) -> Result<Vec<u
             match progress {
                 Progress::NeedsBytes => break,
                 Progress::NeedsRoom => assert_ne!(ready, 0, "with room, a transform goes on"),
-                Progress::Refused(why) => return Err(why),
+                over => return (out, over),
             }
         }
     }
-    Ok(out)
+    (out, Progress::NeedsBytes)
 }
 
 fn forwarded(input: &str) -> Result<String, Refusal> {
@@ -243,12 +274,45 @@ fn a_head_is_held_back_until_it_is_whole() {
 }
 
 #[test]
+fn each_request_is_asked_about_once_it_is_whole_and_before_it_passes() {
+    let input = "GET /a?b HTTP/1.1\r\nHost: Web\r\n\r\nPOST /c HTTP/1.1\r\nHost: web:80\r\nContent-Length: 3\r\n\r\nabc\
+                 DELETE /d HTTP/1.1\r\nHost: web\r\n\r\nGET /e HTTP/1.1\r\nHost: web\r\n\r\n";
+    for pieces in [&[usize::MAX][..], &[1], &[7, 30]] {
+        let mut gate = Doorman {
+            refuses: Some("/d"),
+            ..Doorman::default()
+        };
+        let transform = Transform::authorize_requests();
+        let (out, over) = passed(transform, input.as_bytes(), pieces, &mut gate);
+        assert_eq!(gate.asked, ["GET /a web", "POST /c web", "DELETE /d web"]);
+        assert_eq!(over, Progress::Denied);
+        let out = String::from_utf8(out).expect("text");
+        assert!(out.ends_with("\r\n\r\nabc"), "{out}");
+        assert_eq!(out.matches(&told()).count(), 2, "{out}");
+    }
+}
+
+#[test]
+fn what_has_two_spellings_is_refused_unasked() {
+    let mut gate = Doorman::default();
+    let input = b"GET /a/../b HTTP/1.1\r\nHost: web\r\n\r\n";
+    let (out, over) = passed(Transform::authorize_requests(), input, &[9], &mut gate);
+    assert_eq!((out, over), (vec![], Progress::Refused(Refusal::Path)));
+    assert!(gate.asked.is_empty());
+    // Who is only told who calls decides by that alone.
+    assert!(forwarded("GET /a/../b HTTP/1.1\r\n\r\n").is_ok());
+}
+
+#[test]
 fn a_full_buffer_changes_nothing_until_there_is_room() {
     let request = b"GET / HTTP/1.1\r\nX-Forwarded-Client-Cert: me\r\nHost: web\r\n\r\n";
     let mut buf = request.to_vec();
     let mut transform = Transform::forward_client_cert();
     let mut window = Window::new(&mut buf, 0, request.len()).expect("in bounds");
-    assert_eq!(transform.run(&mut window, &ENDS), Progress::NeedsRoom);
+    assert_eq!(
+        transform.run(&mut window, &ENDS, &mut Doorman::default()),
+        Progress::NeedsRoom
+    );
     assert_eq!((window.ready(), window.end()), (0, request.len()));
     assert_eq!(buf, request);
 }
@@ -266,13 +330,16 @@ fn the_longest_ids_fit_in_what_is_kept_free() {
     buf.resize(request.len() + MAX_ADDED_BYTES, 0);
     let mut window = Window::new(&mut buf, 0, request.len()).expect("in bounds");
     let mut transform = Transform::forward_client_cert();
-    assert_eq!(transform.run(&mut window, &ends), Progress::NeedsBytes);
+    assert_eq!(
+        transform.run(&mut window, &ends, &mut Doorman::default()),
+        Progress::NeedsBytes
+    );
     assert_eq!(window.ready(), window.end());
 }
 
 #[test]
 fn words_that_are_no_transform_are_none() {
-    for words in [[0, 0], [3, 0], [2 | 6 << 8, 0]] {
+    for words in [[0, 0], [4, 0], [2 | 6 << 8, 0]] {
         assert_eq!(Transform::from_words(words), None, "{words:?}");
     }
 }

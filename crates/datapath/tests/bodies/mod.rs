@@ -4,7 +4,9 @@
 
 use std::sync::OnceLock;
 
-use tidelock_datapath::transform::{Ends, MAX_ADDED_BYTES, Progress, Refusal, Transform, Window};
+use tidelock_datapath::transform::{
+    Ends, Gate, HttpRequest, MAX_ADDED_BYTES, Progress, Transform, Window,
+};
 use tidelock_datapath::{
     Engine, MAX_RECORD_BYTES, Output, RECORD_HEADER_BYTES, Role, TrustStore, record_body_len,
 };
@@ -146,17 +148,35 @@ pub(crate) fn requests(input: &[u8]) {
     let Some((piece, bytes)) = input.split_first() else {
         return;
     };
-    let whole = through_requests(bytes, usize::MAX);
-    assert_eq!(whole, through_requests(bytes, usize::from(*piece) + 1));
+    for transform in [
+        Transform::forward_client_cert(),
+        Transform::authorize_requests(),
+    ] {
+        let whole = through_requests(transform, bytes, usize::MAX);
+        let in_pieces = through_requests(transform, bytes, usize::from(*piece) + 1);
+        assert_eq!(whole, in_pieces);
+    }
 }
 
-fn through_requests(mut bytes: &[u8], piece: usize) -> Result<Vec<u8>, Refusal> {
+/// Permits everything with an even number of bytes in its path.
+struct Even;
+
+impl Gate for Even {
+    fn permits(&mut self, request: &HttpRequest<'_>) -> bool {
+        request.path.len().is_multiple_of(2)
+    }
+}
+
+fn through_requests(
+    mut transform: Transform,
+    mut bytes: &[u8],
+    piece: usize,
+) -> Result<Vec<u8>, Progress> {
     let ends = Ends {
         own: SERVER,
         peer: CLIENT,
         peer_certificate: &[7; 32],
     };
-    let mut transform = Transform::forward_client_cert();
     let (mut held, mut out) = (Vec::new(), Vec::new());
     while !bytes.is_empty() {
         let (now, later) = bytes.split_at(piece.min(bytes.len()));
@@ -165,14 +185,14 @@ fn through_requests(mut bytes: &[u8], piece: usize) -> Result<Vec<u8>, Refusal> 
             let end = held.len();
             held.resize(end + MAX_ADDED_BYTES, 0);
             let mut window = Window::new(&mut held, 0, end).expect("in bounds");
-            let progress = transform.run(&mut window, &ends);
+            let progress = transform.run(&mut window, &ends, &mut Even);
             let (ready, end) = (window.ready(), window.end());
             held.truncate(end);
             out.extend(held.drain(..ready));
             match progress {
                 Progress::NeedsBytes => break,
                 Progress::NeedsRoom => assert_ne!(ready, 0, "with room, a transform goes on"),
-                Progress::Refused(why) => return Err(why),
+                over => return Err(over),
             }
         }
     }

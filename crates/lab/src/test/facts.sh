@@ -1,5 +1,5 @@
-# facts.sh: what policies are told of processes, nodes, addresses and the time, and whether a workload may listen: each policy is
-# applied, and a connection is made or lives on that it decides about. Prints `pass WHAT` and `fail WHAT: WHY`.
+# facts.sh: what policies are told of processes, nodes, addresses and the time, whether a workload may listen, and which requests
+# pass: each policy is applied, and a connection is made or lives on that it decides about. Prints `pass WHAT` and `fail WHAT: WHY`.
 export LC_ALL=C.UTF-8
 WORK=/tmp/facts PORT=7911 OWN=10.66.0.1
 mkdir -p $WORK && cd $WORK || exit 1
@@ -178,3 +178,76 @@ END
 put observed.yaml
 [ "$(once)" = ping ] && echo "pass what is only observed of the time decides nothing" || echo "fail what is only observed of the time: refused"
 eventually told '"observed"' would-close && echo "pass what is observed of the time is told" || echo "fail what is observed of the time is not told"
+
+# --- Requests.
+WEB=7912
+cat >web.py <<END
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    def do_GET(self):
+        print(self.command, self.path, flush=True)
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        answer = (self.headers["X-Forwarded-Client-Cert"] or "nobody").encode()
+        self.send_response(200); self.send_header("Content-Length", str(len(answer))); self.end_headers(); self.wfile.write(answer)
+    do_POST = do_GET
+    def log_message(self, *_): pass
+ThreadingHTTPServer(("$OWN", $WEB), Handler).serve_forever()
+END
+# asks METHOD TARGET…: on one connection, as a program would; a line for each.
+cat >asks.py <<END
+import http.client, sys
+c = http.client.HTTPConnection("$OWN", $WEB, timeout=60)
+for words in zip(sys.argv[1::2], sys.argv[2::2]):
+    try:
+        c.putrequest(*words, skip_accept_encoding=True); c.putheader("X-Forwarded-Client-Cert", "URI=me"); c.endheaders()
+        answer = c.getresponse(); print(answer.status, answer.read().decode().split(";")[-1], flush=True)
+    except (OSError, http.client.HTTPException) as error:
+        print(type(error).__name__, flush=True); break
+END
+asks() { as 2002 timeout 120 python3 asks.py "$@" 2>&1 | paste -sd,; }
+as 2001 python3 web.py >web.log 2>&1 &
+eventually sh -c "ss -Hltn 'sport = :$WEB' | grep -q ." || abort "the web server does not run: $(tail -n 3 web.log)"
+# web CEDAR: the Service and its policies.
+web() {
+    { cat <<END
+apiVersion: tidelock.dev/v1
+kind: Service
+metadata: {name: web}
+spec:
+  addresses: ["$OWN:$WEB"]
+  servers: ["spiffe://example.org/server"]
+  transform: authorizeRequests
+---
+apiVersion: tidelock.dev/v1
+kind: Policy
+metadata: {name: web}
+spec:
+  cedar: |
+    permit (principal, action == Action::"connect", resource == Service::"web");
+END
+      sed 's/^/    /' <<<"$1"; } >web.yaml
+    put web.yaml
+}
+CLIENT=spiffe://example.org/client
+READ="permit (principal == Workload::\"$CLIENT\", action == Action::\"http\", resource == Service::\"web\")
+when { context.method == \"GET\" && context.path like \"/reports/*\" && context has host && context.host == \"$OWN\" };"
+# requests WHAT EXPECTED METHOD TARGET…
+requests() {
+    local got; got=$(asks "${@:3}")
+    [ "$got" = "$2" ] && echo "pass requests: $1" || echo "fail requests: $1: $got; $(tidelock events --tail 1 | cut -c1-200)"
+}
+web ''
+requests 'a permit of the connection is none of a request' RemoteDisconnected GET /reports/a
+web "$READ"
+requests 'what is permitted is served, and told who asks' "200 URI=$CLIENT,200 URI=$CLIENT" GET '/reports/a?b=/../c' GET /reports/b
+requests 'what is not ends the connection' "200 URI=$CLIENT,RemoteDisconnected" GET /reports/a POST /reports/a
+eventually told '"denied"' 'POST /reports/a: no permit matched' && echo 'pass requests: an event says which' || echo "fail requests: an event says which: $(tidelock events --tail 2 | paste -sd' ')"
+requests 'a path that leads elsewhere is refused' RemoteDisconnected GET /reports/../admin
+requests 'a path with another spelling is refused' RemoteDisconnected GET /reports/%61
+web "$READ
+@id(\"no-b\") forbid (principal, action == Action::\"http\", resource) when { context.path == \"/reports/b\" };"
+requests 'a forbid takes away' "200 URI=$CLIENT,RemoteDisconnected" GET /reports/a GET /reports/b
+eventually told '"denied"' 'GET /reports/b: no-b' && echo 'pass requests: an event names the forbid' || echo "fail requests: an event names the forbid: $(tidelock events --tail 2 | paste -sd' ')"
+# Of the others, /reports/b came once, when it was permitted.
+[ "$(sort web.log | uniq | paste -sd,)" != 'GET /reports/a,GET /reports/a?b=/../c,GET /reports/b' ] || [ "$(grep -c '/reports/b$' web.log)" != 1 ] && echo "fail requests: a refused one reached the server: $(paste -sd, web.log)" || echo 'pass requests: no refused one reached the server'

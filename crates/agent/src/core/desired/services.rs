@@ -85,6 +85,7 @@ pub(super) fn services(services: Vec<proto::Service>) -> Result<Vec<ServiceRange
             Ok(proto::Transform::Unspecified) => None,
             Ok(proto::Transform::Identity) => Some(Transform::Identity),
             Ok(proto::Transform::ForwardClientCert) => Some(Transform::ForwardClientCert),
+            Ok(proto::Transform::AuthorizeRequests) => Some(Transform::AuthorizeRequests),
             Err(_) => {
                 return Err(refuse(ServiceProblem::Transform {
                     kind: service.transform,
