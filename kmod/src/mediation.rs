@@ -7,7 +7,7 @@ use tidelock_kabi::{DenyReason, Role, Transform as Configured};
 
 use crate::config;
 use crate::decide::{self, Answer, Detail};
-use crate::ffi::{self, Decision, Edit, Marks, QUEUE_BYTES, Question, Str, progress};
+use crate::ffi::{self, Edit, Marks, QUEUE_BYTES, Question, Str, progress};
 
 /// What both directions of a flow go through at one of its ends.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

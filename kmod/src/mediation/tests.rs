@@ -8,7 +8,7 @@ use tidelock_policy::{Expr, ImageBuilder, Rule};
 
 use super::*;
 use crate::fake::world;
-use crate::ffi::{DETAIL_BYTES, role};
+use crate::ffi::{DETAIL_BYTES, Decision, role};
 
 type State = [u64; TRANSFORM_WORDS];
 
