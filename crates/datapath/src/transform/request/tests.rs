@@ -198,10 +198,10 @@ proptest! {
         one in "/([a-c./;%~ -]|%(2[0-9A-Fa-f]|4[1-3]|6[1-3]|7[eE]|C3|c3|A9)){0,8}",
         other in "/([a-c./;%~ -]|%(2[0-9A-Fa-f]|4[1-3]|6[1-3]|7[eE]|C3|c3|A9)){0,8}",
     ) {
-        if let (Ok(one), Ok(other)) = (path_of(&one), path_of(&other)) {
-            if served(&one) == served(&other) {
-                prop_assert_eq!(one, other);
-            }
+        if let (Ok(one), Ok(other)) = (path_of(&one), path_of(&other))
+            && served(&one) == served(&other)
+        {
+            prop_assert_eq!(one, other);
         }
     }
 
