@@ -206,8 +206,8 @@ for words in zip(sys.argv[1::2], sys.argv[2::2]):
         print(type(error).__name__, flush=True); break
 END
 asks() { as 2002 timeout 120 python3 asks.py "$@" 2>&1 | paste -sd,; }
-as 2001 python3 web.py >web.log 2>&1 &
-eventually sh -c "ss -Hltn 'sport = :$WEB' | grep -q ." || abort "the web server does not run: $(tail -n 3 web.log)"
+as 2001 python3 web.py >web.log 2>web.err &
+eventually sh -c "ss -Hltn 'sport = :$WEB' | grep -q ." || abort "the web server does not run: $(tail -n 3 web.err)"
 # web CEDAR: the Service and its policies.
 web() {
     { cat <<END
@@ -238,16 +238,16 @@ requests() {
     [ "$got" = "$2" ] && echo "pass requests: $1" || echo "fail requests: $1: $got; $(tidelock events --tail 1 | cut -c1-200)"
 }
 web ''
-requests 'a permit of the connection is none of a request' RemoteDisconnected GET /reports/a
+requests 'a permit of the connection is none of a request' ConnectionResetError GET /reports/a
 web "$READ"
 requests 'what is permitted is served, and told who asks' "200 URI=$CLIENT,200 URI=$CLIENT" GET '/reports/a?b=/../c' GET /reports/b
-requests 'what is not ends the connection' "200 URI=$CLIENT,RemoteDisconnected" GET /reports/a POST /reports/a
+requests 'what is not ends the connection' "200 URI=$CLIENT,ConnectionResetError" GET /reports/a POST /reports/a
 eventually told '"denied"' 'POST /reports/a: no permit matched' && echo 'pass requests: an event says which' || echo "fail requests: an event says which: $(tidelock events --tail 2 | paste -sd' ')"
-requests 'a path that leads elsewhere is refused' RemoteDisconnected GET /reports/../admin
-requests 'a path with another spelling is refused' RemoteDisconnected GET /reports/%61
+requests 'a path that leads elsewhere is refused' ConnectionResetError GET /reports/../admin
+requests 'a path with another spelling is refused' ConnectionResetError GET /reports/%61
 web "$READ
 @id(\"no-b\") forbid (principal, action == Action::\"http\", resource) when { context.path == \"/reports/b\" };"
-requests 'a forbid takes away' "200 URI=$CLIENT,RemoteDisconnected" GET /reports/a GET /reports/b
+requests 'a forbid takes away' "200 URI=$CLIENT,ConnectionResetError" GET /reports/a GET /reports/b
 eventually told '"denied"' 'GET /reports/b: no-b' && echo 'pass requests: an event names the forbid' || echo "fail requests: an event names the forbid: $(tidelock events --tail 2 | paste -sd' ')"
 # Of the others, /reports/b came once, when it was permitted.
 [ "$(sort web.log | uniq | paste -sd,)" != 'GET /reports/a,GET /reports/a?b=/../c,GET /reports/b' ] || [ "$(grep -c '/reports/b$' web.log)" != 1 ] && echo "fail requests: a refused one reached the server: $(paste -sd, web.log)" || echo 'pass requests: no refused one reached the server'
