@@ -10,7 +10,7 @@ use tidelock_testkit::TestCa;
 
 use super::*;
 use crate::fake::world::{self, CLIENT, PORT, SERVER, TD, addr};
-use crate::ffi::{Addr, EV_ADOPTED, Evidence, Str, role};
+use crate::ffi::{Addr, EV_ADOPTED, Evidence, Question, Str, role};
 use crate::records::tests::EVIDENCE;
 
 fn image(rules: &[Rule<'_>]) -> Vec<u8> {

@@ -5,7 +5,7 @@ use tidelock_testkit::TestCa;
 
 use super::*;
 use crate::fake::world::{self, CLIENT, PORT, SERVER, TD, addr};
-use crate::ffi::{Str, role};
+use crate::ffi::{Question, Str, role};
 
 /// C's view of the answer.
 fn ask(
