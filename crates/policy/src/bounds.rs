@@ -32,7 +32,7 @@ pub const MAX_ACTIONS: usize = 63;
 pub const MAX_IMAGE_BYTES: usize = 32 * 1024 * 1024;
 
 /// The cost above which [`Image::check`](crate::Image::check) refuses an image, in steps (see [`Image::cost`](crate::Image::cost)).
-/// It is a bound on time: a `connect()` waits for the decision. A step took one to three nanoseconds of the busy host
+/// It is a bound on time: a `connect()` waits for the decision. A step took one to two nanoseconds of the host
 /// that `benches/README.md` describes, whatever it was spent on; the bench `policy/worst` makes the dearest images of each kind that
 /// are accepted and prints what they take.
 pub const MAX_COST: u32 = 1 << 17;
