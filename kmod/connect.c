@@ -25,10 +25,12 @@ static int deny(struct tl_subject *s, const struct tl_addr *remote, u32 reason, 
 	return -tl_rs_errno(reason);
 }
 
-/* What can be told at once. 0: go on; it may still be refused later. */
-static int verdict_now(struct tl_subject *s, const struct tl_addr *remote)
+/* What can be told at once. 0: go on; it may still be refused later. Policies that were asked are not asked again. */
+static int verdict_now(struct tl_subject *s, const struct tl_addr *remote, struct tl_memo *memo)
 {
-	struct tl_question q = { .role = TL_CLIENT, .addr = *remote, .now_ms = tl_now_ms(), .process = &s->ev };
+	struct tl_question q = {
+		.role = TL_CLIENT, .addr = *remote, .now_ms = tl_now_ms(), .process = &s->ev, .memo = memo,
+	};
 	struct tl_arena *cfg, *svid = NULL;
 	struct tl_decision d = {};
 	enum tl_grant grant;
@@ -117,6 +119,7 @@ static void aim(struct tl_flow *flow, tl_sockaddr *addr, int len)
 static int again(struct tl_flow *flow, struct socket *sock, tl_sockaddr *addr, int len, int flags)
 {
 	struct sock *sk = sock->sk;
+	struct tl_memo memo = {};
 	int err;
 
 	switch (smp_load_acquire(&flow->phase)) {
@@ -139,7 +142,7 @@ static int again(struct tl_flow *flow, struct socket *sock, tl_sockaddr *addr, i
 		return 0;
 	if (flow->ulp)
 		return -ECONNABORTED;
-	err = verdict_now(flow->subject, &flow->remote);
+	err = verdict_now(flow->subject, &flow->remote, &memo);
 	if (err)
 		return err;
 	mutex_lock(&flow->lock);
@@ -148,6 +151,7 @@ static int again(struct tl_flow *flow, struct socket *sock, tl_sockaddr *addr, i
 	flow->expired = false;
 	flow->plain = false;
 	flow->exception = 0;
+	flow->memo = memo;
 	flow->stage = TL_STAGE_GRANT;
 	aim(flow, addr, len);
 	WRITE_ONCE(flow->phase, TL_FLOW_PENDING);
@@ -156,7 +160,8 @@ static int again(struct tl_flow *flow, struct socket *sock, tl_sockaddr *addr, i
 	return wait_for(flow, sock, addr, len, flags);
 }
 
-static int first(struct tl_subject *s, struct socket *sock, tl_sockaddr *addr, int len, int flags)
+static int first(struct tl_subject *s, const struct tl_memo *memo, struct socket *sock, tl_sockaddr *addr, int len,
+		 int flags)
 {
 	struct sock *sk = sock->sk;
 	struct tl_flow *flow;
@@ -173,6 +178,7 @@ static int first(struct tl_subject *s, struct socket *sock, tl_sockaddr *addr, i
 		release_sock(sk);
 		return -ENOMEM;
 	}
+	flow->memo = *memo;
 	aim(flow, addr, len);
 	tl_flow_hook_sk(flow);
 	__module_get(THIS_MODULE);
@@ -187,6 +193,7 @@ static int governed_connect(struct socket *sock, tl_sockaddr *addr, int len, int
 {
 	struct tl_flow *flow = tl_flow_of(sock);
 	struct tl_str none = {};
+	struct tl_memo memo = {};
 	struct tl_addr remote;
 	struct tl_subject *s;
 	const void *cfg;
@@ -225,9 +232,9 @@ static int governed_connect(struct socket *sock, tl_sockaddr *addr, int len, int
 	if (tcp_sk(sock->sk)->fastopen_connect)
 		err = deny(s, &remote, TL_R_UNSUPPORTED_SOCKET, NULL, none, none);
 	else
-		err = verdict_now(s, &remote);
+		err = verdict_now(s, &remote, &memo);
 	if (!err)
-		err = first(s, sock, addr, len, flags);
+		err = first(s, &memo, sock, addr, len, flags);
 	tl_subject_put(s);
 	return err;
 }

@@ -168,6 +168,7 @@ static void start_engine(struct tl_flow *flow, struct tl_lane *lane)
 			.now_ms = tl_now_ms(),
 			.process = flow->subject ? &flow->subject->ev : NULL,
 			.exe_sha256 = tl_subject_sha256(flow->subject),
+			.memo = flow->memo,
 		},
 		.step = flow->step,
 	};

@@ -238,7 +238,8 @@ int tl_mediate(struct tl_flow *flow, const void *cfg)
 	struct tl_mediation *m;
 	u64 rx[TL_TRANSFORM_WORDS], tx[TL_TRANSFORM_WORDS];
 
-	if (!tl_rs_transforms(cfg, flow->service, flow->role, rx, tx))
+	flow->carried = tl_rs_transforms(cfg, flow->service, flow->role, rx, tx);
+	if (flow->carried == TL_DIRECT)
 		return 0;
 	m = kzalloc(sizeof(*m), GFP_KERNEL);
 	if (!m)

@@ -168,6 +168,9 @@ s32  tl_rs_service(const void *cfg, const struct tl_addr *addr);
 struct tl_str tl_rs_service_name(const void *cfg, s32 service);
 
 /* May this flow be? Both ends ask the same question. [any] */
+/* What policies have permitted one end of one flow: Rust's to read and write. All zero: nothing yet. */
+#define TL_MEMO_WORDS 16
+struct tl_memo { u64 words[TL_MEMO_WORDS]; };
 struct tl_question {
 	const void *cfg;
 	s32 service;		/* or -1: no permit can match */
@@ -182,6 +185,9 @@ struct tl_question {
 	struct tl_str own_serial;	/* of who asks; empty: not looked at */
 	struct tl_str peer_serial;	/* empty: not known yet */
 	u32 plain;		/* 1: nothing is proved on the wire */
+	u32 refused;		/* why its process was refused an identity, or 0: of who goes in plain without one */
+	u32 carried;		/* what its bytes go through: as tl_rs_transforms said, or 0: that is not settled yet */
+	struct tl_memo *memo;	/* of the end that asks, touched by nobody else meanwhile; or NULL: policies are asked anew */
 };
 struct tl_decision {
 	u32 allow;		/* 1 or 0 */
@@ -239,6 +245,7 @@ struct tl_flow_new {
 	s64 now_ms;
 	const struct tl_evidence *process;	/* as in tl_question; stays as cfg does */
 	const u8 *exe_sha256;	/* the same */
+	struct tl_memo memo;
 };
 enum tl_verdict { TL_WANT_RECORD = 1, TL_ESTABLISHED = 2, TL_FAILED = 3 };
 struct tl_step {
@@ -287,9 +294,10 @@ void tl_rs_close_notify(u8 out[2]);
 #define TL_TRANSFORM_WORDS 2
 /* Most bytes that a transform adds before any were taken: so much is kept free. */
 #define TL_ADDED_MAX (5 * 1024)
-/* What a flow of this Service goes through, at this end: true, and the states of both directions at their
- * start, or false for a direct flow. [any] */
-bool tl_rs_transforms(const void *cfg, s32 service, u32 role, u64 *wire_to_program, u64 *program_to_wire);
+#define TL_DIRECT (~0u)
+/* What a flow of this Service goes through, at this end: a number, and the states of both directions at their
+ * start, or TL_DIRECT. [any] */
+u32  tl_rs_transforms(const void *cfg, s32 service, u32 role, u64 *wire_to_program, u64 *program_to_wire);
 
 /* What a direction holds at most: a head or a few records, and what a transform adds. */
 #define TL_QUEUE_BYTES (64 * 1024)

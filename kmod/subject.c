@@ -334,7 +334,7 @@ static int settle(u64 id, u64 generation, enum tl_grant grant, u32 identity, u32
 	if (lost)
 		cut_flows(s, TL_R_GRANT_WITHDRAWN);
 	/* What it has open was decided without. */
-	if (news > 0)
+	if (news > 0 || grant == TL_REFUSED)
 		tl_flows_redecide(s, false);
 	kick_flows(s);
 	tl_subject_put(s);

@@ -201,6 +201,7 @@ struct tl_flow {
 	int err;				/* TL_FLOW_FAILED: positive errno */
 	u32 reason;
 	s32 service;
+	struct tl_memo memo;			/* under lock */
 	struct tl_addr local, remote;
 	struct sockaddr_storage dest;
 	int dest_len;
@@ -228,6 +229,7 @@ struct tl_flow {
 	u32 exception;				/* why it is plain, if not by the mode alone: a reason to tell */
 	u64 control;				/* Rust's state of half-read control records */
 	struct tl_mediation *mediation;		/* NULL: the flow is direct; settled before it opens */
+	u32 carried;				/* as in tl_question */
 
 	/* The socket's own callbacks, to be put back. */
 	void (*state_change)(struct sock *sk);

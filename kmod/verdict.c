@@ -2,6 +2,18 @@
 /* What policy says of a flow: asked while it opens, and of those that live again when something has changed. */
 #include "tidelock.h"
 
+static u32 refused(struct tl_subject *s)
+{
+	u32 reason;
+
+	if (!s)
+		return 0;
+	spin_lock_bh(&s->lock);
+	reason = s->grant == TL_REFUSED ? s->reason : 0;
+	spin_unlock_bh(&s->lock);
+	return reason;
+}
+
 static struct tl_question question(struct tl_flow *flow, const void *cfg, struct tl_str client, struct tl_str server)
 {
 	return (struct tl_question){
@@ -17,6 +29,8 @@ static struct tl_question question(struct tl_flow *flow, const void *cfg, struct
 		.own_serial = { flow->own.serial, flow->own.serial_len },
 		.peer_serial = { flow->peer_serial, flow->peer_serial_len },
 		.plain = flow->plain,
+		.refused = flow->plain ? refused(flow->subject) : 0,
+		.carried = flow->carried,
 	};
 }
 
@@ -28,25 +42,30 @@ struct tl_question tl_flow_question(struct tl_flow *flow, const void *cfg)
 	return flow->role == TL_CLIENT ? question(flow, cfg, own, peer) : question(flow, cfg, peer, own);
 }
 
+static bool decide(struct tl_flow *flow, struct tl_question *q, struct tl_decision *d)
+{
+	memset(d, 0, sizeof(*d));
+	q->service = tl_rs_service(q->cfg, &q->addr);
+	flow->service = q->service;
+	tl_rs_decide(q, d);
+	return d->allow || tl_sabotaged('c');
+}
+
 bool tl_flow_decide(struct tl_flow *flow, const void *cfg, struct tl_str client, struct tl_str server,
 		    struct tl_decision *d)
 {
 	struct tl_question q = question(flow, cfg, client, server);
 
-	memset(d, 0, sizeof(*d));
-	q.service = tl_rs_service(cfg, &q.addr);
-	flow->service = q.service;
-	tl_rs_decide(&q, d);
-	return d->allow || tl_sabotaged('c');
+	q.memo = &flow->memo;
+	return decide(flow, &q, d);
 }
 
-/* With both ends known. */
 bool tl_flow_decide_proven(struct tl_flow *flow, const void *cfg, struct tl_decision *d)
 {
-	struct tl_str own = tl_str(flow->local_id), peer = tl_str(flow->peer_id);
+	struct tl_question q = tl_flow_question(flow, cfg);
 
-	return flow->role == TL_CLIENT ? tl_flow_decide(flow, cfg, own, peer, d) :
-					 tl_flow_decide(flow, cfg, peer, own, d);
+	q.memo = &flow->memo;
+	return decide(flow, &q, d);
 }
 
 /* The decision has been made, and stays: this tells what policies in mode observe would have made of it. */
@@ -80,6 +99,7 @@ static void redecide(struct tl_flow *flow, void *arg)
 {
 	struct again *again = arg;
 	struct tl_rec rec = {};
+	struct tl_question q;
 	struct tl_decision d = {};
 	bool allow = false;
 	const void *cfg;
@@ -89,8 +109,11 @@ static void redecide(struct tl_flow *flow, void *arg)
 		return;
 	rcu_read_lock();
 	cfg = tl_config_rcu();
-	if (cfg)
-		allow = tl_flow_decide_proven(flow, cfg, &d);
+	if (cfg) {
+		/* Without its memo: its lock may be held by who waits for this. */
+		q = tl_flow_question(flow, cfg);
+		allow = decide(flow, &q, &d);
+	}
 	rcu_read_unlock();
 	if (allow) {
 		/* While only time passes, once is enough. */

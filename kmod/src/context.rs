@@ -104,6 +104,11 @@ pub(crate) enum About<'r> {
 }
 
 impl Circumstances<'_> {
+    /// Whether it is known what the process executes.
+    pub(crate) fn is_measured(&self) -> bool {
+        self.process.is_some_and(|facts| facts.is_measured())
+    }
+
     /// Calls `ask` with the context of a question.
     pub(crate) fn told<T>(&self, about: About<'_>, ask: impl FnOnce(&[Attribute<'_>]) -> T) -> T {
         match &self.process {

@@ -1,6 +1,7 @@
 //! The policy question: may this client use this Service of this server?
 
 mod exports;
+mod memo;
 
 use tidelock_datapath::transform::HttpRequest;
 use tidelock_kabi::{DenyReason, Role, Service};
@@ -12,10 +13,12 @@ use crate::config::Configuration;
 use crate::context::{About, Circumstances};
 use crate::ffi::{DETAIL_BYTES, Decision};
 use crate::line::hex;
+use crate::mediation::{self, Carried};
 use crate::mode;
 use crate::text::Text;
 pub(crate) use exports::asked;
 pub use exports::{tl_rs_cut_for, tl_rs_decide, tl_rs_observe};
+pub use memo::{MEMO_WORDS, Memo};
 
 /// The action that both ends ask about.
 const CONNECT: &str = "connect";
@@ -40,6 +43,8 @@ pub struct Asked<'a> {
     pub role: Role,
     /// The Service that the server's address belongs to.
     pub service: Option<Service<'a>>,
+    /// Its number.
+    pub number: i32,
     /// The client's SPIFFE ID.
     pub client: Option<&'a str>,
     /// The server's SPIFFE ID.
@@ -52,6 +57,10 @@ pub struct Asked<'a> {
     pub around: Circumstances<'a>,
     /// Nothing is proved on the wire: the Service's mode has to say that it may be so.
     pub plain: bool,
+    /// Why the asking end's process was refused an identity, where it goes in plain without one.
+    pub refused: Option<DenyReason>,
+    /// What the bytes go through, once that is settled.
+    pub carried: Option<Carried>,
 }
 
 /// The answer.
@@ -97,6 +106,11 @@ impl From<Answer> for Decision {
 /// known yet is asked about again once it has proved its name.
 #[must_use]
 pub fn decide(cfg: &Configuration, asked: &Asked<'_>) -> Answer {
+    decide_again(cfg, asked, &mut { Memo::NONE })
+}
+
+/// The same at one of the steps of a flow: what policies permitted at another is not asked again, and goes without detail.
+pub(crate) fn decide_again(cfg: &Configuration, asked: &Asked<'_>, memo: &mut Memo) -> Answer {
     if let Some(revoked) = revoked(cfg, asked) {
         return revoked;
     }
@@ -116,6 +130,9 @@ pub fn decide(cfg: &Configuration, asked: &Asked<'_>) -> Answer {
     if own.is_none() {
         return Answer::deny(DenyReason::NoIdentity, "");
     }
+    if let Some(answer) = mediation::goes_otherwise(&service, asked) {
+        return answer;
+    }
     if let Some(server) = asked.server.filter(|server| !service.is_server(server)) {
         let mut detail = Detail::of(server);
         detail.push(" may not serve ");
@@ -125,19 +142,24 @@ pub fn decide(cfg: &Configuration, asked: &Asked<'_>) -> Answer {
             detail,
         };
     }
+    if asked
+        .client
+        .is_some_and(|client| memo.permits(cfg, asked, client))
+    {
+        return Answer::allow(Detail::new());
+    }
     if let Some(answer) = may_not_listen(cfg, service.name, asked) {
         return answer;
     }
-    match asked.client {
-        Some(client) => permit(
-            cfg,
-            About::Connection(asked.role),
-            client,
-            service.name,
-            asked,
-        ),
-        None => Answer::allow(Detail::new()),
+    let Some(client) = asked.client else {
+        return Answer::allow(Detail::new());
+    };
+    let about = About::Connection(asked.role);
+    let answer = permit(cfg, about, client, service.name, asked);
+    if answer.denied.is_none() {
+        memo.note(cfg, asked, client);
     }
+    answer
 }
 
 /// What an image says of the server's listening, where the server's end asks; `None` if there is nothing to ask.
@@ -202,12 +224,12 @@ fn revoked(cfg: &Configuration, asked: &Asked<'_>) -> Option<Answer> {
     })
 }
 
-/// What a live flow is cut for, that a new configuration refuses for this reason: who reads it has to be able to tell a change
-/// of policy from a revoked SVID.
+/// What a live flow is cut for, that is refused for this reason when it is decided anew: who reads it has to be able to tell a
+/// change of policy from a revoked SVID, and from a process that is nobody.
 #[must_use]
 pub fn cut_for(refused: DenyReason) -> DenyReason {
     match refused {
-        DenyReason::PeerRevoked | DenyReason::SvidRevoked => refused,
+        DenyReason::PeerRevoked | DenyReason::SvidRevoked | DenyReason::NotGranted => refused,
         _ => DenyReason::PolicyChanged,
     }
 }

@@ -72,6 +72,11 @@ impl<'a> Facts<'a> {
         })
     }
 
+    /// Whether the digest of what is executed is known.
+    pub(crate) const fn is_measured(&self) -> bool {
+        self.exe_sha256.is_some()
+    }
+
     /// Whether a policy of this image asks for facts, of either end or of who listens.
     #[must_use]
     pub fn are_read(image: &Image<'_>) -> bool {

@@ -11,6 +11,8 @@ use core::{ptr, slice};
 
 use tidelock_kabi::bounds::SHA256_BYTES;
 
+use crate::decide::Memo;
+
 pub use device::{Cmd, Rec, cmd, rec};
 pub use flow::{Edit, FlowNew, Marks, Step, progress, verdict};
 
@@ -215,6 +217,9 @@ pub mod role {
     pub const SERVER: u32 = 1;
 }
 
+/// Nothing edits a flow's bytes: `TL_DIRECT`.
+pub const DIRECT: u32 = u32::MAX;
+
 /// May this flow be: `struct tl_question`.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
@@ -245,6 +250,12 @@ pub struct Question {
     pub peer_serial: Str,
     /// 1: nothing is proved on the wire.
     pub plain: u32,
+    /// Why the asking end's process was refused an identity, or 0.
+    pub refused: u32,
+    /// What the bytes go through: [`DIRECT`], the number of a transform, or 0: that is not settled yet.
+    pub carried: u32,
+    /// What policies have permitted this end of the flow, or null: it is not kept.
+    pub memo: *mut Memo,
 }
 
 /// The answer: `struct tl_decision`.
@@ -282,10 +293,10 @@ const _: () = {
     assert!(size_of::<Cmd>() == 96);
     assert!(size_of::<Rec>() == 272);
     assert!(size_of::<Limits>() == 28);
-    assert!(size_of::<Question>() == 160);
+    assert!(size_of::<Question>() == 176);
     assert!(size_of::<Decision>() == 268);
     assert!(size_of::<Svid>() == 40);
-    assert!(size_of::<FlowNew>() == 96);
+    assert!(size_of::<FlowNew>() == 224);
     assert!(size_of::<Step>() == 512);
     assert!(size_of::<Marks>() == 12);
     assert!(size_of::<Edit>() == 96);

@@ -3,11 +3,11 @@
 use tidelock_datapath::transform::{
     Ends, Gate, HttpRequest, Progress, TRANSFORM_WORDS, Transform, Window,
 };
-use tidelock_kabi::{DenyReason, Role, Transform as Configured};
+use tidelock_kabi::{DenyReason, Role, Service, Transform as Configured};
 
 use crate::config;
-use crate::decide::{self, Answer, Detail};
-use crate::ffi::{self, Edit, Marks, QUEUE_BYTES, Question, Str, progress};
+use crate::decide::{self, Answer, Asked, Detail};
+use crate::ffi::{self, DIRECT, Edit, Marks, QUEUE_BYTES, Question, Str, progress};
 
 /// What both directions of a flow go through at one of its ends.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -39,7 +39,65 @@ impl Transforms {
     }
 }
 
-/// Is a flow of this Service mediated at this end? If so, writes the states that its directions begin with. Context: any.
+/// What the bytes of a flow go through at one of its ends.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Carried {
+    /// Nothing: kTLS moves them.
+    Direct,
+    /// What the Service says.
+    Through(Configured),
+}
+
+impl Carried {
+    fn of(service: Option<&Service<'_>>, role: Role) -> Self {
+        let configured = service.and_then(|service| service.transform);
+        configured
+            .filter(|&configured| Transforms::at(configured, role).is_some())
+            .map_or(Self::Direct, Self::Through)
+    }
+
+    /// The number that C knows it by: never 0.
+    fn number(self) -> u32 {
+        match self {
+            Self::Direct => DIRECT,
+            Self::Through(configured) => u32::from(configured.number()),
+        }
+    }
+
+    /// `None` for 0: it is not settled yet.
+    pub(crate) fn from_number(number: u32) -> Option<Self> {
+        if number == DIRECT {
+            return Some(Self::Direct);
+        }
+        let configured = u8::try_from(number).ok().and_then(Configured::from_number);
+        configured.map(Self::Through)
+    }
+
+    const fn text(self) -> &'static str {
+        match self {
+            Self::Direct => "none",
+            Self::Through(configured) => configured.text(),
+        }
+    }
+}
+
+/// Says no to a flow whose bytes do not go through what its Service says now: it cannot be put in, nor taken out, under way,
+/// and without it requests would be asked of nobody.
+pub(crate) fn goes_otherwise(service: &Service<'_>, asked: &Asked<'_>) -> Option<Answer> {
+    let due = Carried::of(Some(service), asked.role);
+    if asked.carried.is_none_or(|carried| carried == due) {
+        return None;
+    }
+    let mut detail = Detail::of("transform: ");
+    detail.push(due.text());
+    Some(Answer {
+        denied: Some(DenyReason::PolicyChanged),
+        detail,
+    })
+}
+
+/// What does a flow of this Service go through at this end? If anything, writes the states that its directions begin with.
+/// Context: any.
 ///
 /// # Safety
 /// `cfg` is null or points to an arena that stays during the call; the states are writable.
@@ -50,22 +108,25 @@ pub unsafe extern "C" fn tl_rs_transforms(
     role: u32,
     wire_to_program: *mut [u64; TRANSFORM_WORDS],
     program_to_wire: *mut [u64; TRANSFORM_WORDS],
-) -> bool {
+) -> u32 {
     // SAFETY: the caller's contract.
     let cfg = unsafe { config::at(cfg) };
     let service = cfg.and_then(|cfg| cfg.service(service));
-    let configured = service.and_then(|service| service.transform);
-    let (Some(configured), Some(role)) = (configured, Role::from_number(role)) else {
-        return false;
+    let Some(role) = Role::from_number(role) else {
+        return DIRECT;
+    };
+    let carried = Carried::of(service.as_ref(), role);
+    let Carried::Through(configured) = carried else {
+        return DIRECT;
     };
     let Some(transforms) = Transforms::at(configured, role) else {
-        return false;
+        return DIRECT;
     };
     // SAFETY: the caller's contract.
     unsafe { wire_to_program.write(transforms.wire_to_program.to_words()) };
     // SAFETY: the caller's contract.
     unsafe { program_to_wire.write(transforms.program_to_wire.to_words()) };
-    true
+    carried.number()
 }
 
 /// Edits one direction in place and moves its mark; one of [`progress`]. Context: any.

@@ -104,7 +104,12 @@ pub(crate) fn says(service: &Service<'_>, asked: &Asked<'_>) -> Option<Answer> {
         _ if closed => return Some(deny(DenyReason::ServiceDenied, service)),
         _ if !asked.plain => return None,
         Role::Server => admits_strangers(service),
-        Role::Client if asked.client.is_none() => allows(service),
+        Role::Client if asked.client.is_none() => match asked.refused {
+            Some(refused) if !goes_without(service, refused) => {
+                return Some(deny(refused, service));
+            }
+            _ => allows(service),
+        },
         Role::Client if service.mode == Mode::Plain => return None,
         Role::Client => false,
     };

@@ -85,6 +85,12 @@ impl Configuration {
         self.observed.as_ref()
     }
 
+    /// Its number: of two configurations the later has a higher one.
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        self.view.generation
+    }
+
     /// Whether a policy may forbid somebody to listen: if none does, none is asked.
     #[must_use]
     pub fn may_forbid_listening(&self) -> bool {

@@ -9,7 +9,7 @@ use super::*;
 use crate::config::tl_rs_config_limits;
 use crate::decide::tl_rs_decide;
 use crate::fake::RELEASE;
-use crate::fake::world::{self, CLIENT as CLIENT_ID, PORT, SERVER as SERVER_ID, TD, addr};
+use crate::fake::world::{self, CLIENT as CLIENT_ID, SERVER as SERVER_ID, TD, addr};
 use crate::ffi::{DETAIL_BYTES, Decision, Limits, Question, Str, role};
 
 const NOW_MS: i64 = 1_767_225_600_123;
@@ -26,19 +26,12 @@ fn build(rules: &[Rule<'_>]) -> *mut u8 {
 
 fn question(cfg: *const u8, role: u32) -> Question {
     Question {
-        cfg,
-        service: 0,
         role,
         client_id: Str::of(CLIENT_ID.as_bytes()),
         server_id: Str::of(SERVER_ID.as_bytes()),
-        addr: addr([10, 0, 0, 2], PORT),
         client: addr([10, 1, 0, 7], 40_000),
         now_ms: NOW_MS,
-        process: core::ptr::null(),
-        exe_sha256: core::ptr::null(),
-        own_serial: Str::EMPTY,
-        peer_serial: Str::EMPTY,
-        plain: 0,
+        ..world::question(cfg)
     }
 }
 

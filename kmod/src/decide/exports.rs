@@ -2,15 +2,16 @@
 
 use tidelock_kabi::{DenyReason, Role};
 
-use super::{Answer, Asked, cut_for, decide, observe};
+use super::{Answer, Asked, cut_for, decide, decide_again, observe};
 use crate::config::{self, Configuration};
 use crate::ffi::{Decision, Question};
+use crate::mediation::Carried;
 
 /// May this flow be? Both ends ask the same question. Context: any.
 ///
 /// # Safety
-/// `q` points to a question whose configuration, names, serial numbers, process and digest stay during the call; `out` is
-/// writable.
+/// `q` points to a question whose configuration, names, serial numbers, process and digest stay during the call, and whose memo,
+/// if it has one, nobody else touches; `out` is writable.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tl_rs_decide(q: *const Question, out: *mut Decision) {
     // SAFETY: the caller's contract.
@@ -65,16 +66,20 @@ pub extern "C" fn tl_rs_cut_for(reason: u32) -> u32 {
 }
 
 /// # Safety
-/// The configuration, the names, the serial numbers and the process of `question` stay during the call.
+/// As for [`tl_rs_decide`].
 unsafe fn answer(question: &Question) -> Answer {
     // SAFETY: the caller's contract.
     let Some(cfg) = (unsafe { config::at(question.cfg) }) else {
         return Answer::deny(DenyReason::NoPolicy, "");
     };
     // SAFETY: the caller's contract.
-    match unsafe { asked(cfg, question, question.service) } {
-        Some(asked) => decide(cfg, &asked),
-        None => Answer::deny(DenyReason::Internal, ""),
+    let Some(asked) = (unsafe { asked(cfg, question, question.service) }) else {
+        return Answer::deny(DenyReason::Internal, "");
+    };
+    // SAFETY: the caller's contract.
+    match unsafe { question.memo.as_mut() } {
+        Some(memo) => decide_again(cfg, &asked, memo),
+        None => decide(cfg, &asked),
     }
 }
 
@@ -105,8 +110,11 @@ pub(crate) unsafe fn asked<'a>(
         around,
         role: Role::from_number(question.role)?,
         service: cfg.service(service),
+        number: service,
         client: Some(client).filter(|id| !id.is_empty()),
         server: Some(server).filter(|id| !id.is_empty()),
         plain: question.plain != 0,
+        refused: DenyReason::from_number(question.refused),
+        carried: Carried::from_number(question.carried),
     })
 }

@@ -10,7 +10,7 @@ use tidelock_testkit::TestCa;
 
 use super::*;
 use crate::fake::world::{self, CLIENT, PORT, SERVER, TD, addr};
-use crate::ffi::{Addr, EV_ADOPTED, Evidence, Question, Str, role};
+use crate::ffi::{EV_ADOPTED, Evidence, Question, Str, role};
 use crate::records::tests::EVIDENCE;
 
 fn image(rules: &[Rule<'_>]) -> Vec<u8> {
@@ -31,19 +31,11 @@ const ADOPTED: Evidence = Evidence {
 
 fn question(cfg: *const u8, role: u32, client: &'static str) -> Question {
     Question {
-        cfg,
-        service: 0,
         role,
         client_id: Str::of(client.as_bytes()),
-        server_id: Str::of(SERVER.as_bytes()),
-        addr: addr([10, 0, 0, 2], PORT),
-        client: Addr::default(),
         now_ms: 5,
         process: &ADOPTED,
-        exe_sha256: core::ptr::null(),
-        own_serial: Str::EMPTY,
-        peer_serial: Str::EMPTY,
-        plain: 0,
+        ..world::question(cfg)
     }
 }
 

@@ -4,7 +4,7 @@ use tidelock_policy::{Effect, Expr, ImageBuilder, Rule};
 use tidelock_testkit::TestCa;
 
 use super::*;
-use crate::fake::world::{self, CLIENT, PORT, SERVER, TD, addr};
+use crate::fake::world::{self, CLIENT, PORT, SERVER, TD};
 use crate::ffi::{Question, Str, role};
 
 /// C's view of the answer.
@@ -16,19 +16,11 @@ fn ask(
     server: &str,
 ) -> (u32, u32, std::string::String) {
     let question = Question {
-        cfg,
         service,
         role,
         client_id: Str::of(client.as_bytes()),
         server_id: Str::of(server.as_bytes()),
-        addr: addr([10, 0, 0, 2], PORT),
-        client: crate::ffi::Addr::default(),
-        now_ms: 0,
-        process: core::ptr::null(),
-        exe_sha256: core::ptr::null(),
-        own_serial: Str::EMPTY,
-        peer_serial: Str::EMPTY,
-        plain: 0,
+        ..world::question(cfg)
     };
     answered(&question)
 }
@@ -58,19 +50,10 @@ fn ask_of(
     peer_serial: &[u8],
 ) -> (u32, u32, std::string::String) {
     let question = Question {
-        cfg,
-        service: 0,
         role,
-        client_id: Str::of(CLIENT.as_bytes()),
-        server_id: Str::of(SERVER.as_bytes()),
-        addr: addr([10, 0, 0, 2], PORT),
-        client: crate::ffi::Addr::default(),
-        now_ms: 0,
-        process: core::ptr::null(),
-        exe_sha256: core::ptr::null(),
         own_serial: Str::of(own_serial),
         peer_serial: Str::of(peer_serial),
-        plain: 0,
+        ..world::question(cfg)
     };
     answered(&question)
 }
@@ -83,20 +66,12 @@ fn look(
     server: &str,
 ) -> Option<(u32, u32, std::string::String)> {
     let question = Question {
-        cfg,
         // The Service is found by the address.
         service: -1,
         role,
         client_id: Str::of(client.as_bytes()),
         server_id: Str::of(server.as_bytes()),
-        addr: addr([10, 0, 0, 2], PORT),
-        client: crate::ffi::Addr::default(),
-        now_ms: 0,
-        process: core::ptr::null(),
-        exe_sha256: core::ptr::null(),
-        own_serial: Str::EMPTY,
-        peer_serial: Str::EMPTY,
-        plain: 0,
+        ..world::question(cfg)
     };
     let mut out = Decision {
         allow: 9,

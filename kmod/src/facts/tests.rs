@@ -9,7 +9,7 @@ use tidelock_testkit::TestCa;
 
 use super::*;
 use crate::decide::tl_rs_decide;
-use crate::fake::world::{self, CLIENT as CLIENT_ID, PORT, SERVER as SERVER_ID, TD, addr};
+use crate::fake::world::{self, CLIENT as CLIENT_ID, SERVER as SERVER_ID, TD};
 use crate::ffi::{DETAIL_BYTES, Decision, Question, Str, role};
 use crate::records::tests::EVIDENCE;
 
@@ -54,19 +54,12 @@ fn ask_measured(
     exe_sha256: *const [u8; SHA256_BYTES],
 ) -> u32 {
     let question = Question {
-        cfg,
-        service: 0,
         role,
         client_id: Str::of(CLIENT_ID.as_bytes()),
         server_id: Str::of(SERVER_ID.as_bytes()),
-        addr: addr([10, 0, 0, 2], PORT),
-        client: crate::ffi::Addr::default(),
-        now_ms: 0,
         process,
         exe_sha256,
-        own_serial: Str::EMPTY,
-        peer_serial: Str::EMPTY,
-        plain: 0,
+        ..world::question(cfg)
     };
     let mut out = Decision {
         allow: 9,

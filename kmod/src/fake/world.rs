@@ -2,6 +2,7 @@
 //! same records and exports that agent and C use.
 
 use core::net::{IpAddr, Ipv4Addr};
+use core::ptr;
 use std::vec;
 use std::vec::Vec;
 
@@ -14,7 +15,7 @@ use tidelock_testkit::{Leaf, TestCa};
 
 use super::{arena, lane};
 use crate::config::{tl_rs_config_build, tl_rs_config_bytes};
-use crate::ffi::{self, Addr, IDENTITY_ARENA, Str};
+use crate::ffi::{self, Addr, IDENTITY_ARENA, Question, Str, role};
 use crate::identity::{tl_rs_key_new, tl_rs_svid_install};
 
 pub(crate) const TD: &str = "example.org";
@@ -159,6 +160,28 @@ pub(crate) fn build_revoking(ca: &TestCa, revoked: &[&[u8]]) -> *mut u8 {
     let config = config(&[], &services, &bundles, &policy);
     let revoked = List::of(&revoked);
     build(Config { revoked, ..config }).unwrap()
+}
+
+/// What a client's end that knows both ends asks about `web` by a configuration.
+pub(crate) fn question(cfg: *const u8) -> Question {
+    Question {
+        cfg,
+        service: 0,
+        role: role::CLIENT,
+        client_id: Str::of(CLIENT.as_bytes()),
+        server_id: Str::of(SERVER.as_bytes()),
+        addr: addr([10, 0, 0, 2], PORT),
+        client: Addr::default(),
+        now_ms: 0,
+        process: ptr::null(),
+        exe_sha256: ptr::null(),
+        own_serial: Str::EMPTY,
+        peer_serial: Str::EMPTY,
+        plain: 0,
+        refused: 0,
+        carried: 0,
+        memo: ptr::null_mut(),
+    }
 }
 
 /// Makes a key; its arena and its certificate request.

@@ -4,6 +4,8 @@ use tidelock_datapath::transform::TRANSFORM_WORDS;
 
 use tidelock_kabi::bounds::SHA256_BYTES;
 
+use crate::decide::Memo;
+
 use super::{
     Addr, CRYPTO_INFO_BYTES, DETAIL_BYTES, Decision, Evidence, Question, SERIAL_BYTES, Str,
 };
@@ -30,6 +32,8 @@ pub struct FlowNew {
     pub process: *const Evidence,
     /// SHA-256 of the file that it executes, or null.
     pub exe_sha256: *const [u8; SHA256_BYTES],
+    /// What policies have permitted so far.
+    pub memo: Memo,
 }
 
 /// What a step of a handshake came to: `enum tl_verdict`.

@@ -16,7 +16,7 @@ use tidelock_kabi::{DenyReason, Role};
 use crate::arena::{Arena, Kind};
 use crate::config::{self, Configuration};
 use crate::context::Circumstances;
-use crate::decide::{Asked, decide};
+use crate::decide::{Asked, Memo, decide_again};
 use crate::entropy::Pool;
 use crate::errno::EPROTO;
 use crate::ffi::{self, FlowNew, Step};
@@ -38,6 +38,7 @@ struct Gate {
     service: i32,
     role: Role,
     own: &'static Identity,
+    memo: Memo,
     around: Circumstances<'static>,
     /// Milliseconds since 1970, when the engine last began to work.
     now_ms: AtomicI64,
@@ -61,11 +62,12 @@ impl Authorize for Gate {
             Role::Client => (own, peer),
             Role::Server => (peer, own),
         };
-        let answer = decide(
+        let answer = decide_again(
             self.cfg,
             &Asked {
                 role: self.role,
                 service: self.cfg.service(self.service),
+                number: self.service,
                 client: Some(client),
                 server: Some(server),
                 // C looks at our own when it takes it up, and at both again when hands are shaken.
@@ -73,7 +75,10 @@ impl Authorize for Gate {
                 peer_serial: proved.serial(),
                 around: self.around_now(),
                 plain: false,
+                refused: None,
+                carried: None,
             },
+            &mut { self.memo },
         );
         let detail = core::str::from_utf8(answer.detail.bytes())
             .unwrap_or("")
@@ -115,6 +120,7 @@ unsafe fn begin(p: &FlowNew) -> Option<(Engine, Arc<Gate>)> {
         service: p.service,
         role,
         own,
+        memo: p.memo,
         // SAFETY: as above.
         around: unsafe {
             cfg.circumstances((&p.addr, &p.client), p.now_ms, p.process, p.exe_sha256)

@@ -21,7 +21,8 @@ fn states(transform: Option<Configured>, role: u32) -> Option<(State, State)> {
     let cfg = world::build(world::config(&[], &services, &[], &[])).unwrap();
     let (mut rx, mut tx) = ([0; TRANSFORM_WORDS], [0; TRANSFORM_WORDS]);
     // SAFETY: the configuration is never freed, the states are alive.
-    unsafe { tl_rs_transforms(cfg, 0, role, &raw mut rx, &raw mut tx) }.then_some((rx, tx))
+    (unsafe { tl_rs_transforms(cfg, 0, role, &raw mut rx, &raw mut tx) } != DIRECT)
+        .then_some((rx, tx))
 }
 
 /// One call on a buffer of 64 KiB that holds `input`: what came of it, what may be taken, and why not.
@@ -69,27 +70,27 @@ fn asking(
 
 /// A question about a connection to `web` by a configuration with these policies.
 fn question(policies: &[Rule<'_>]) -> Question {
+    question_of(None, policies)
+}
+
+/// The same where the Service has this transform.
+fn question_of(transform: Option<Configured>, policies: &[Rule<'_>]) -> Question {
     let mut image = ImageBuilder::new();
     for rule in policies {
         image.push(rule).unwrap();
     }
-    let services = [world::web()];
+    let services = [Service {
+        transform,
+        ..world::web()
+    }];
     let image = image.build().unwrap();
     let cfg = world::build(world::config(&[], &services, &[], &image)).unwrap();
     Question {
-        cfg,
         service: -1,
         role: role::SERVER,
-        client_id: Str::of(world::CLIENT.as_bytes()),
-        server_id: Str::of(world::SERVER.as_bytes()),
-        addr: world::addr([10, 0, 0, 2], world::PORT),
         client: world::addr([10, 0, 0, 1], 40_000),
         now_ms: 1,
-        process: ptr::null(),
-        exe_sha256: ptr::null(),
-        own_serial: Str::EMPTY,
-        peer_serial: Str::EMPTY,
-        plain: 0,
+        ..world::question(cfg)
     }
 }
 
@@ -215,5 +216,49 @@ fn an_edit_that_makes_no_sense_is_refused() {
     let progress = unsafe { tl_rs_transform(ptr::null_mut()) };
     assert_eq!(progress, progress::REFUSED);
     // SAFETY: null is allowed, and nothing is written.
-    assert!(!unsafe { tl_rs_transforms(ptr::null(), 0, 0, ptr::null_mut(), ptr::null_mut()) });
+    let none = unsafe { tl_rs_transforms(ptr::null(), 0, 0, ptr::null_mut(), ptr::null_mut()) };
+    assert_eq!(none, DIRECT);
+}
+
+/// What policy changed to, in words, for a flow that its bytes' way was settled for.
+fn cut(configured: Option<Configured>, role: u32, carried: u32) -> Option<std::string::String> {
+    let question = Question {
+        service: 0,
+        role,
+        carried,
+        ..question_of(configured, &[Rule::permit("all")])
+    };
+    let mut out = Decision::from(Answer {
+        denied: None,
+        detail: Detail::new(),
+    });
+    // SAFETY: both are live.
+    unsafe { crate::decide::tl_rs_decide(&question, &raw mut out) };
+    if out.allow == 1 {
+        return None;
+    }
+    assert_eq!(out.reason, DenyReason::PolicyChanged.number());
+    let detail = &out.detail[..out.detail_len as usize];
+    Some(std::str::from_utf8(detail).unwrap().into())
+}
+
+#[test]
+fn a_flow_goes_through_what_its_service_says_or_is_cut() {
+    let authorize = Some(Configured::AuthorizeRequests);
+    let number = u32::from(Configured::AuthorizeRequests.number());
+    assert_eq!(cut(None, role::SERVER, DIRECT), None);
+    assert_eq!(cut(authorize, role::SERVER, number), None);
+    assert_eq!(cut(authorize, role::SERVER, 0), None, "not settled yet");
+    let text = |text: &str| Some(text.into());
+    assert_eq!(
+        cut(authorize, role::SERVER, DIRECT),
+        text("transform: authorizeRequests")
+    );
+    assert_eq!(cut(None, role::SERVER, number), text("transform: none"));
+    // The client's end is direct all the same.
+    assert_eq!(cut(authorize, role::CLIENT, DIRECT), None);
+    assert_eq!(
+        cut(Some(Configured::Identity), role::CLIENT, DIRECT),
+        text("transform: identity")
+    );
 }

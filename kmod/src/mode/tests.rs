@@ -16,6 +16,18 @@ fn service(mode: Mode, on_unavailable: OnUnavailable) -> Service<'static> {
 
 /// What the mode says of a connection: `None`, or whether it is permitted.
 fn said_of(service: Service<'static>, role: Role, own: Option<&str>, plain: bool) -> Option<bool> {
+    said_of_refused(service, role, own, plain, None).map(|denied| denied.is_none())
+}
+
+/// The same of a process that was refused an identity: `None`, or why the connection is not permitted, if it is not.
+#[allow(clippy::option_option, reason = "whether it says, and what")]
+fn said_of_refused(
+    service: Service<'static>,
+    role: Role,
+    own: Option<&str>,
+    plain: bool,
+    refused: Option<DenyReason>,
+) -> Option<Option<DenyReason>> {
     let (client, server) = match role {
         Role::Client => (own, None),
         Role::Server => (None, own),
@@ -23,6 +35,7 @@ fn said_of(service: Service<'static>, role: Role, own: Option<&str>, plain: bool
     let asked = Asked {
         role,
         service: Some(service),
+        number: 0,
         client,
         server,
         own_serial: &[],
@@ -36,8 +49,10 @@ fn said_of(service: Service<'static>, role: Role, own: Option<&str>, plain: bool
             process: None,
         },
         plain,
+        refused,
+        carried: None,
     };
-    says(&service, &asked).map(|answer| answer.denied.is_none())
+    says(&service, &asked).map(|answer| answer.denied)
 }
 
 #[test]
@@ -122,6 +137,20 @@ fn who_was_refused_is_not_who_got_no_answer() {
             &DenyReason::AgentGone
         ]
     );
+}
+
+#[test]
+fn who_went_in_plain_and_is_refused_goes_no_further() {
+    let service = service(Mode::Permissive, OnUnavailable::Allow);
+    for reason in DenyReason::ALL {
+        let said = said_of_refused(service, Role::Client, None, true, Some(*reason));
+        let denied = (!goes_without(&service, *reason)).then_some(*reason);
+        assert_eq!(said, Some(denied), "{reason}");
+    }
+    // A server's own end proves nothing in plain, whoever runs it.
+    let refused = Some(DenyReason::NotGranted);
+    let said = said_of_refused(service, Role::Server, None, true, refused);
+    assert_eq!(said, Some(None));
 }
 
 #[test]

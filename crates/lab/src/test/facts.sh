@@ -206,9 +206,9 @@ for words in zip(sys.argv[1::2], sys.argv[2::2]):
         print(type(error).__name__, flush=True); break
 END
 asks() { as 2002 timeout 120 python3 asks.py "$@" 2>&1 | paste -sd,; }
-as 2001 python3 web.py >web.log 2>web.err &
+as 2001 python3 web.py >>web.log 2>web.err &
 eventually sh -c "ss -Hltn 'sport = :$WEB' | grep -q ." || abort "the web server does not run: $(tail -n 3 web.err)"
-# web CEDAR: the Service and its policies.
+# web CEDAR [LINE]: the Service, with this line, and its policies.
 web() {
     { cat <<END
 apiVersion: tidelock.dev/v1
@@ -217,7 +217,7 @@ metadata: {name: web}
 spec:
   addresses: ["$OWN:$WEB"]
   servers: ["spiffe://example.org/server"]
-  transform: authorizeRequests
+  ${2-transform: authorizeRequests}
 ---
 apiVersion: tidelock.dev/v1
 kind: Policy
@@ -237,7 +237,27 @@ requests() {
     local got; got=$(asks "${@:3}")
     [ "$got" = "$2" ] && echo "pass requests: $1" || echo "fail requests: $1: $got; $(tidelock events --tail 1 | cut -c1-200)"
 }
+web '' 'mode: strict'
+cat >stays.py <<END
+import http.client, sys
+c = http.client.HTTPConnection("$OWN", $WEB, timeout=60)
+c.request("GET", "/open"); print(c.getresponse().read(), flush=True)
+sys.stdin.readline()
+try: c.request("GET", "/unasked"); print(c.getresponse().status)
+except OSError as error: print(type(error).__name__)
+END
+mkfifo orders
+as 2002 python3 stays.py <orders >stays.txt 2>&1 &
+stays=$!
+exec 4>orders
+eventually grep -q nobody stays.txt || echo "fail requests: no connection that is open before they are asked about: $(cat stays.txt)"
 web ''
+echo go >&4; wait $stays
+if grep -q unasked web.log || ! grep -q ConnectionResetError stays.txt; then echo "fail requests: a connection from before they are asked about is cut: $(cat stays.txt)"
+else echo 'pass requests: a connection from before they are asked about is cut'
+fi
+eventually told '"policy_changed"' 'transform: authorizeRequests' && echo 'pass requests: and it is told' || echo "fail requests: and it is told: $(tidelock events --tail 2 | paste -sd' ')"
+>web.log
 requests 'a permit of the connection is none of a request' ConnectionResetError GET /reports/a
 web "$READ"
 requests 'what is permitted is served, and told who asks' "200 URI=$CLIENT,200 URI=$CLIENT" GET '/reports/a?b=/../c' GET /reports/b

@@ -2,7 +2,7 @@
 # what is told of it, and what becomes of what is open when it is written otherwise. Prints `pass WHAT` and `fail WHAT: WHY`.
 export LC_ALL=C.UTF-8
 WORK=/tmp/modes SCENE=m
-PERMISSIVE=7951 GREETING=7952 PLAIN=7953 DENY=7954 STRICT=7955 LEGACY=7956 ALLOW=7957
+PERMISSIVE=7951 GREETING=7952 PLAIN=7953 DENY=7954 STRICT=7955 LEGACY=7956 ALLOW=7957 LATE=7958
 mkdir -p $WORK/pages && cd $WORK || exit 1
 eventually() { local i; for i in $(seq $((200 * LAB_SLOWER))); do "$@" && return 0; sleep 0.1; done; return 1; }
 abort() { echo "fail set-up: $*"; exit 1; }
@@ -11,8 +11,10 @@ at_end() { :; }
 rogue_network
 OWN_IP=${ROGUE_IP%.*}.1
 groupadd -g 2001 servers; useradd -u 2001 -g 2001 -M -d $WORK servers
+groupadd -g 2003 nobodies; useradd -u 2003 -g 2003 -M -d $WORK nobodies
 groupadd -g 2002 clients; useradd -u 2002 -g 2002 -M -d $WORK clients
 as_server() { setpriv --reuid 2001 --regid 2001 --clear-groups "$@"; }
+as_nobody() { setpriv --reuid 2003 --regid 2003 --clear-groups "$@"; }
 as_client() { setpriv --reuid 2002 --regid 2002 --clear-groups "$@"; }
 outside() { ip netns exec "$ROGUE_LINK" "$@"; }
 head -c 300000 /dev/urandom | base64 >pages/page
@@ -26,7 +28,7 @@ kind: WorkloadIdentity
 metadata: {name: $1}
 spec:
   spiffeID: spiffe://example.org/$1
-  selectors: ["unix:uid:$2", "unix:path:$(readlink -f "$(command -v "$3")")"]
+  selectors: ["unix:uid:$2", "unix:path:$(readlink -f "$(command -v "$3")")"${4+, "$4"}]
 END
 }
 # service NAME ADDRESS LINE…
@@ -54,14 +56,16 @@ spec:
 END
 }
 SERVERS='servers: ["spiffe://example.org/servers"]'
-{ identity servers 2001 python3; identity clients 2002 curl
+# The kernel knows executable and user: that its process is not in the group, the agent finds.
+{ identity servers 2001 python3; identity clients 2002 curl; identity nobodies 2003 python3 unix:gid:2001
   service permissive "$OWN_IP:$PERMISSIVE" "$SERVERS" 'mode: permissive'; permit permissive
   service greeting "$OWN_IP:$GREETING" "$SERVERS" 'mode: permissive'
   service plain "$OWN_IP:$PLAIN" 'mode: plain'
   service deny "$OWN_IP:$DENY" 'mode: deny'; permit deny
   service strict "$OWN_IP:$STRICT" "$SERVERS"; permit strict
   service legacy "$ROGUE_IP:$LEGACY" 'mode: plain'; permit legacy
-  service allow "$OWN_IP:$ALLOW" "$SERVERS" 'mode: permissive' 'onUnavailable: allow'; permit allow; } >documents.yaml
+  service allow "$OWN_IP:$ALLOW" "$SERVERS" 'mode: permissive' 'onUnavailable: allow'; permit allow
+  service late "$OWN_IP:$LATE" "$SERVERS" 'mode: permissive' 'onUnavailable: allow'; permit late; } >documents.yaml
 apply() {
     local generation
     generation=$(tidelock apply -f "$1" | sed -n 's/^generation //p')
@@ -87,14 +91,14 @@ def greet(address):
             s.close()
         threading.Thread(target=talk, daemon=True).start()
 host, greeting, *ports = sys.argv[1:]
-if greeting != "0": threading.Thread(target=greet, args=((host, int(greeting)),), daemon=True).start()
+for greeting in greeting.split(",")[greeting == "0":]: threading.Thread(target=greet, args=((host, int(greeting)),), daemon=True).start()
 for port in ports: threading.Thread(target=ThreadingHTTPServer((host, int(port)), Handler).serve_forever).start()
 END
-as_server python3 server.py "$OWN_IP" $GREETING $PERMISSIVE $PLAIN $DENY $STRICT $ALLOW >server.log 2>&1 &
+as_server python3 server.py "$OWN_IP" $GREETING,$LATE $PERMISSIVE $PLAIN $DENY $STRICT $ALLOW >server.log 2>&1 &
 # Not governed: in another network namespace, where the addresses mean nothing.
 outside python3 server.py "$ROGUE_IP" 0 $LEGACY >legacy.log 2>&1 &
 listens() { ss -Hltn "sport = :$1" | grep -q .; }
-for port in $GREETING $PERMISSIVE $PLAIN $DENY $STRICT $ALLOW; do eventually listens $port || abort "nobody listens at $port: $(tail -n 3 server.log)"; done
+for port in $GREETING $LATE $PERMISSIVE $PLAIN $DENY $STRICT $ALLOW; do eventually listens $port || abort "nobody listens at $port: $(tail -n 3 server.log)"; done
 legacy_listens() { outside ss -Hltn "sport = :$LEGACY" | grep -q .; }
 eventually legacy_listens || abort "nobody listens outside: $(tail -n 3 legacy.log)"
 
@@ -220,10 +224,20 @@ counted 'onUnavailable: allow: both ends are counted' "$before" 2
 refused 'onUnavailable: deny: without an agent a new process goes nowhere' 'permission denied|could ?n.t connect' "$OWN_IP" $PERMISSIVE as_client
 refused 'onUnavailable: deny: nor where it is strict' 'permission denied|could ?n.t connect' "$OWN_IP" $STRICT as_client
 gets 'onUnavailable: without an agent plain clients are served as before' "$OWN_IP" $PERMISSIVE outside
+# It goes in plain while nobody says who it is.
+as_nobody python3 talk.py hold "$OWN_IP" $LATE <orders >late.txt 2>&1 &
+late=$!
+exec 4>orders
+late_greeted() { grep -q hello late.txt; }
+eventually late_greeted && echo 'pass onUnavailable: allow: so does one that has no identity' || echo "fail onUnavailable: allow: so does one that has no identity: $(cat late.txt)"
+echo go >&4
 rm -f /run/tidelock/agent.sock
 setsid lab-join 127.0.0.1:8443 /var/lib/tidelock/ca/bundle.pem /run/tidelock/token </dev/null >agent.log 2>&1 &
 before=$(in_plain)
 again() { [ "$(as_client timeout 60 curl -sS "http://$OWN_IP:$STRICT/pages/page" 2>/dev/null | sha256sum)" = "$SUM  -" ]; }
 eventually again && echo 'pass with an agent again, strict goes on' || echo 'fail with an agent again, strict goes on: it is refused'
+wait $late
+grep -q ConnectionResetError late.txt && echo 'pass onUnavailable: allow: with an agent again, who is refused an identity is cut' || echo "fail onUnavailable: allow: with an agent again, who is refused an identity is cut: $(cat late.txt)"
+told 'onUnavailable: allow: and it is told' '"what":"denied"' '"service":"late"' "$(denied not_granted)"
 gets 'onUnavailable: allow: with an agent again, who has an identity uses it' "$OWN_IP" $ALLOW as_client
 counted 'onUnavailable: allow: and nothing goes in plain' "$before" 0

@@ -14,6 +14,7 @@ use tidelock_testkit::{KernelTls, Leaf, TestCa, VirtualClock};
 
 use super::*;
 use crate::arena::tl_rs_arena_used;
+use crate::decide::Memo;
 use crate::errno::{EACCES, ECONNREFUSED};
 use crate::fake::world::{self, CLIENT, PORT, SERVER, TD};
 use crate::fake::{arena, holds, lane};
@@ -32,6 +33,7 @@ struct End {
 impl End {
     fn new(cfg: *const u8, identity: *const u8, role: u32, now: i64) -> Self {
         let new = FlowNew {
+            memo: Memo::NONE,
             cfg,
             identity,
             service: 0,
