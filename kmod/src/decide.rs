@@ -31,6 +31,9 @@ const WORKLOAD: &str = "Workload";
 const TRUST_DOMAIN: &str = "TrustDomain";
 const SERVICE: &str = "Service";
 
+/// As many as most IDs have: room for [`MAX_ANCESTORS`] takes longer to lay out than a policy to match.
+const FEW_ANCESTORS: usize = 8;
+
 const UNDECIDED: &str = "policy cannot decide: a bound was passed";
 
 /// Text for people, as much as an event holds.
@@ -286,17 +289,19 @@ fn ask(
         ),
     };
     let id = SpiffeId::parse(who).map_err(|_| malformed)?;
-    let mut ancestors = [EntityRef::new(WORKLOAD, ""); MAX_ANCESTORS];
-    let ancestors = fill(&mut ancestors, id).ok_or(too_long)?;
-    let principal = Entity::new(WORKLOAD, id.as_str(), ancestors);
-    let decision = asked.around.told(about, |context| {
-        image.decide(&Request {
-            principal,
-            action,
-            resource: Entity::new(SERVICE, service, &[]),
-            context: Context::new(context),
+    let decide = |ancestors: &[EntityRef<'_>]| {
+        asked.around.told(about, |context| {
+            image.decide(&Request {
+                principal: Entity::new(WORKLOAD, id.as_str(), ancestors),
+                action,
+                resource: Entity::new(SERVICE, service, &[]),
+                context: Context::new(context),
+            })
         })
-    });
+    };
+    let decision = with_ancestors::<FEW_ANCESTORS, _>(id, decide)
+        .or_else(|| with_ancestors::<MAX_ANCESTORS, _>(id, decide))
+        .ok_or(too_long)?;
     let mut detail = Detail::new();
     for (at, policy) in decision.policies().enumerate() {
         detail.push(if at == 0 { "" } else { ", " });
@@ -334,11 +339,12 @@ pub fn observe(cfg: &Configuration, asked: &Asked<'_>) -> Option<(DenyReason, De
     differs.then_some((would, detail))
 }
 
-/// The trust domain and every shorter ID; `None` if they are too many.
-fn fill<'s, 'a>(
-    space: &'s mut [EntityRef<'a>; MAX_ANCESTORS],
-    id: SpiffeId<'a>,
-) -> Option<&'s [EntityRef<'a>]> {
+/// Calls `ask` with the trust domain and every shorter ID; `None` if they are more than `N`.
+fn with_ancestors<const N: usize, T>(
+    id: SpiffeId<'_>,
+    ask: impl FnOnce(&[EntityRef<'_>]) -> T,
+) -> Option<T> {
+    let mut space = [EntityRef::new(WORKLOAD, ""); N];
     let domain = EntityRef::new(TRUST_DOMAIN, id.trust_domain().as_str());
     let above = id
         .ancestors()
@@ -349,7 +355,7 @@ fn fill<'s, 'a>(
         *slots.next()? = ancestor;
         count = count.saturating_add(1);
     }
-    space.get(..count)
+    space.get(..count).map(ask)
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::{format, vec};
 use proptest::prelude::*;
 use proptest::sample::Index;
 use tidelock_kabi::Service;
-use tidelock_policy::{Expr, ImageBuilder, Rule};
+use tidelock_policy::{EntityRef, Expr, ImageBuilder, Rule, Scope};
 
 use super::*;
 use crate::decide::tl_rs_decide;
@@ -213,4 +213,35 @@ fn a_memo_changes_no_answer() {
             prop_assert_eq!((allow, reason), (anew, why), "{:?}", step);
         }
     });
+}
+
+/// What a client's end asks from connect() until the flow is open, in order; `benches/instructions.sh` counts its instructions.
+#[test]
+fn a_connect_asks_policies_once() {
+    let port = Expr::attribute("port").equals(i64::from(world::PORT));
+    let shop = Rule::permit("shop")
+        .principal(Scope::Eq(EntityRef::new("Workload", CLIENT)))
+        .actions(&["connect"])
+        .resource(Scope::Eq(EntityRef::new("Service", "web")))
+        .when(&port);
+    let cfg = build(1, &[shop]);
+    let mut memo = Memo::NONE;
+    // connect(), granted, connected: whom it will meet is not known. The proven server, hands shaken, open: it is.
+    let asked = ["", "", "", SERVER, SERVER, SERVER]
+        .iter()
+        .filter(|server| {
+            let (allow, _, policies) = ask(&Question {
+                server_id: Str::of(server.as_bytes()),
+                own_serial: Str::of(&[7; 16]),
+                peer_serial: Str::of(if server.is_empty() { &[] } else { &[9; 16] }),
+                now_ms: 1,
+                process: &EVIDENCE,
+                memo: &raw mut memo,
+                ..world::question(cfg)
+            });
+            assert_eq!(allow, 1);
+            !policies.is_empty()
+        })
+        .count();
+    assert_eq!(asked, 1);
 }
