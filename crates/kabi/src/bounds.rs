@@ -40,6 +40,10 @@ pub const MAX_SERVERS_PER_SERVICE: usize = 64;
 pub const MAX_BUNDLES: usize = 64;
 /// Most authorities in one bundle: prepared, active and tainted ones through several rotations.
 pub const MAX_AUTHORITIES_PER_BUNDLE: usize = 16;
+/// Longest name of a server outside: a DNS name (RFC 1035 §2.3.4).
+pub const MAX_SERVER_NAME_BYTES: usize = 253;
+/// Most authorities that may vouch for a server outside: more than any list of public ones has.
+pub const MAX_ROOTS: usize = 256;
 /// Most revoked SVIDs in a configuration: 84 KiB of its record. The control plane refuses to revoke more at once
 /// (`MAX_REVOKED` there).
 pub const MAX_REVOKED: usize = 4096;

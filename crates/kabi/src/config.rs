@@ -38,6 +38,8 @@ pub struct Config<'a> {
     pub revoked: List<'a, Serial>,
     /// What policies are told of this node; `None`: nothing.
     pub posture: Option<Posture<'a>>,
+    /// The servers outside of the Services of [`Mode::Originate`]; one for each.
+    pub externals: List<'a, External<'a>>,
 }
 
 /// What the agent knows of its node, and policies may ask for.
@@ -197,6 +199,8 @@ numbered! {
         Plain = 3 => "plain",
         /// None.
         Deny = 4 => "deny",
+        /// The server is outside, where nobody knows SPIFFE: the client's end speaks TLS to it, and holds it to its DNS name.
+        Originate = 5 => "originate",
     }
 }
 
@@ -269,10 +273,22 @@ impl<'a> Config<'a> {
     }
 }
 
+/// A server outside: who it has to be, and who may vouch for it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct External<'a> {
+    /// The Service whose addresses are its.
+    pub service: &'a str,
+    /// Its DNS name (RFC 6125 §6.4), in lower case.
+    pub server_name: &'a str,
+    /// CA certificates in DER; none: nobody is believed to be it.
+    pub roots: List<'a, &'a [u8]>,
+}
+
 const SPAN_BYTES: usize = 8;
 const PREFILTER_BYTES: usize = 16;
 const SERVICE_BYTES: usize = 44;
 const BUNDLE_BYTES: usize = 16;
+const EXTERNAL_BYTES: usize = 24;
 /// In a prefilter row: a uid is given.
 const HAS_UID: u32 = 1;
 
@@ -291,6 +307,22 @@ fn check_trust_domain(name: &str) -> Result<(), RefusedReason> {
         Ok(_) => Ok(()),
         Err(TrustDomainError::TooLong { .. }) => Err(RefusedReason::FieldTooLong),
         Err(_) => Err(RefusedReason::BadSpiffeId),
+    }
+}
+
+/// Refuses what is no DNS name as certificates have it: labels of lower-case letters, digits and inner hyphens (RFC 1034 §3.5).
+fn check_server_name(name: &str) -> Result<(), RefusedReason> {
+    let label = |label: &str| {
+        let plain = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-');
+        !label.is_empty()
+            && label.bytes().all(plain)
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    if name.split('.').all(label) {
+        Ok(())
+    } else {
+        Err(RefusedReason::BadServerName)
     }
 }
 
@@ -383,6 +415,18 @@ impl<'a> sealed::Row<'a> for Service<'a> {
             mode: Mode::from_number(mode)?,
             on_unavailable: OnUnavailable::from_number(on_unavailable)?,
             servers: inner(row, rows)?,
+        })
+    }
+}
+
+#[expect(private_interfaces, reason = "the trait is sealed")]
+impl<'a> sealed::Row<'a> for External<'a> {
+    const BYTES: usize = EXTERNAL_BYTES;
+    fn read(row: &mut Reader<'a>, rows: &Rows<'a>) -> Option<Self> {
+        Some(Self {
+            service: text_at(row, rows)?,
+            server_name: text_at(row, rows)?,
+            roots: inner(row, rows)?,
         })
     }
 }

@@ -28,7 +28,7 @@ pub struct FlowInfo<'a> {
     pub service: Option<&'a str>,
     /// Our SPIFFE ID.
     pub local_id: Option<&'a str>,
-    /// The peer's SPIFFE ID.
+    /// The peer's SPIFFE ID, or the DNS name that a server outside has proved.
     pub peer_id: Option<&'a str>,
     /// Serial number of our certificate.
     pub local_serial: &'a [u8],

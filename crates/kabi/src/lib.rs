@@ -66,7 +66,8 @@ mod write;
 
 pub use agent_end::{AgentEnd, Pending};
 pub use config::{
-    Bundle, Config, Limits, Mode, OnUnavailable, Posture, PrefilterEntry, Service, Transform,
+    Bundle, Config, External, Limits, Mode, OnUnavailable, Posture, PrefilterEntry, Service,
+    Transform,
 };
 pub use evidence::{Args, Evidence, EvidenceFlags};
 pub use flow::{Denial, FlowClosed, FlowInfo};

@@ -65,6 +65,8 @@ numbered! {
         Duplicate = 29 => "a trust domain has two bundles",
         /// A list that is searched, and is not in order or has an item twice.
         Unsorted = 30 => "a list that has to be sorted is not, or repeats an item",
+        /// The name of a server outside that is no DNS name.
+        BadServerName = 31 => "not a dns name in lower case",
     }
 }
 

@@ -13,7 +13,7 @@ fn the_header_has_24_bytes_little_endian() {
     let bytes = ToKernel::Drain.to_vec(0x0102_0304_0506_0708).unwrap();
     let header = [
         &b"TIDK"[..],              // magic
-        &[5, 0],                   // abi
+        &[6, 0],                   // abi
         &[8, 0],                   // kind
         &[24, 0, 0, 0],            // length
         &[0, 0, 0, 0],             // reserved
@@ -160,7 +160,7 @@ fn reasons_keep_their_numbers() {
     let refused = "TooShort TooLong Magic AbiVersion Kind Length Reserved HelloFirst HelloAgain Sequence \
         OldGeneration WrongGeneration Truncated Trailing NotUtf8 FieldTooLong ListTooLong Empty \
         OutOfRange Layout GovernsAll BadCidr BadSpiffeId Unknown BadPolicy BadChain NoMemory Internal \
-        Duplicate Unsorted";
+        Duplicate Unsorted BadServerName";
     assert!(
         DenyReason::ALL
             .iter()
@@ -174,7 +174,7 @@ fn reasons_keep_their_numbers() {
             .map(|r| format!("{r:?}"))
             .eq(refused.split_whitespace())
     );
-    assert!(RefusedReason::ALL.iter().map(|r| r.number()).eq(1..=30));
+    assert!(RefusedReason::ALL.iter().map(|r| r.number()).eq(1..=31));
     assert!(
         DenyReason::ALL
             .iter()
@@ -192,7 +192,7 @@ fn reasons_keep_their_numbers() {
     assert_eq!(
         (
             RefusedReason::from_number(0),
-            RefusedReason::from_number(31)
+            RefusedReason::from_number(32)
         ),
         (None, None)
     );

@@ -234,13 +234,7 @@ fn a_configuration_is_refused_where_it_is_wrong() {
         ),
         ("revoked beyond the record", 84, &n(3), Why::Truncated, 0),
         ("revoked short of the record", 84, &n(1), Why::Truncated, 0),
-        (
-            "policies beyond the record",
-            80,
-            &n(8),
-            Why::FieldTooLong,
-            0,
-        ),
+        ("policies beyond the record", 80, &n(8), Why::ListTooLong, 0),
         (
             "policies short of the record",
             80,
@@ -483,6 +477,64 @@ fn a_posture_has_a_node_and_a_time_from_1970_on() {
 }
 
 #[test]
+fn a_server_outside_has_a_service_and_a_dns_name() {
+    use RefusedReason as Why;
+    let external = |service, server_name, roots: &'static [&'static [u8]]| {
+        let externals = List::of(
+            vec![External {
+                service,
+                server_name,
+                roots: List::of(roots),
+            }]
+            .leak(),
+        );
+        ToKernel::Config(Config {
+            generation: 1,
+            externals,
+            ..Config::default()
+        })
+    };
+    for name in [
+        "",
+        ".",
+        "a.",
+        ".a",
+        "a..b",
+        "-a",
+        "a-.b",
+        "A.example",
+        "a_b",
+        "a b",
+        "*.a",
+        "1.2.3.4:5",
+        "é",
+    ] {
+        not_encoded([(external("s", name, &[b"root"]), Why::BadServerName)]);
+    }
+    not_encoded([
+        (external("", "a", &[]), Why::Empty),
+        (external("s", "a", &[b""]), Why::Empty),
+        (
+            external("s", "a", &[b"r" as &[u8]; MAX_ROOTS + 1]),
+            Why::ListTooLong,
+        ),
+    ]);
+    let len = edited(ToKernelKind::Config, 0, &[]).len();
+    // Behind the last external of the sample lie two serials and a posture.
+    let names = "bankapi.bank.examplerootnext".len();
+    let end = POSTURE_BYTES + 2 * 21;
+    let why = |back: usize, to: &[u8]| {
+        fault(&edited(ToKernelKind::Config, len - end - names - back, to)).0
+    };
+    assert_eq!(why(0, &[0xff]), Why::NotUtf8);
+    // The rows of two roots, and that of their server.
+    assert_eq!(why(16, &n(1)), Why::Layout);
+    assert_eq!(why(12, &n(0)), Why::Empty);
+    assert_eq!(why(40 - 16, &n(1)), Why::Layout);
+    assert_eq!(why(40 - 20, &n(257)), Why::ListTooLong);
+}
+
+#[test]
 fn a_serial_has_one_to_twenty_bytes_and_one_spelling() {
     use RefusedReason as Why;
     let why = |at, to: &[u8]| {
@@ -558,8 +610,8 @@ fn a_trust_domain_has_one_bundle_and_a_name() {
         ..Config::default()
     };
     let mut bytes = ToKernel::Config(config).to_vec(1).unwrap();
-    // In front of a posture that says nothing.
-    let last = bytes.len() - 1 - (4 + 8);
+    // In front of no servers outside, and a posture that says nothing.
+    let last = bytes.len() - 1 - (4 * 4) - (4 + 8);
     bytes[last] = b'a';
     assert_eq!(fault(&bytes).0, RefusedReason::Duplicate);
 }

@@ -90,6 +90,7 @@ struct Parts<'a> {
     observed: &'a [u8],
     revoked: Table<'a>,
     posture: Option<Posture<'a>>,
+    externals: List<'a, External<'a>>,
 }
 
 impl<'a> Parts<'a> {
@@ -115,6 +116,7 @@ impl<'a> Parts<'a> {
         let text = core::str::from_utf8(r.take(text)?).map_err(|_| not_text)?;
         let ders_at = r.at();
         let (ders, policy, observed) = (r.take(ders)?, r.take(policy)?, r.take(observed)?);
+        let externals = externals(r)?;
         let revoked = Table::take(r, revoked, SERIAL_ROW_BYTES)?;
         let posture = Posture::read(r)?;
         r.end()?;
@@ -132,6 +134,7 @@ impl<'a> Parts<'a> {
             observed,
             revoked,
             posture,
+            externals,
         })
     }
 
@@ -285,6 +288,49 @@ fn check_mode(r: &mut Reader<'_>) -> Result<(), Fault> {
     known.map(|_| ()).ok_or(fault)
 }
 
+/// A section with texts and certificates of its own.
+fn externals<'a>(r: &mut Reader<'a>) -> Result<List<'a, External<'a>>, Fault> {
+    let list = RefusedReason::ListTooLong;
+    let count = r.len(MAX_SERVICES, list)?;
+    let roots = r.len(MAX_RECORD_BYTES, list)?;
+    let text = r.len(MAX_RECORD_BYTES, RefusedReason::TooLong)?;
+    let ders = r.len(MAX_RECORD_BYTES, RefusedReason::TooLong)?;
+    let externals = Table::take(r, count, EXTERNAL_BYTES)?;
+    let roots = Table::take(r, roots, SPAN_BYTES)?;
+    let (text_at, not_text) = (r.at(), r.fault(RefusedReason::NotUtf8));
+    let text = core::str::from_utf8(r.take(text)?).map_err(|_| not_text)?;
+    let ders_at = r.at();
+    let ders = r.take(ders)?;
+
+    let (mut texts, mut spans) = (Section { next: 0 }, Section { next: 0 });
+    let mut row = externals.reader();
+    for _ in 0..externals.count {
+        let at = row.at();
+        let service = texts.text(&mut row, MAX_SERVICE_NAME_BYTES, text)?;
+        required(service.is_empty(), at)?;
+        let at = row.at();
+        let name = texts.text(&mut row, MAX_SERVER_NAME_BYTES, text)?;
+        super::check_server_name(name).map_err(|why| Fault { why, at })?;
+        spans.span(&mut row, MAX_ROOTS, RefusedReason::ListTooLong)?;
+    }
+    spans.end(roots.count, row.at())?;
+    texts.end(text.len(), text_at)?;
+    let (mut certs, mut row) = (Section { next: 0 }, roots.reader());
+    for _ in 0..roots.count {
+        let at = row.at();
+        let len = certs.span(&mut row, MAX_CERT_BYTES, RefusedReason::FieldTooLong)?;
+        required(len == 0, at)?;
+    }
+    certs.end(ders.len(), ders_at)?;
+    let rows = Rows {
+        rows: externals.bytes,
+        inner: roots.bytes,
+        text,
+        bytes: ders,
+    };
+    Ok(List::over(rows, externals.count))
+}
+
 pub(super) fn config(body: &[u8]) -> Result<Config<'_>, Fault> {
     let mut r = Reader::new(body, BODY_AT);
     let generation = r.id64()?;
@@ -301,5 +347,6 @@ pub(super) fn config(body: &[u8]) -> Result<Config<'_>, Fault> {
         observed: parts.observed,
         revoked: parts.revoked(),
         posture: parts.posture,
+        externals: parts.externals,
     })
 }

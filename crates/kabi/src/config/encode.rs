@@ -50,6 +50,7 @@ pub(super) fn config(config: &Config<'_>, w: &mut Writer<'_>) -> Done {
     }
     w.put(config.policy)?;
     w.put(config.observed)?;
+    externals(config, w)?;
     revoked_rows(config, w)?;
     Posture::write(config.posture, w)
 }
@@ -162,6 +163,46 @@ fn bundle_rows(
     }
     for der in config.bundles.iter().flat_map(|bundle| bundle.authorities) {
         bytes.field(w, der.len(), MAX_CERT_BYTES)?;
+    }
+    Ok(())
+}
+
+fn externals(config: &Config<'_>, w: &mut Writer<'_>) -> Done {
+    let list = RefusedReason::ListTooLong;
+    let all = config.externals;
+    let texts = || {
+        all.iter()
+            .flat_map(|external| [external.service, external.server_name])
+    };
+    let ders = || all.iter().flat_map(|external| external.roots);
+    w.count(all.len(), MAX_SERVICES, list)?;
+    w.count(ders().count(), MAX_RECORD_BYTES, list)?;
+    w.count(
+        sum(texts().map(str::len)),
+        MAX_RECORD_BYTES,
+        RefusedReason::TooLong,
+    )?;
+    w.count(
+        sum(ders().map(<[u8]>::len)),
+        MAX_RECORD_BYTES,
+        RefusedReason::TooLong,
+    )?;
+    let (mut text, mut roots) = (Section { next: 0 }, Section { next: 0 });
+    for external in all {
+        text.field(w, external.service.len(), MAX_SERVICE_NAME_BYTES)?;
+        super::check_server_name(external.server_name).map_err(|why| w.fault(why))?;
+        text.field(w, external.server_name.len(), MAX_SERVER_NAME_BYTES)?;
+        roots.span(w, external.roots.len(), MAX_ROOTS, list)?;
+    }
+    let mut bytes = Section { next: 0 };
+    for der in ders() {
+        bytes.field(w, der.len(), MAX_CERT_BYTES)?;
+    }
+    for text in texts() {
+        w.put(text.as_bytes())?;
+    }
+    for der in ders() {
+        w.put(der)?;
     }
     Ok(())
 }

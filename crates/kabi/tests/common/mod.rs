@@ -110,6 +110,17 @@ fn bundle() -> impl Strategy<Value = Bundle<'static>> {
     })
 }
 
+fn external() -> impl Strategy<Value = External<'static>> {
+    let name =
+        || "[a-z0-9]{1,9}(-[a-z0-9]{1,9})?(\\.[a-z]{1,9}){0,3}".prop_map(|name| &*name.leak());
+    let roots = vec(bytes(1, MAX_CERT_BYTES), 0..3).prop_map(|der| List::of(leak(der)));
+    (name(), name(), roots).prop_map(|(service, server_name, roots)| External {
+        service,
+        server_name,
+        roots,
+    })
+}
+
 pub(crate) fn serial() -> impl Strategy<Value = Serial> {
     vec(any::<u8>(), 1..=MAX_SERIAL_BYTES)
         .prop_map(|bytes| Serial::new(&bytes).expect("a length in range"))
@@ -147,13 +158,14 @@ pub(crate) fn config() -> impl Strategy<Value = Config<'static>> {
         node,
         attested_at_ms,
     });
-    let revoked = (revoked, proptest::option::of(posture));
+    let externals = vec(external(), 0..3).prop_map(|list| List::of(leak(list)));
+    let revoked = (revoked, proptest::option::of(posture), externals);
     let parts = (prefilter, services, bundles, images, revoked);
     (1_u64.., limits(), parts).prop_map(
         |(
             generation,
             limits,
-            (prefilter, services, bundles, (policy, observed), (revoked, posture)),
+            (prefilter, services, bundles, (policy, observed), (revoked, posture, externals)),
         )| {
             Config {
                 generation,
@@ -165,6 +177,7 @@ pub(crate) fn config() -> impl Strategy<Value = Config<'static>> {
                 observed,
                 revoked,
                 posture,
+                externals,
             }
         },
     )

@@ -58,6 +58,11 @@ pub(crate) fn every_to_kernel() -> Vec<Kernel> {
             node: "n1",
             attested_at_ms: Some(1_764_000_000_000),
         }),
+        externals: List::of(leak(vec![External {
+            service: "bank",
+            server_name: "api.bank.example",
+            roots: List::of(leak(vec![&b"root"[..], b"next"])),
+        }])),
     };
     let chain = List::of(leak(vec![&b"leaf"[..], b"issuer"]));
     vec![
