@@ -60,7 +60,7 @@
 //! assert!(deliver(&mut client, &mut server, now).is_none(), "not before the server has confirmed");
 //! let at_server = deliver(&mut server, &mut client, now).expect("established");
 //! let at_client = deliver(&mut client, &mut server, now).expect("established");
-//! assert_eq!(at_client.peer.id().as_str(), "spiffe://example.org/web");
+//! assert_eq!(at_client.peer.as_ref().expect("proved").id().as_str(), "spiffe://example.org/web");
 //! assert_eq!(at_client.tx.as_bytes(), at_server.rx.as_bytes());
 //! ```
 //!
@@ -122,6 +122,7 @@ extern crate alloc;
 mod authorize;
 mod engine;
 mod entropy;
+mod external;
 mod identity;
 mod ktls;
 mod peer;
@@ -133,8 +134,11 @@ mod trust;
 mod verifier;
 
 pub use authorize::{Answer, Authorize, Role};
-pub use engine::{ALPN, Engine, Established, Failure, Output, Params, Reason, Refused};
+pub use engine::{
+    ALPN, Engine, Established, ExternalParams, Failure, Output, Params, Reason, Refused,
+};
 pub use entropy::{Entropy, EntropyUnavailable};
+pub use external::{External, ExternalError, MAX_ROOTS};
 pub use identity::{Identity, InstallError, SigningFailed, Svid};
 pub use ktls::{KtlsInfo, MAX_KTLS_INFO_BYTES};
 pub use peer::{Peer, PeerError};

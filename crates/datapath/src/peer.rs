@@ -71,6 +71,13 @@ pub enum PeerError {
         /// What path validation found.
         why: webpki::Error,
     },
+    /// A server outside is not who it has to be.
+    External {
+        /// The DNS name that it has to prove.
+        name: Box<str>,
+        /// What path validation found, or the comparison of names.
+        why: webpki::Error,
+    },
     /// The signature over the handshake is not by the leaf's key.
     Signature,
 }
@@ -93,6 +100,7 @@ impl core::fmt::Display for PeerError {
                 )
             }
             Self::Path { claimed, why } => write!(f, "chain of `{}`: {why}", claimed.as_str()),
+            Self::External { name, why } => write!(f, "the server is not `{name}`: {why}"),
             Self::Signature => f.write_str("handshake not signed by the certificate's key"),
         }
     }

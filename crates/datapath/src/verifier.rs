@@ -42,12 +42,32 @@ pub(crate) struct Findings {
     error: OnceBox<PeerError>,
     /// What [`Authorize`] said of the peer once it was believed.
     answer: OnceBox<Answer>,
+    /// A server outside has proved its name.
+    external: OnceBox<()>,
 }
 
 impl Findings {
     /// The peer, if it has proved who it is.
     pub(crate) fn peer(&self) -> Option<&Peer> {
         self.answer.get().and_then(|_| self.claimed.get())
+    }
+
+    /// Has a server outside proved its name?
+    pub(crate) fn is_external(&self) -> bool {
+        self.external.get().is_some()
+    }
+
+    /// Notes that a server outside has proved its name.
+    pub(crate) fn external_proved(&self) -> Result<(), Error> {
+        self.external.set(Box::new(())).map_err(|_| repeated())
+    }
+
+    /// Notes why the peer is not believed: the error for rustls. A second one can only follow a second chain, and the first
+    /// already ended the handshake.
+    pub(crate) fn refuse(&self, why: PeerError) -> Error {
+        let alert = alert_for(&why);
+        let _ = self.error.set(Box::new(why));
+        Error::InvalidCertificate(alert)
     }
 
     /// Why the peer was not believed, if it was not.
@@ -91,13 +111,7 @@ impl PeerVerifier {
                 .claimed
                 .set(Box::new(peer))
                 .map_err(|_| repeated()),
-            Err(why) => {
-                let alert = alert_for(&why);
-                // A second error can only follow a second chain, and the first already ended the
-                // handshake.
-                let _ = self.findings.error.set(Box::new(why));
-                Err(Error::InvalidCertificate(alert))
-            }
+            Err(why) => Err(self.findings.refuse(why)),
         }
     }
 
@@ -211,7 +225,10 @@ fn claim(certificate: &CertificateDer<'_>) -> Result<Peer, PeerError> {
 }
 
 /// Our own bounds, before anything is parsed.
-fn check_bounds(leaf: &CertificateDer<'_>, rest: &[CertificateDer<'_>]) -> Result<(), PeerError> {
+pub(crate) fn check_bounds(
+    leaf: &CertificateDer<'_>,
+    rest: &[CertificateDer<'_>],
+) -> Result<(), PeerError> {
     let count = rest.len().saturating_add(1);
     if count > MAX_CHAIN_CERTS {
         return Err(PeerError::TooManyCertificates { count });
@@ -229,19 +246,14 @@ fn check_bounds(leaf: &CertificateDer<'_>, rest: &[CertificateDer<'_>]) -> Resul
 fn alert_for(why: &PeerError) -> CertificateError {
     use webpki::Error as Path;
     match why {
-        PeerError::UnknownTrustDomain { .. }
-        | PeerError::Path {
-            why: Path::UnknownIssuer,
-            ..
-        } => CertificateError::UnknownIssuer,
-        PeerError::Path {
-            why: Path::CertExpired { .. },
-            ..
-        } => CertificateError::Expired,
-        PeerError::Path {
-            why: Path::CertNotValidYet { .. },
-            ..
-        } => CertificateError::NotValidYet,
+        PeerError::UnknownTrustDomain { .. } => CertificateError::UnknownIssuer,
+        PeerError::Signature => CertificateError::BadSignature,
+        PeerError::Path { why, .. } | PeerError::External { why, .. } => match why {
+            Path::UnknownIssuer => CertificateError::UnknownIssuer,
+            Path::CertExpired { .. } => CertificateError::Expired,
+            Path::CertNotValidYet { .. } => CertificateError::NotValidYet,
+            _ => CertificateError::BadEncoding,
+        },
         _ => CertificateError::BadEncoding,
     }
 }

@@ -116,11 +116,11 @@ fn check(pair: &Pair) {
         let server = server.established();
         assert_eq!(client.tx.as_bytes(), server.rx.as_bytes());
         assert_eq!(client.rx.as_bytes(), server.tx.as_bytes());
-        assert_eq!(client.peer.id().as_str(), SERVER);
+        assert_eq!(client.peer.as_ref().expect("proved").id().as_str(), SERVER);
         assert!(client.confirmed);
     }
     if let Verdict::Established(server) = server {
-        assert_eq!(server.peer.id().as_str(), CLIENT);
+        assert_eq!(server.peer.as_ref().expect("proved").id().as_str(), CLIENT);
     }
     for verdict in [client, server] {
         if let Verdict::Failed(why) = verdict {

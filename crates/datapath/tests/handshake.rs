@@ -31,12 +31,21 @@ fn both_ends_hold_the_same_secrets_and_each_others_name() {
     assert_eq!(client.tx.as_bytes(), server.rx.as_bytes());
     assert_eq!(client.rx.as_bytes(), server.tx.as_bytes());
     assert_ne!(client.tx.as_bytes(), client.rx.as_bytes());
-    assert_eq!(client.peer.id().as_str(), SERVER);
-    assert_eq!(server.peer.id().as_str(), CLIENT);
+    assert_eq!(client.peer.as_ref().expect("proved").id().as_str(), SERVER);
+    assert_eq!(server.peer.as_ref().expect("proved").id().as_str(), CLIENT);
     let svid = |identity: &Identity| identity.svid().expect("installed").clone();
-    assert_eq!(client.peer.serial(), svid(&ends.server).serial());
-    assert_eq!(server.peer.serial(), svid(&ends.client).serial());
-    assert_eq!(server.peer.not_after(), svid(&ends.client).not_after());
+    assert_eq!(
+        client.peer.as_ref().expect("proved").serial(),
+        svid(&ends.server).serial()
+    );
+    assert_eq!(
+        server.peer.as_ref().expect("proved").serial(),
+        svid(&ends.client).serial()
+    );
+    assert_eq!(
+        server.peer.as_ref().expect("proved").not_after(),
+        svid(&ends.client).not_after()
+    );
     assert_eq!(client.suite, server.suite);
     assert!(client.confirmed && server.confirmed);
 }
@@ -163,7 +172,17 @@ fn federated_domains_meet_if_each_trusts_the_other() {
     let partner = "spiffe://partner.net/api";
     let mut pair = PairBuilder::new(ours.identity(CLIENT), theirs.identity(partner), trust).start();
     pair.run();
-    assert_eq!(pair.verdicts().0.established().peer.id().as_str(), partner);
+    assert_eq!(
+        pair.verdicts()
+            .0
+            .established()
+            .peer
+            .as_ref()
+            .expect("proved")
+            .id()
+            .as_str(),
+        partner
+    );
 }
 
 #[test]

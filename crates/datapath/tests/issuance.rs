@@ -59,8 +59,26 @@ fn what_the_ca_issues_connects() {
     let mut pair = PairBuilder::new(client, server, trust).start();
     pair.run();
     let (client, server) = pair.verdicts();
-    assert_eq!(client.established().peer.id().as_str(), SERVER);
-    assert_eq!(server.established().peer.id().as_str(), CLIENT);
+    assert_eq!(
+        client
+            .established()
+            .peer
+            .as_ref()
+            .expect("proved")
+            .id()
+            .as_str(),
+        SERVER
+    );
+    assert_eq!(
+        server
+            .established()
+            .peer
+            .as_ref()
+            .expect("proved")
+            .id()
+            .as_str(),
+        CLIENT
+    );
 }
 
 #[test]

@@ -19,6 +19,7 @@ use rustls::version::TLS13;
 use rustls::{ClientConfig, Error, ServerConfig, SignatureScheme};
 use rustls_pki_types::{IpAddr, Ipv4Addr, ServerName, UnixTime};
 
+use crate::external::ExternalVerifier;
 use crate::record::RECORD_HEADER_BYTES;
 use crate::verifier::PeerVerifier;
 
@@ -125,6 +126,24 @@ pub(super) fn client(
     // The verifier goes by SPIFFE ID alone; an address is what rustls never puts on the wire.
     let nobody = ServerName::IpAddress(IpAddr::V4(Ipv4Addr::from([0; 4])));
     UnbufferedClientConnection::new(Arc::new(config), nobody)
+}
+
+/// A client connection to a server outside: its name in clear, as everybody says it there, and no certificate of ours. What the
+/// program speaks we do not know, so no protocol is offered (RFC 7301).
+pub(super) fn external(
+    provider: CryptoProvider,
+    clock: Arc<Clock>,
+    verifier: ExternalVerifier,
+) -> Result<UnbufferedClientConnection, Error> {
+    let name = verifier.external.server_name();
+    let mut config = ClientConfig::builder_with_details(Arc::new(provider), clock)
+        .with_protocol_versions(&[&TLS13])?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(verifier))
+        .with_no_client_auth();
+    config.resumption = Resumption::disabled();
+    config.enable_secret_extraction = true;
+    UnbufferedClientConnection::new(Arc::new(config), name)
 }
 
 /// What a server does: client certificate required, one confirmation, no early data.

@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 
 use super::Failure;
 use crate::authorize::Authorize;
+use crate::external::External;
 use crate::identity::Identity;
 use crate::ktls::KtlsInfo;
 use crate::peer::Peer;
@@ -25,6 +26,14 @@ pub struct Params<'a> {
     pub deadline: Option<Mono>,
 }
 
+/// What an engine is made of that connects to a server outside. Who we are is not told it.
+pub struct ExternalParams {
+    /// Who it has to be.
+    pub external: Arc<External>,
+    /// When to give up, if the handshake is not over.
+    pub deadline: Option<Mono>,
+}
+
 /// What an engine wants done, oldest first.
 #[derive(Debug)]
 pub enum Output {
@@ -40,8 +49,8 @@ pub enum Output {
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Established {
-    /// Who the peer is.
-    pub peer: Peer,
+    /// Who the peer is; `None`: a server outside, which has proved its DNS name.
+    pub peer: Option<Peer>,
     /// The cipher suite's number (RFC 8446 §B.4).
     pub suite: u16,
     /// How many records the key of one direction may protect (RFC 8446 §5.5): whoever sends ends the connection there.

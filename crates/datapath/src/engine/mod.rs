@@ -17,10 +17,11 @@ use rustls::{Error, ExtractedSecrets, ServerConfig};
 
 pub use config::ALPN;
 pub use failure::{Failure, Reason};
-pub use io::{Established, Output, Params, Refused};
+pub use io::{Established, ExternalParams, Output, Params, Refused};
 
 use crate::authorize::{Answer, Role};
 use crate::entropy::Entropy;
+use crate::external::ExternalVerifier;
 use crate::ktls::KtlsInfo;
 use crate::peer::Peer;
 use crate::provider::provider;
@@ -71,6 +72,19 @@ impl Engine {
             config::server(provider::<E>(), clock, own, verifier)
                 .map(|config| Conn::Expecting(Box::new(config)))
         })
+    }
+
+    /// An engine for a connection that we make to a server outside: without a certificate of ours, and the server is held to its
+    /// DNS name. Its first output is ready, as that of [`Self::client`].
+    pub fn external<E: Entropy>(now: Now, params: ExternalParams) -> Self {
+        let mut engine = Self::idle(now, params.deadline);
+        let verifier = ExternalVerifier {
+            external: params.external,
+            findings: Arc::clone(&engine.findings),
+        };
+        let conn = config::external(provider::<E>(), Arc::clone(&engine.clock), verifier);
+        engine.begin(now, conn.map(|conn| Conn::Client(Box::new(conn))));
+        engine
     }
 
     /// Takes one whole record, header included, and decrypts it in place.
@@ -139,18 +153,7 @@ impl Engine {
             PeerVerifier,
         ) -> Result<Conn, Error>,
     ) -> Self {
-        let clock = Arc::new(Clock::new(now.unix));
-        let findings = Arc::new(Findings::default());
-        let mut engine = Self {
-            conn: Conn::Over,
-            clock: Arc::clone(&clock),
-            findings: Arc::clone(&findings),
-            pending: Vec::new(),
-            outputs: VecDeque::new(),
-            deadline: params.deadline,
-            records: 0,
-            bytes: 0,
-        };
+        let mut engine = Self::idle(now, params.deadline);
         let svid = match params.identity.svid() {
             None => return engine.failed(Failure::NoSvid),
             Some(svid) => svid,
@@ -163,18 +166,35 @@ impl Engine {
                 now: now.unix,
             });
         }
+        let findings = Arc::clone(&engine.findings);
         let verifier = PeerVerifier::new(role, params.trust, params.authorize, findings);
-        match connect(clock, svid.certified(), verifier) {
+        let conn = connect(Arc::clone(&engine.clock), svid.certified(), verifier);
+        engine.begin(now, conn);
+        engine
+    }
+
+    fn idle(now: Now, deadline: Option<Mono>) -> Self {
+        Self {
+            conn: Conn::Over,
+            clock: Arc::new(Clock::new(now.unix)),
+            findings: Arc::new(Findings::default()),
+            pending: Vec::new(),
+            outputs: VecDeque::new(),
+            deadline,
+            records: 0,
+            bytes: 0,
+        }
+    }
+
+    /// Lets rustls say what it says first.
+    fn begin(&mut self, now: Now, conn: Result<Conn, Error>) {
+        match conn {
             Ok(conn) => {
-                engine.conn = conn;
-                engine.handle_timeout(now.mono);
-                engine.step(&mut []);
-                engine
+                self.conn = conn;
+                self.handle_timeout(now.mono);
+                self.step(&mut []);
             }
-            Err(error) => {
-                let failure = Failure::sort(error, &engine.findings);
-                engine.failed(failure)
-            }
+            Err(error) => self.fail_sorted(error),
         }
     }
 
@@ -297,16 +317,17 @@ impl Engine {
             || Failure::Internal(Error::General("finished without a verified peer".into()));
         let unsupported =
             || Failure::Internal(Error::General("cipher not known to the kernel".into()));
-        let peer = self.findings.peer().ok_or_else(unverified)?;
-        let Some(Answer::Allow { detail }) = self.findings.answer() else {
-            return Err(unverified());
+        let (peer, detail) = match (self.findings.peer(), self.findings.answer()) {
+            (Some(peer), Some(Answer::Allow { detail })) => (Some(peer.clone()), detail.clone()),
+            (None, None) if self.findings.is_external() => (None, Box::default()),
+            _ => return Err(unverified()),
         };
         Ok(Established {
-            peer: peer.clone(),
+            peer,
             suite: end.suite,
             records_max: end.records_max,
             confirmed: end.confirmed,
-            detail: detail.clone(),
+            detail,
             tx: KtlsInfo::new(secrets.tx.0, &secrets.tx.1).ok_or_else(unsupported)?,
             rx: KtlsInfo::new(secrets.rx.0, &secrets.rx.1).ok_or_else(unsupported)?,
         })

@@ -15,7 +15,7 @@ use alloc::vec;
 
 use rustls::crypto::CryptoProvider;
 
-pub(crate) use verify::SIGNATURES;
+pub(crate) use verify::{EXTERNAL_SIGNATURES, SIGNATURES};
 
 use crate::entropy::Entropy;
 

@@ -85,8 +85,8 @@ pub(crate) fn tampered(script: &[u8]) {
             .established();
         assert_eq!(client.tx.as_bytes(), server.rx.as_bytes());
         assert_eq!(client.rx.as_bytes(), server.tx.as_bytes());
-        assert_eq!(client.peer.id().as_str(), SERVER);
-        assert_eq!(server.peer.id().as_str(), CLIENT);
+        assert_eq!(client.peer.as_ref().expect("proved").id().as_str(), SERVER);
+        assert_eq!(server.peer.as_ref().expect("proved").id().as_str(), CLIENT);
     }
 }
 

@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each test binary uses a part")]
 
+pub(crate) mod openssl;
 pub(crate) mod run;
 
 use std::io::{Read, Write};

@@ -80,6 +80,8 @@ const LANE: [(&str, &[&str]); 5] = [
             "rustls-webpki",
             "rustls-pki-types",
             "p256",
+            "p384",
+            "rsa",
             "x25519-dalek",
             "ml-kem",
             "sha2",
