@@ -112,10 +112,12 @@ impl<'w> View<'w> {
             return false;
         }
         let context = [Attribute::port(port)];
+        let outside = service.tls.as_ref();
+        let outside = outside.map(|tls| EntityRef::new("External", &tls.server_name));
         let decision = image.decide(&Request {
             principal: Entity::new("Workload", client.as_str(), &ancestors),
             action: "connect",
-            resource: Entity::new("Service", service.name.as_str(), &[]),
+            resource: Entity::new("Service", service.name.as_str(), outside.as_slice()),
             context: Context::new(&context),
         });
         decision.allow()
@@ -144,7 +146,10 @@ impl<'w> View<'w> {
         let (Ok(port), Ok(client)) = (port, SpiffeIdBuf::parse(client)) else {
             return false;
         };
-        let proven = service.servers.iter().any(|id| id.as_str() == server);
+        let proven = match &service.tls {
+            Some(tls) => tls.server_name == *server,
+            None => service.servers.iter().any(|id| id.as_str() == server),
+        };
         has(&flow.local_id)
             && (proven || (flow.suite.is_empty() && service.mode == ServiceMode::Plain))
             && ports(service).contains(&port)

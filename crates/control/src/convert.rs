@@ -102,6 +102,10 @@ pub(crate) fn service(service: &Service) -> v1::Service {
         transform: transform(service.transform).into(),
         mode: service_mode(service.mode).into(),
         on_unavailable: on_unavailable(service.on_unavailable).into(),
+        tls: service.tls.as_ref().map(|tls| v1::ServiceTls {
+            server_name: tls.server_name.clone(),
+            roots: tls.roots.clone(),
+        }),
     }
 }
 
@@ -111,6 +115,7 @@ pub(crate) fn service_mode(mode: ServiceMode) -> v1::ServiceMode {
         ServiceMode::Permissive => v1::ServiceMode::Permissive,
         ServiceMode::Plain => v1::ServiceMode::Plain,
         ServiceMode::Deny => v1::ServiceMode::Deny,
+        ServiceMode::Originate => v1::ServiceMode::Originate,
     }
 }
 

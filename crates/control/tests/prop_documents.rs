@@ -1,5 +1,7 @@
 //! Documents: what is stored is what was applied, and no text brings the reader down.
 
+use std::sync::OnceLock;
+
 use proptest::collection::{btree_set, vec};
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -7,7 +9,8 @@ use tidelock_attest::{Expression, Selectors};
 use tidelock_control::Name;
 use tidelock_control::document::{
     Address, Document, Format, Netns, NodeGroup, OnUnavailable, Operator, PathPrefix, Policy,
-    PolicyMode, Role, Service, ServiceMode, SourceFile, Transform, WorkloadIdentity, parse_files,
+    PolicyMode, Role, Service, ServiceMode, ServiceTls, SourceFile, Transform, WorkloadIdentity,
+    parse_files,
 };
 use tidelock_spiffe_core::{SpiffeIdBuf, TrustDomain};
 
@@ -123,21 +126,39 @@ fn service() -> impl Strategy<Value = Document> {
                 let proves = mode.proves_servers() && servers.is_empty();
                 let mode = if proves { ServiceMode::Deny } else { mode };
                 let takes_plain = mode.takes_plain();
+                let outside = mode == ServiceMode::Originate;
                 Document::Service(Service {
                     name,
                     addresses,
-                    servers: servers.into_iter().collect(),
+                    servers: servers.into_iter().filter(|_| !outside).collect(),
                     netns: Netns::Host,
-                    transform: transform.filter(|_| !takes_plain),
+                    transform: transform.filter(|_| !takes_plain && !outside),
                     mode,
                     on_unavailable: if takes_plain {
                         on_unavailable
                     } else {
                         OnUnavailable::Deny
                     },
+                    tls: outside.then(|| ServiceTls {
+                        server_name: "api.example.com".to_owned(),
+                        roots: vec![root()],
+                    }),
                 })
             },
         )
+}
+
+/// A CA certificate, in DER.
+fn ca() -> Vec<u8> {
+    let mut params = rcgen::CertificateParams::default();
+    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let key = rcgen::KeyPair::generate().expect("a key");
+    params.self_signed(&key).expect("signed").der().to_vec()
+}
+
+fn root() -> Vec<u8> {
+    static ROOT: OnceLock<Vec<u8>> = OnceLock::new();
+    ROOT.get_or_init(ca).clone()
 }
 
 /// Any text but NUL, which no YAML file can hold.

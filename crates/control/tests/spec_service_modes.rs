@@ -1,9 +1,10 @@
 //! `mode` and `onUnavailable` of Services: what is read, and what is refused where it stands.
 
 use tidelock_control::document::{
-    Document, Format, OnUnavailable, Service, ServiceMode, SourceFile, parse_files,
+    Document, Format, MAX_ROOTS_PER_SERVICE, OnUnavailable, Service, ServiceMode, SourceFile,
+    parse_files,
 };
-use tidelock_spiffe_core::TrustDomain;
+use tidelock_spiffe_core::{TrustDomain, pem};
 
 const HEAD: &str = "apiVersion: tidelock.dev/v1\nkind: Service\nmetadata: {name: web}\nspec:\n  \
                     addresses: ['10.0.0.1:80']\n";
@@ -25,6 +26,24 @@ fn parse(rest: &str) -> Result<Service, Vec<String>> {
     }
 }
 
+/// A CA certificate, in DER.
+fn ca() -> Vec<u8> {
+    let mut params = rcgen::CertificateParams::default();
+    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let key = rcgen::KeyPair::generate().expect("a key");
+    params.self_signed(&key).expect("signed").der().to_vec()
+}
+
+/// A CA certificate, as PEM within a document.
+fn root() -> String {
+    let pem = pem::encode("CERTIFICATE", &ca());
+    pem.lines().map(|line| format!("      {line}\n")).collect()
+}
+
+fn tls(server_name: &str, roots: &str) -> String {
+    format!("  tls:\n    serverName: '{server_name}'\n    roots: |\n{roots}")
+}
+
 fn refused(rest: &str, expected: &str) {
     assert_eq!(parse(rest).expect_err(rest), [expected], "{rest}");
 }
@@ -39,7 +58,11 @@ fn strict_unless_it_is_written_otherwise() {
 #[test]
 fn every_mode_is_read() {
     for mode in ServiceMode::ALL {
-        let service = parse(&format!("{SERVERS}  mode: {}\n", mode.as_str()));
+        let rest = match mode {
+            ServiceMode::Originate => tls("api.example.com", &root()),
+            _ => SERVERS.to_owned(),
+        };
+        let service = parse(&format!("{rest}  mode: {}\n", mode.as_str()));
         assert_eq!(service.expect("good").mode, mode);
     }
 }
@@ -66,7 +89,7 @@ fn servers_are_named_where_they_prove_who_they_are() {
 fn words_that_are_none_are_refused_with_those_that_are() {
     refused(
         &format!("{SERVERS}  mode: Permissive\n"),
-        "f.yaml:7:9: spec.mode: is `Permissive`; known are `strict`, `permissive`, `plain` and `deny`",
+        "f.yaml:7:9: spec.mode: is `Permissive`; known are `strict`, `permissive`, `plain`, `deny` and `originate`",
     );
     refused(
         &format!("{SERVERS}  mode: permissive\n  onUnavailable: permit\n"),
@@ -102,4 +125,92 @@ fn no_transform_beside_clients_that_pass_it_by() {
          program could not tell the two apart",
     );
     assert!(parse(&format!("{SERVERS}  mode: deny\n  transform: identity\n")).is_ok());
+}
+
+#[test]
+fn a_server_outside_is_told_by_name_and_roots() {
+    let both = format!("{}{}", root(), root());
+    let written = format!("{}  mode: originate\n", tls("api.example.com", &both));
+    let service = parse(&written).expect("good");
+    assert!(service.servers.is_empty());
+    let tls = service.tls.expect("written");
+    assert_eq!((&*tls.server_name, tls.roots.len()), ("api.example.com", 2));
+}
+
+#[test]
+fn only_a_server_outside_has_tls_and_it_has_nothing_else() {
+    refused(
+        "  mode: originate\n",
+        "f.yaml:6:9: spec.mode: is `originate`, and `tls` has to say which server: its `serverName` and its `roots`",
+    );
+    let tls = tls("api.example.com", &root());
+    refused(
+        &format!("{SERVERS}{tls}"),
+        "f.yaml:8:5: spec.tls: is for `mode: originate`: in `mode: strict` nobody speaks TLS to a server outside",
+    );
+    for (field, at) in [
+        ("servers: ['spiffe://example.org/web']", "servers"),
+        ("transform: identity", "transform"),
+    ] {
+        let errors = parse(&format!("  mode: originate\n  {field}\n{tls}")).expect_err(field);
+        assert_eq!(errors.len(), 1, "{errors:?}");
+        assert!(
+            errors[0].contains(&format!("spec.{at}: has no meaning in `mode: originate`")),
+            "{errors:?}"
+        );
+    }
+    let errors =
+        parse(&format!("  mode: originate\n  onUnavailable: allow\n{tls}")).expect_err("plain");
+    assert!(
+        errors[0].contains("nobody takes a connection in plain"),
+        "{errors:?}"
+    );
+}
+
+#[test]
+fn names_and_roots_that_are_none_are_refused_where_they_stand() {
+    let wrong = |server_name: &str, roots: &str| {
+        let errors = parse(&format!("  mode: originate\n{}", tls(server_name, roots)));
+        let errors = errors.expect_err(server_name);
+        assert_eq!(errors.len(), 1, "{errors:?}");
+        errors[0].clone()
+    };
+    for name in [
+        "",
+        "API.example.com",
+        "a..b",
+        "*.example.com",
+        "10.0.0.1:80",
+        "a_b",
+        "example.com.",
+    ] {
+        let error = wrong(name, &root());
+        assert!(
+            error.contains("f.yaml:8:17: spec.tls.serverName: "),
+            "{error}"
+        );
+    }
+    let roots = |roots: &str| wrong("api.example.com", roots);
+    assert!(
+        roots("      nothing\n")
+            .contains("has no certificate: write the server's authorities here, in PEM")
+    );
+    let begun = root().replace("END", "ENDS");
+    assert!(
+        roots(&begun).contains("spec.tls.roots: "),
+        "{}",
+        roots(&begun)
+    );
+    let other = pem::encode("CERTIFICATE", b"no certificate").replace('\n', "\n      ");
+    let error = roots(&format!("{}      {other}\n", root()));
+    assert!(
+        error.contains("certificate 2 cannot be an authority: "),
+        "{error}"
+    );
+    let many: String = (0..=MAX_ROOTS_PER_SERVICE).map(|_| root()).collect();
+    assert!(
+        roots(&many).contains("roots of one Service"),
+        "{}",
+        roots(&many)
+    );
 }

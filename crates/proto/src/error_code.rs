@@ -73,8 +73,10 @@ pub enum ErrorCode {
     ValueUnknown,
     /// Two fields of a document cannot both be as they are.
     FieldConflict,
-    /// It is not the name of a document or node.
+    /// It is not the name of a document, node or server.
     NameInvalid,
+    /// A certificate cannot be read, or is none of an authority.
+    CertificateInvalid,
     /// A document is given twice.
     DocumentDuplicate,
     /// It is not the SPIFFE ID of a workload.
@@ -114,7 +116,7 @@ pub enum ErrorCode {
 }
 
 /// Every code: its name, and the gRPC status that it comes with; `None`: it comes with a document.
-const NAMES: [(ErrorCode, &str, Option<Code>); 50] = [
+const NAMES: [(ErrorCode, &str, Option<Code>); 51] = [
     (
         ErrorCode::CallerUnknown,
         "CALLER_UNKNOWN",
@@ -223,6 +225,7 @@ const NAMES: [(ErrorCode, &str, Option<Code>); 50] = [
     (ErrorCode::ValueUnknown, "VALUE_UNKNOWN", None),
     (ErrorCode::FieldConflict, "FIELD_CONFLICT", None),
     (ErrorCode::NameInvalid, "NAME_INVALID", None),
+    (ErrorCode::CertificateInvalid, "CERTIFICATE_INVALID", None),
     (ErrorCode::DocumentDuplicate, "DOCUMENT_DUPLICATE", None),
     (ErrorCode::SpiffeIdInvalid, "SPIFFE_ID_INVALID", None),
     (ErrorCode::TemplateInvalid, "TEMPLATE_INVALID", None),

@@ -15,6 +15,8 @@ pub(crate) struct ServiceRow {
     transform: &'static str,
     mode: &'static str,
     on_unavailable: &'static str,
+    /// The DNS name that a server outside has to prove; empty: it is not outside.
+    server_name: String,
 }
 
 /// Rows in the order the control plane gave them.
@@ -39,6 +41,7 @@ pub(crate) fn rows(answer: GetServicesResponse) -> Vec<ServiceRow> {
                 Ok(ServiceMode::Permissive) => "permissive",
                 Ok(ServiceMode::Plain) => "plain",
                 Ok(ServiceMode::Deny) => "deny",
+                Ok(ServiceMode::Originate) => "originate",
                 Err(_) => "unknown",
             },
             on_unavailable: match service.on_unavailable.try_into() {
@@ -49,6 +52,7 @@ pub(crate) fn rows(answer: GetServicesResponse) -> Vec<ServiceRow> {
             name: service.name,
             addresses: service.addresses,
             servers: service.servers,
+            server_name: service.server_name,
         })
         .collect()
 }
@@ -72,7 +76,10 @@ pub(crate) fn table(rows: &[ServiceRow]) -> Table {
             row.mode.into(),
             row.on_unavailable.into(),
             row.transform.into(),
-            row.servers.join(" "),
+            match row.server_name.as_str() {
+                "" => row.servers.join(" "),
+                name => format!("{name} (TLS)"),
+            },
         ]);
     }
     table
@@ -95,6 +102,7 @@ mod tests {
                 transform: Transform::ForwardClientCert.into(),
                 mode: ServiceMode::Strict.into(),
                 on_unavailable: OnUnavailable::Deny.into(),
+                server_name: String::new(),
             }],
         };
         assert_eq!(

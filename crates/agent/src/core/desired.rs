@@ -5,7 +5,9 @@ mod services;
 use std::collections::BTreeSet;
 
 use tidelock_kabi::bounds::{MAX_PREFILTER, MAX_REVOKED, MAX_SERVICES};
-use tidelock_kabi::{Bundle, Config, Limits, List, Posture, PrefilterEntry, Serial, Service};
+use tidelock_kabi::{
+    Bundle, Config, External, Limits, List, Posture, PrefilterEntry, Serial, Service,
+};
 use tidelock_policy::Image;
 use tidelock_proto::v1 as proto;
 use tidelock_spiffe_core::x509::SigningCert;
@@ -13,7 +15,7 @@ use tidelock_spiffe_core::x509::SigningCert;
 use super::entry::{Entry, EntryProblem};
 use super::prefilter::{self, Rule};
 pub use services::ServiceProblem;
-use services::{ServiceRange, services};
+use services::{Outside, ServiceRange, outside, services};
 
 /// The full state of one node at one generation. Immutable: changes come as a new one.
 #[derive(Debug, PartialEq)]
@@ -29,6 +31,7 @@ pub struct Desired {
     pub issuers: Vec<Vec<u8>>,
     prefilter: Vec<Rule>,
     services: Vec<ServiceRange>,
+    outside: Vec<Outside>,
     bundles: Vec<Authorities>,
     policy: Vec<u8>,
     observed: Vec<u8>,
@@ -108,6 +111,7 @@ impl Desired {
         let (entries, skipped) = entries(snapshot.entries)?;
         let prefilter = prefilter::compile(&entries);
         bounded("prefilter rules", prefilter.len(), MAX_PREFILTER)?;
+        let outside = outside(&snapshot.services);
         let services = services(snapshot.services)?;
         bounded("service addresses", services.len(), MAX_SERVICES)?;
         let policy = snapshot
@@ -126,6 +130,7 @@ impl Desired {
             issuers: snapshot.bundles.first().map(issuers).unwrap_or_default(),
             prefilter,
             services,
+            outside,
             bundles: snapshot.bundles.into_iter().map(authorities).collect(),
             policy: policy.image,
             observed: policy.observed_image,
@@ -194,6 +199,21 @@ impl Desired {
                 authorities: List::of(authorities),
             })
             .collect();
+        let roots: Vec<Vec<&[u8]>> = self
+            .outside
+            .iter()
+            .map(|outside| outside.roots.iter().map(Vec::as_slice).collect())
+            .collect();
+        let externals: Vec<External<'_>> = self
+            .outside
+            .iter()
+            .zip(&roots)
+            .map(|(outside, roots)| External {
+                service: &outside.service,
+                server_name: &outside.server_name,
+                roots: List::of(roots),
+            })
+            .collect();
         use_config(Config {
             generation: self.generation,
             limits: self.limits,
@@ -203,6 +223,7 @@ impl Desired {
             policy: &self.policy,
             observed: &self.observed,
             revoked: List::of(&self.revoked),
+            externals: List::of(&externals),
             posture: self.posture.as_ref().map(|(node, attested_at_ms)| Posture {
                 node,
                 attested_at_ms: *attested_at_ms,

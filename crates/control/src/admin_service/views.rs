@@ -77,6 +77,11 @@ pub(super) fn services(core: &Arc<Core>, permit: &Permit) -> v1::GetServicesResp
         transform: convert::transform(service.transform).into(),
         mode: convert::service_mode(service.mode).into(),
         on_unavailable: convert::on_unavailable(service.on_unavailable).into(),
+        server_name: service
+            .tls
+            .as_ref()
+            .map(|tls| tls.server_name.clone())
+            .unwrap_or_default(),
     });
     v1::GetServicesResponse {
         services: services.collect(),

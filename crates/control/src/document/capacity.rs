@@ -17,6 +17,8 @@ pub const MAX_IDENTITIES_PER_NODE: usize = 1_024;
 /// Most addresses of all Services together (`MAX_SERVICES`).
 pub const MAX_ADDRESSES: usize = 1_024;
 
+/// Most authorities that may vouch for a server outside: those that a few providers sign by. The kernel takes `MAX_ROOTS`.
+pub const MAX_ROOTS_PER_SERVICE: usize = 32;
 /// Most SPIFFE IDs that may serve one Service (`MAX_SERVERS_PER_SERVICE`).
 pub const MAX_SERVERS_PER_SERVICE: usize = 64;
 

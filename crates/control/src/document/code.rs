@@ -2,7 +2,7 @@
 
 use tidelock_proto::ErrorCode;
 
-use super::{ModeError, Reason};
+use super::{ModeError, Reason, TlsError};
 
 impl Reason {
     /// What programs are told.
@@ -44,6 +44,8 @@ impl Reason {
             | Self::Mode { .. }
             | Self::Role { .. } => ErrorCode::ValueUnknown,
             Self::ServiceMode(_) => ErrorCode::FieldConflict,
+            Self::Tls(TlsError::ServerName { .. }) => ErrorCode::NameInvalid,
+            Self::Tls(_) => ErrorCode::CertificateInvalid,
             Self::Prefix { .. } => ErrorCode::PrefixInvalid,
             Self::Unscoped { .. } => ErrorCode::RoleUnscoped,
             Self::NotPermitted(_) => ErrorCode::NotPermitted,

@@ -7,7 +7,7 @@ use tidelock_spiffe_core::SpiffeIdError;
 
 use super::address::AddressError;
 use super::conflict::{NotPermitted, Overlap, Place};
-use super::{Kind, ModeError, PrefixError, Role};
+use super::{Kind, ModeError, PrefixError, Role, TlsError};
 use crate::duration::DurationError;
 use crate::name::{Name, NameError};
 use crate::yaml::{Pos, SyntaxError};
@@ -272,6 +272,9 @@ pub enum Reason {
     /// What a Service says of connections in plain.
     #[error("{0}")]
     ServiceMode(ModeError),
+    /// A server outside that cannot be told, or vouched for.
+    #[error("{0}")]
+    Tls(TlsError),
     /// Nothing that policies can be for.
     #[error("is `{found}`; known are `enforce` and `observe`")]
     Mode {

@@ -19,12 +19,13 @@ mod schema;
 mod selectors;
 mod service;
 mod spiffe_id;
+mod tls;
 
 pub use address::{Address, AddressError};
 pub(crate) use capacity::fits;
 pub use capacity::{
     MAX_ADDRESSES, MAX_CONFIG_BYTES, MAX_IDENTITIES_PER_NODE, MAX_OPERATORS, MAX_POLICY_BYTES,
-    MAX_SERVERS_PER_SERVICE, MAX_STATE_BYTES,
+    MAX_ROOTS_PER_SERVICE, MAX_SERVERS_PER_SERVICE, MAX_STATE_BYTES,
 };
 pub(crate) use check::{Compiled, compile, conflicts};
 pub use conflict::{NotPermitted, Overlap, Place};
@@ -42,6 +43,7 @@ pub use prefix::{PathPrefix, PrefixError};
 pub use schema::JSON_SCHEMA;
 pub use service::{Netns, Service, Transform};
 pub use spiffe_id::{IdTemplate, WorkloadId};
+pub use tls::{ServiceTls, TlsError};
 
 use std::fmt;
 

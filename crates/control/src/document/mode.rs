@@ -16,11 +16,19 @@ pub enum ServiceMode {
     Plain,
     /// None.
     Deny,
+    /// The server is outside: the client's end speaks TLS to it, and holds it to its DNS name.
+    Originate,
 }
 
 impl ServiceMode {
     /// Every mode.
-    pub const ALL: [Self; 4] = [Self::Strict, Self::Permissive, Self::Plain, Self::Deny];
+    pub const ALL: [Self; 5] = [
+        Self::Strict,
+        Self::Permissive,
+        Self::Plain,
+        Self::Deny,
+        Self::Originate,
+    ];
 
     /// As documents write it.
     #[must_use]
@@ -30,6 +38,7 @@ impl ServiceMode {
             Self::Permissive => "permissive",
             Self::Plain => "plain",
             Self::Deny => "deny",
+            Self::Originate => "originate",
         }
     }
 
@@ -76,7 +85,7 @@ impl OnUnavailable {
 #[non_exhaustive]
 pub enum ModeError {
     /// Nothing that a Service can be.
-    #[error("is `{found}`; known are `strict`, `permissive`, `plain` and `deny`")]
+    #[error("is `{found}`; known are `strict`, `permissive`, `plain`, `deny` and `originate`")]
     Mode {
         /// As written.
         found: String,
@@ -96,6 +105,18 @@ pub enum ModeError {
         /// The mode.
         mode: ServiceMode,
     },
+    /// A server outside of which nothing is known.
+    #[error("is `originate`, and `tls` has to say which server: its `serverName` and its `roots`")]
+    NoTls,
+    /// Nobody asks it.
+    #[error("is for `mode: originate`: in `mode: {}` nobody speaks TLS to a server outside", mode.as_str())]
+    NotOutside {
+        /// The mode.
+        mode: ServiceMode,
+    },
+    /// What has no meaning for a server outside.
+    #[error("has no meaning in `mode: originate`, where the server is outside: leave it out")]
+    Outside,
     /// What a client in plain says would reach the program as if it had gone through the transform.
     #[error(
         "does not see what clients in plain say, and in `mode: {}` servers take them: a program could not tell the two apart",
@@ -107,7 +128,7 @@ pub enum ModeError {
     },
 }
 
-/// `spec.mode`, `spec.onUnavailable`, and what cannot stand beside them.
+/// `spec.mode`, `spec.onUnavailable`, whether there is `spec.tls`, and what cannot stand beside them.
 pub(super) fn modes(
     reader: &mut Reader<'_>,
     fields: &Fields<'_>,
@@ -142,6 +163,20 @@ pub(super) fn modes(
             &at,
             Reason::ServiceMode(ModeError::NobodyTakesPlain { mode }),
         );
+        return None;
+    }
+    let outside = mode == ServiceMode::Originate;
+    let conflict = match (written("mode"), written("tls")) {
+        (Some(at), None) if outside => Some((at, ModeError::NoTls)),
+        (_, Some(at)) if !outside => Some((at, ModeError::NotOutside { mode })),
+        _ => ["servers", "transform"]
+            .into_iter()
+            .find_map(written)
+            .filter(|_| outside)
+            .map(|at| (at, ModeError::Outside)),
+    };
+    if let Some((at, why)) = conflict {
+        reader.refuse(&at, Reason::ServiceMode(why));
         return None;
     }
     if let Some(at) = written("transform").filter(|_| transform.is_some() && mode.takes_plain()) {

@@ -7,7 +7,7 @@ use tidelock_spiffe_core::{SpiffeIdBuf, TrustDomain};
 
 use super::mode::modes;
 use super::spiffe_id::workload_id;
-use super::{Address, MAX_SERVERS_PER_SERVICE, OnUnavailable, Reason, ServiceMode};
+use super::{Address, MAX_SERVERS_PER_SERVICE, OnUnavailable, Reason, ServiceMode, ServiceTls};
 use crate::name::Name;
 use crate::yaml::{Cursor, Pos, Reader};
 
@@ -18,6 +18,7 @@ pub(super) const FIELDS: &[&str] = &[
     "transform",
     "mode",
     "onUnavailable",
+    "tls",
 ];
 
 /// A list item's length in the kernel contract.
@@ -43,6 +44,8 @@ pub struct Service {
     pub mode: ServiceMode,
     /// What becomes of a client that gets no identity in time.
     pub on_unavailable: OnUnavailable,
+    /// Who the server has to be, in [`ServiceMode::Originate`] and no other.
+    pub tls: Option<ServiceTls>,
 }
 
 /// What the bytes of a mediated flow go through on their way between program and wire.
@@ -112,7 +115,10 @@ impl Service {
             .optional("transform")
             .map_or(Some(None), |at| transform(reader, &at).map(Some));
         let modes = modes(reader, &fields, transform.flatten());
-        let needed = modes.is_none_or(|(mode, _)| mode.proves_servers());
+        let tls = fields
+            .optional("tls")
+            .map_or(Some(None), |at| ServiceTls::read(reader, at).map(Some));
+        let needed = modes.is_some_and(|(mode, _)| mode.proves_servers());
         let servers = match fields.optional("servers") {
             None if !needed => Some(Vec::new()),
             _ => reader
@@ -130,6 +136,7 @@ impl Service {
                 transform: transform?,
                 mode,
                 on_unavailable,
+                tls: tls?,
             },
             places,
         ))
@@ -142,7 +149,8 @@ impl Service {
             .iter()
             .map(|id| id.as_str().len() + BYTES_PER_ITEM)
             .sum();
-        self.addresses.len() * (self.name.as_str().len() + servers + BYTES_PER_ADDRESS)
+        let tls = self.tls.as_ref().map_or(0, ServiceTls::config_bytes);
+        tls + self.addresses.len() * (self.name.as_str().len() + servers + BYTES_PER_ADDRESS)
     }
 
     pub(super) fn to_json(&self) -> Value {
@@ -159,6 +167,9 @@ impl Service {
         }
         if self.on_unavailable != OnUnavailable::default() {
             spec["onUnavailable"] = self.on_unavailable.as_str().into();
+        }
+        if let Some(tls) = &self.tls {
+            spec["tls"] = tls.to_json();
         }
         if let Some(transform) = self.transform {
             spec["transform"] = transform.as_str().into();

@@ -18,6 +18,27 @@ pub(super) struct ServiceRange {
     pub(super) servers: Vec<String>,
 }
 
+/// The server outside that a Service is.
+#[derive(Debug, PartialEq)]
+pub(super) struct Outside {
+    pub(super) service: String,
+    pub(super) server_name: String,
+    pub(super) roots: Vec<Vec<u8>>,
+}
+
+/// Those among Services. What they say is the kernel's to check; without it, nobody is believed to be the server.
+pub(super) fn outside(services: &[proto::Service]) -> Vec<Outside> {
+    let tls = services
+        .iter()
+        .filter_map(|service| Some((service, service.tls.as_ref()?)));
+    tls.map(|(service, tls)| Outside {
+        service: service.name.clone(),
+        server_name: tls.server_name.clone(),
+        roots: tls.roots.clone(),
+    })
+    .collect()
+}
+
 /// What is wrong with a Service.
 #[derive(Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
@@ -122,6 +143,7 @@ fn modes(service: &proto::Service) -> Result<(Mode, OnUnavailable), ServiceProbl
         Ok(proto::ServiceMode::Permissive) => Mode::Permissive,
         Ok(proto::ServiceMode::Plain) => Mode::Plain,
         Ok(proto::ServiceMode::Deny) => Mode::Deny,
+        Ok(proto::ServiceMode::Originate) => Mode::Originate,
         Err(_) => return Err(unknown("a mode", service.mode)),
     };
     let on_unavailable = match service.on_unavailable.try_into() {
