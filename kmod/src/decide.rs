@@ -30,6 +30,7 @@ const HTTP: &str = "http";
 const WORKLOAD: &str = "Workload";
 const TRUST_DOMAIN: &str = "TrustDomain";
 const SERVICE: &str = "Service";
+const EXTERNAL: &str = "External";
 
 /// As many as most IDs have: room for [`MAX_ANCESTORS`] takes longer to lay out than a policy to match.
 const FEW_ANCESTORS: usize = 8;
@@ -50,7 +51,7 @@ pub struct Asked<'a> {
     pub number: i32,
     /// The client's SPIFFE ID.
     pub client: Option<&'a str>,
-    /// The server's SPIFFE ID.
+    /// The server's SPIFFE ID, or the DNS name that one outside has proved.
     pub server: Option<&'a str>,
     /// Serial number of the asking end's SVID; empty: not to be looked at.
     pub own_serial: &'a [u8],
@@ -136,7 +137,12 @@ pub(crate) fn decide_again(cfg: &Configuration, asked: &Asked<'_>, memo: &mut Me
     if let Some(answer) = mediation::goes_otherwise(&service, asked) {
         return answer;
     }
-    if let Some(server) = asked.server.filter(|server| !service.is_server(server)) {
+    let outside = cfg.external(&service);
+    let may_serve = |server: &str| match outside {
+        Some(external) => external.name() == server,
+        None => service.is_server(server),
+    };
+    if let Some(server) = asked.server.filter(|server| !may_serve(server)) {
         let mut detail = Detail::of(server);
         detail.push(" may not serve ");
         detail.push(service.name);
@@ -174,7 +180,7 @@ fn listening(
 ) -> Option<Result<(Outcome, Detail), &'static str>> {
     let own = asked.server.filter(|_| asked.role == Role::Server)?;
     let image = image.filter(|_| cfg.may_forbid_listening())?;
-    Some(ask(image, About::Listening, own, service, asked))
+    Some(ask(cfg, image, About::Listening, own, service, asked))
 }
 
 /// May this request of a proven client reach the program? As for the connection, a permit is needed.
@@ -248,7 +254,7 @@ fn permit(
     let Some(image) = cfg.image() else {
         return Answer::deny(DenyReason::NoPermit, "no permit matched");
     };
-    let (outcome, detail) = match ask(image, about, client, service, asked) {
+    let (outcome, detail) = match ask(cfg, image, about, client, service, asked) {
         Ok(told) => told,
         Err(why) => return Answer::deny(DenyReason::NoPermit, why),
     };
@@ -265,6 +271,7 @@ fn permit(
 
 /// What an image says, and the names of the policies that determine it; or why it cannot be asked.
 fn ask(
+    cfg: &Configuration,
     image: &Image<'_>,
     about: About<'_>,
     who: &str,
@@ -289,12 +296,15 @@ fn ask(
         ),
     };
     let id = SpiffeId::parse(who).map_err(|_| malformed)?;
+    let outside = asked.service.and_then(|service| cfg.external(&service));
+    let outside = outside.map(|external| [EntityRef::new(EXTERNAL, external.name())]);
+    let above: &[EntityRef<'_>] = outside.as_ref().map_or(&[], |host| host);
     let decide = |ancestors: &[EntityRef<'_>]| {
         asked.around.told(about, |context| {
             image.decide(&Request {
                 principal: Entity::new(WORKLOAD, id.as_str(), ancestors),
                 action,
-                resource: Entity::new(SERVICE, service, &[]),
+                resource: Entity::new(SERVICE, service, above),
                 context: Context::new(context),
             })
         })
@@ -331,7 +341,7 @@ pub fn observe(cfg: &Configuration, asked: &Asked<'_>) -> Option<(DenyReason, De
         return Some((would, detail));
     }
     let about = About::Connection(asked.role);
-    let (outcome, detail) = ask(observed, about, client, service.name, asked).ok()?;
+    let (outcome, detail) = ask(cfg, observed, about, client, service.name, asked).ok()?;
     let differs = match would {
         DenyReason::WouldDeny => outcome == Outcome::Forbidden,
         _ => outcome == Outcome::Permitted,

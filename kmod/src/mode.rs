@@ -102,6 +102,10 @@ pub(crate) fn says(service: &Service<'_>, asked: &Asked<'_>) -> Option<Answer> {
     let closed = service.mode == Mode::Deny;
     let permitted = match asked.role {
         _ if closed => return Some(deny(DenyReason::ServiceDenied, service)),
+        // It is outside.
+        Role::Server if service.mode == Mode::Originate => {
+            return Some(deny(DenyReason::NotAServer, service));
+        }
         _ if !asked.plain => return None,
         Role::Server => admits_strangers(service),
         Role::Client if asked.client.is_none() => match asked.refused {

@@ -1,6 +1,7 @@
 //! A configuration as the kernel holds it: the agent's record, checked once, with what looking
 //! things up needs. It lives in an arena of its own and never changes.
 
+mod authorities;
 mod prefilter;
 mod services;
 
@@ -8,11 +9,10 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use tidelock_datapath::TrustStore;
+use tidelock_datapath::{External, TrustStore};
 use tidelock_kabi::bounds::SHA256_BYTES;
-use tidelock_kabi::{Config, Fault, HEADER_BYTES, RefusedReason};
+use tidelock_kabi::{Config, Fault, HEADER_BYTES, Mode, RefusedReason};
 use tidelock_policy::Image;
-use tidelock_spiffe_core::TrustDomain;
 
 use crate::arena::{Arena, Kind};
 use crate::context::{Asks, Circumstances, Node, REDECIDE_MS, ip};
@@ -21,6 +21,7 @@ use crate::errno::{self, EINVAL};
 use crate::facts::Facts;
 use crate::ffi::{self, Addr, Evidence, Limits, Str};
 use crate::records::endpoint;
+use authorities::{externals, trust};
 use prefilter::Prefilter;
 use services::Services;
 
@@ -36,6 +37,7 @@ pub struct Configuration {
     /// Of the running kernel.
     release: &'static str,
     trust: Arc<TrustStore>,
+    externals: Vec<(&'static str, Arc<External>)>,
     prefilter: Prefilter,
     services: Services,
     /// Inode number of the initial network namespace.
@@ -58,6 +60,7 @@ impl Configuration {
         let images = image.iter().chain(&observed).map(Asks::of);
         let asks = images.fold(Asks::default(), Asks::or);
         let trust = trust(&view, body)?;
+        let externals = externals(&view, body)?;
         let (prefilter, services) = (Prefilter::new(&view)?, Services::new(&view)?);
         Ok(Self {
             view,
@@ -67,6 +70,7 @@ impl Configuration {
             asks,
             release,
             trust: Arc::new(trust),
+            externals,
             prefilter,
             services,
             init_net,
@@ -147,6 +151,17 @@ impl Configuration {
         &self.trust
     }
 
+    /// The server outside that the connections to a Service are to; `None`: to none.
+    #[must_use]
+    pub fn external(&self, service: &tidelock_kabi::Service<'_>) -> Option<&Arc<External>> {
+        if service.mode != Mode::Originate {
+            return None;
+        }
+        let mut all = self.externals.iter();
+        all.find(|(name, _)| *name == service.name)
+            .map(|(_, external)| external)
+    }
+
     /// The Service of that number.
     #[must_use]
     pub fn service(&self, number: i32) -> Option<tidelock_kabi::Service<'static>> {
@@ -193,26 +208,6 @@ fn image(bytes: &'static [u8], body: &[u8]) -> Result<Option<Image<'static>>, Fa
     checked
         .map(Some)
         .map_err(|_| fault(RefusedReason::BadPolicy, body, bytes))
-}
-
-/// The authorities of every bundle.
-fn trust(view: &Config<'static>, body: &[u8]) -> Result<TrustStore, Fault> {
-    let mut trust = TrustStore::new();
-    for bundle in view.bundles {
-        let domain = TrustDomain::parse(bundle.trust_domain).map_err(|_| {
-            fault(
-                RefusedReason::BadSpiffeId,
-                body,
-                bundle.trust_domain.as_bytes(),
-            )
-        })?;
-        for der in bundle.authorities {
-            trust
-                .add(domain, der)
-                .map_err(|_| fault(RefusedReason::BadChain, body, der))?;
-        }
-    }
-    Ok(trust)
 }
 
 /// The fault `why` at `part`, which lies in `body`.

@@ -4,7 +4,7 @@ use std::format;
 use std::string::String;
 use std::vec::Vec;
 
-use tidelock_kabi::{Bundle, Cidr, List, PrefilterEntry, Serial, Service, ToKernel};
+use tidelock_kabi::{Bundle, Cidr, External, List, PrefilterEntry, Serial, Service, ToKernel};
 use tidelock_testkit::TestCa;
 
 use super::*;
@@ -210,6 +210,8 @@ fn limits_are_those_of_the_record() {
 
 /// What a record ends in that says nothing of the node: no name, and no time.
 const NO_POSTURE: usize = 4 + 8;
+/// Four counts of an empty section.
+const NO_EXTERNALS: usize = 4 * 4;
 
 /// What a refused configuration says, and what is at that place of the record, up to its last part.
 fn refused(config: Config<'_>) -> (RefusedReason, Vec<u8>) {
@@ -217,7 +219,7 @@ fn refused(config: Config<'_>) -> (RefusedReason, Vec<u8>) {
     let refusal = world::build_body(&record[HEADER_BYTES..]).unwrap_err();
     assert_eq!(refusal.errno, -EBADMSG);
     let why = RefusedReason::from_number(refusal.why).unwrap();
-    let end = record.len() - NO_POSTURE;
+    let end = record.len() - NO_EXTERNALS - NO_POSTURE;
     (
         why,
         record[usize::try_from(refusal.at).unwrap()..end].to_vec(),
@@ -251,6 +253,26 @@ fn a_bad_authority_refuses_the_whole_and_is_pointed_at() {
 }
 
 #[test]
+fn a_bad_root_of_a_server_outside_refuses_the_whole() {
+    let roots = [&b"not a root"[..]];
+    let externals = [External {
+        service: "web",
+        server_name: "api.bank.example",
+        roots: List::of(&roots),
+    }];
+    let externals = List::of(&externals);
+    let record = ToKernel::Config(Config {
+        externals,
+        ..world::config(&[], &[], &[], &[])
+    });
+    let record = record.to_vec(2).unwrap();
+    let refusal = world::build_body(&record[HEADER_BYTES..]).unwrap_err();
+    assert_eq!(refusal.why, RefusedReason::BadChain.number());
+    let at = usize::try_from(refusal.at).unwrap();
+    assert_eq!(record[at..record.len() - NO_POSTURE], *b"not a root");
+}
+
+#[test]
 fn a_body_that_does_not_parse_is_refused() {
     for body in [&[][..], &[0; 7], &[1; 64]] {
         assert!(world::build_body(body).is_err());
@@ -276,7 +298,21 @@ fn the_arena_asked_for_is_enough_for_the_longest_lists() {
             ..web()
         })
         .collect();
-    let cfg = world::build(world::config(&prefilter, &services, &[], &[])).unwrap();
+    let externals: Vec<_> = names
+        .iter()
+        .map(|name| External {
+            service: name,
+            server_name: "a",
+            roots: List::default(),
+        })
+        .collect();
+    let externals = List::of(&externals);
+    let config = world::config(&prefilter, &services, &[], &[]);
+    let cfg = world::build(Config {
+        externals,
+        ..config
+    })
+    .unwrap();
     assert!(governs(cfg, "3ff", 0, ffi::EV_HOST_MNT));
 }
 
@@ -293,10 +329,25 @@ fn the_arena_asked_for_is_enough_for_many_authorities() {
             authorities: List::of(&authorities),
         })
         .collect();
-    let cfg = world::build(world::config(&[], &[web()], &bundles, &[])).unwrap();
+    let roots = [ca.authority(); 256];
+    let external = External {
+        service: "web",
+        server_name: "a",
+        roots: List::of(&roots),
+    };
+    let externals = [external; 4];
+    let externals = List::of(&externals);
+    let services = [web()];
+    let config = world::config(&[], &services, &bundles, &[]);
+    let cfg = world::build(Config {
+        externals,
+        ..config
+    })
+    .unwrap();
     // SAFETY: the arena is alive.
     let used = unsafe { tl_rs_arena_used(cfg) };
-    let body: usize = bundles.len() * (16 * ca.authority().len() + 100);
+    let all = 16 * bundles.len() + roots.len() * externals.len();
+    let body = all * ca.authority().len() + 100 * bundles.len();
     assert!(
         used < tl_rs_config_bytes(body as u64),
         "{used} bytes for about {body}"

@@ -1,6 +1,6 @@
 use std::format;
 
-use tidelock_policy::{Effect, Expr, ImageBuilder, Rule};
+use tidelock_policy::{Effect, Expr, ImageBuilder, Rule, Scope};
 use tidelock_testkit::TestCa;
 
 use super::*;
@@ -415,4 +415,34 @@ fn a_cut_flow_tells_a_revoked_svid_from_a_change_of_policy() {
     for none in [0, u32::MAX] {
         assert_eq!(tl_rs_cut_for(none), R::PolicyChanged.number());
     }
+}
+
+#[test]
+fn a_service_outside_is_in_the_external_of_its_servers_name() {
+    let host = |name| Scope::In(EntityRef::new("External", name));
+    for (name, reason) in [
+        ("api.bank.example", None),
+        ("bank.example", Some(DenyReason::NoPermit)),
+    ] {
+        let policy = image(&[Rule::permit("outside").resource(host(name))]);
+        let cfg = world::build_external(&TestCa::new(TD), &policy, Some("api.bank.example"));
+        let (allow, why, _) = ask(cfg, role::CLIENT, 0, CLIENT, "");
+        assert_eq!((allow, why), reason.map_or((1, 0), denied), "{name}");
+        // It has proved this name, and neither another nor an SVID.
+        let (allow, why, _) = ask(cfg, role::CLIENT, 0, CLIENT, "api.bank.example");
+        assert_eq!((allow, why), reason.map_or((1, 0), denied), "{name}");
+        for other in ["bank.example", SERVER] {
+            let (allow, why, _) = ask(cfg, role::CLIENT, 0, CLIENT, other);
+            assert_eq!((allow, why), denied(DenyReason::NotAServer), "{other}");
+        }
+        // Nobody here serves it, whatever policy says.
+        let (allow, why, _) = ask(cfg, role::SERVER, 0, CLIENT, SERVER);
+        assert_eq!((allow, why), denied(DenyReason::NotAServer));
+    }
+}
+
+#[test]
+fn a_flow_to_a_server_outside_ends_where_the_service_is_its_no_more() {
+    let (allow, why, _) = ask(usual(), role::CLIENT, 0, CLIENT, "api.bank.example");
+    assert_eq!((allow, why), denied(DenyReason::NotAServer));
 }

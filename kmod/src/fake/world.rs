@@ -7,8 +7,8 @@ use std::vec;
 use std::vec::Vec;
 
 use tidelock_kabi::{
-    Bundle, Cidr, Config, HEADER_BYTES, Limits, List, Mode, OnUnavailable, Posture, PrefilterEntry,
-    Serial, Service, Svid, ToKernel,
+    Bundle, Cidr, Config, External, HEADER_BYTES, Limits, List, Mode, OnUnavailable, Posture,
+    PrefilterEntry, Serial, Service, Svid, ToKernel,
 };
 use tidelock_policy::{EntityRef, ImageBuilder, Rule, Scope};
 use tidelock_testkit::{Leaf, TestCa};
@@ -94,6 +94,7 @@ pub(crate) fn config<'a>(
         observed: &[],
         revoked: List::default(),
         posture: None,
+        externals: List::default(),
     }
 }
 
@@ -160,6 +161,28 @@ pub(crate) fn build_revoking(ca: &TestCa, revoked: &[&[u8]]) -> *mut u8 {
     let config = config(&[], &services, &bundles, &policy);
     let revoked = List::of(&revoked);
     build(Config { revoked, ..config }).unwrap()
+}
+
+/// The usual configuration where `web` is outside, this server, for which this authority vouches; or without saying so.
+pub(crate) fn build_external(ca: &TestCa, policy: &[u8], server_name: Option<&str>) -> *mut u8 {
+    let roots = [ca.authority()];
+    let externals = server_name.map(|server_name| External {
+        service: "web",
+        server_name,
+        roots: List::of(&roots),
+    });
+    let services = [Service {
+        mode: Mode::Originate,
+        servers: List::default(),
+        ..web()
+    }];
+    let config = config(&[], &services, &[], policy);
+    let externals = List::of(externals.as_slice());
+    build(Config {
+        externals,
+        ..config
+    })
+    .unwrap()
 }
 
 /// What a client's end that knows both ends asks about `web` by a configuration.

@@ -8,10 +8,10 @@ use alloc::vec::Vec;
 use core::sync::atomic::{AtomicI64, Ordering};
 
 use tidelock_datapath::{
-    Answer, Authorize, Engine, Identity, Mono, Now, Output, Params, Peer, RECORD_HEADER_BYTES,
-    record_body_len,
+    Answer, Authorize, Engine, External, ExternalParams, Identity, Mono, Now, Output, Params, Peer,
+    RECORD_HEADER_BYTES, record_body_len,
 };
-use tidelock_kabi::{DenyReason, Role};
+use tidelock_kabi::{DenyReason, Mode, Role};
 
 use crate::arena::{Arena, Kind};
 use crate::config::{self, Configuration};
@@ -28,6 +28,8 @@ struct Flow {
     engine: Option<Engine>,
     /// Whom the engine asks; it is told the time.
     gate: Option<Arc<Gate>>,
+    /// The server that it connects to, if that is outside.
+    external: Option<Arc<External>>,
     /// What the last step sends; C reads it until the next.
     tx: Vec<u8>,
 }
@@ -109,12 +111,27 @@ const fn at(now_ms: i64) -> Now {
 ///
 /// # Safety
 /// Configuration, identity and process of `p` stay until the current arena is freed.
-unsafe fn begin(p: &FlowNew) -> Option<(Engine, Arc<Gate>)> {
+unsafe fn begin(p: &FlowNew) -> Option<Flow> {
     // SAFETY: the caller's contract; nothing that is built from it outlives the current arena.
     let cfg: &'static Configuration = unsafe { config::at(p.cfg) }?;
     // SAFETY: as above.
     let own: &'static Identity = unsafe { identity::at(p.identity) }?;
     let role = Role::from_number(p.role)?;
+    let service = cfg.service(p.service)?;
+    if role == Role::Client && service.mode == Mode::Originate {
+        // C asks about it: there is no name of a peer to ask with.
+        let external = Arc::clone(cfg.external(&service)?);
+        let params = ExternalParams {
+            external: Arc::clone(&external),
+            deadline: None,
+        };
+        return Some(Flow {
+            engine: Some(Engine::external::<Pool>(at(p.now_ms), params)),
+            gate: None,
+            external: Some(external),
+            tx: Vec::new(),
+        });
+    }
     let gate = Arc::new(Gate {
         cfg,
         service: p.service,
@@ -138,7 +155,12 @@ unsafe fn begin(p: &FlowNew) -> Option<(Engine, Arc<Gate>)> {
         Role::Client => Engine::client::<Pool>(at(p.now_ms), params),
         Role::Server => Engine::server::<Pool>(at(p.now_ms), params),
     };
-    Some((engine, gate))
+    Some(Flow {
+        engine: Some(engine),
+        gate: Some(gate),
+        external: None,
+        tx: Vec::new(),
+    })
 }
 
 impl Flow {
@@ -156,7 +178,12 @@ impl Flow {
                 end => last = Some(end),
             }
         }
-        step::of(last.as_ref(), engine.peer(), &self.tx)
+        step::of(
+            last.as_ref(),
+            engine.peer(),
+            self.external.as_deref(),
+            &self.tx,
+        )
     }
 }
 
@@ -170,14 +197,10 @@ pub unsafe extern "C" fn tl_rs_flow_start(p: *const FlowNew, out: *mut Step) {
     // SAFETY: the caller's contract.
     let new = unsafe { p.as_ref() };
     // SAFETY: the caller's contract.
-    let engine = new.and_then(|new| unsafe { begin(new) });
-    let step = match (Arena::current(), engine) {
-        (Some(arena), Some((engine, gate))) => {
-            let flow = Box::leak(Box::new(Flow {
-                engine: Some(engine),
-                gate: Some(gate),
-                tx: Vec::new(),
-            }));
+    let flow = new.and_then(|new| unsafe { begin(new) });
+    let step = match (Arena::current(), flow) {
+        (Some(arena), Some(flow)) => {
+            let flow = Box::leak(Box::new(flow));
             let step = flow.step();
             // SAFETY: the root was just allocated in the current arena, and is of this kind's type.
             unsafe { arena.set_root(Kind::Flow, flow) };
@@ -185,7 +208,7 @@ pub unsafe extern "C" fn tl_rs_flow_start(p: *const FlowNew, out: *mut Step) {
         }
         _ => step::failed(
             DenyReason::Internal,
-            "the flow has no configuration or identity",
+            "the flow has no configuration, Service or identity",
         ),
     };
     // SAFETY: the caller's contract.
@@ -252,6 +275,7 @@ pub unsafe extern "C" fn tl_rs_flow_end(arena: *mut u8) {
     if let Some(flow) = unsafe { flow(arena) } {
         flow.engine = None;
         flow.gate = None;
+        flow.external = None;
         flow.tx = Vec::new();
     }
 }

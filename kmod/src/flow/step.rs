@@ -3,7 +3,7 @@
 use core::fmt::Write;
 use core::ptr;
 
-use tidelock_datapath::{Established, Failure, KtlsInfo, Output, Peer, Reason};
+use tidelock_datapath::{Established, External, Failure, KtlsInfo, Output, Peer, Reason};
 use tidelock_kabi::DenyReason;
 
 use crate::decide::Detail;
@@ -12,7 +12,12 @@ use crate::ffi::{CRYPTO_INFO_BYTES, DETAIL_BYTES, SERIAL_BYTES, Step, Str, len_u
 use crate::identity::serial;
 
 /// The step that `last`, if the engine is done, or else waiting makes.
-pub(super) fn of(last: Option<&Output>, peer: Option<&Peer>, tx: &[u8]) -> Step {
+pub(super) fn of(
+    last: Option<&Output>,
+    peer: Option<&Peer>,
+    external: Option<&External>,
+    tx: &[u8],
+) -> Step {
     let mut step = match last {
         Some(Output::Established(end)) => established(end),
         Some(Output::Failed(failure)) => failure_step(failure),
@@ -25,6 +30,10 @@ pub(super) fn of(last: Option<&Output>, peer: Option<&Peer>, tx: &[u8]) -> Step 
         step.peer_id = Str::of(peer.id().as_str().as_bytes());
         (step.peer_serial, step.peer_serial_len) = serial(peer.serial());
         step.peer_hash = *peer.certificate_sha256();
+    }
+    // A name is proved when everything is; it is that of the configuration, which outlives the flow's arena.
+    if let (Some(Output::Established(_)), Some(external)) = (last, external) {
+        step.peer_id = Str::of(external.name().as_bytes());
     }
     step
 }

@@ -60,7 +60,8 @@ fn tls_is_not_the_modes_to_judge_but_for_deny() {
     for mode in Mode::ALL {
         for role in [Role::Client, Role::Server] {
             let service = service(*mode, OnUnavailable::Allow);
-            let closed = (*mode == Mode::Deny).then_some(false);
+            let outside = *mode == Mode::Originate && role == Role::Server;
+            let closed = (*mode == Mode::Deny || outside).then_some(false);
             assert_eq!(
                 said_of(service, role, Some(CLIENT), false),
                 closed,
@@ -71,8 +72,8 @@ fn tls_is_not_the_modes_to_judge_but_for_deny() {
 }
 
 #[test]
-fn nothing_is_plain_in_strict_and_deny() {
-    for mode in [Mode::Strict, Mode::Deny] {
+fn nothing_is_plain_in_strict_deny_and_originate() {
+    for mode in [Mode::Strict, Mode::Deny, Mode::Originate] {
         for role in [Role::Client, Role::Server] {
             for own in [None, Some(CLIENT)] {
                 let service = service(mode, OnUnavailable::Allow);

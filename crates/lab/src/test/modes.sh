@@ -198,6 +198,54 @@ refused 'deny: from outside, too' 'reset by peer|empty reply' "$OWN_IP" $DENY ou
 refused 'strict: a plain client is refused' 'reset by peer|empty reply' "$OWN_IP" $STRICT outside
 refused 'strict: a process that nothing governs is refused' 'permission denied|could ?n.t connect' "$OWN_IP" $STRICT env
 
+# --- originate: servers outside, which nobody here has given an identity
+HOST=api.bank.example
+# authority NAME KIND…: a root of that kind of key.
+authority() { openssl req -x509 -nodes -days 30 -subj "/CN=$1" -newkey "${@:2}" -keyout "$1.key" -out "$1.pem" 2>/dev/null; }
+# certified NAME ROOT HOST KIND…: a certificate of that host.
+certified() {
+    openssl req -x509 -nodes -days 30 -subj "/CN=$1" -newkey "${@:4}" -CA "$2.pem" -CAkey "$2.key" -addext "subjectAltName=DNS:$3" \
+        -addext basicConstraints=CA:FALSE -keyout "$1.key" -out "$1.pem" 2>/dev/null
+}
+EC='ec -pkeyopt ec_paramgen_curve:P-256'
+{ authority ec-root ec -pkeyopt ec_paramgen_curve:P-384; authority rsa-root rsa:2048; authority other-root $EC
+  certified own ec-root $HOST $EC; certified rsa rsa-root $HOST rsa:2048; certified else ec-root other.example $EC; certified unknown other-root $HOST $EC; } || abort 'no certificates'
+# outside_server NAME PORT ROOT OPTION…: one of them, and the Service that it is.
+outside_server() {
+    ip netns exec "$ROGUE_LINK" openssl s_server -quiet -WWW -accept "$ROGUE_IP:$2" -key "$1.key" -cert "$1.pem" "${@:4}" >>legacy.log 2>&1 &
+    service "outside-$1${4-}" "$ROGUE_IP:$2" 'mode: originate' 'tls:' "  serverName: $HOST" '  roots: |' >>originate.yaml
+    sed 's/^/      /' "$3.pem" >>originate.yaml
+}
+outside_server own 7961 ec-root; outside_server rsa 7962 rsa-root; outside_server else 7963 ec-root
+outside_server unknown 7964 ec-root; outside_server own 7965 ec-root -tls1_2
+cat >>originate.yaml <<END
+---
+apiVersion: tidelock.dev/v1
+kind: Policy
+metadata: {name: originate}
+spec:
+  cedar: |
+    permit (principal == Workload::"spiffe://example.org/clients", action == Action::"connect", resource in External::"$HOST");
+END
+apply originate.yaml
+outside_listens() { outside ss -Hltn "sport = :$1" | grep -q .; }
+for port in 7961 7962 7963 7964 7965; do eventually outside_listens $port || abort "nobody listens outside at $port: $(tail -n 3 legacy.log)"; done
+before=$(in_plain)
+gets 'originate: a program that speaks plain HTTP is served by TLS' "$ROGUE_IP" 7961 as_client
+gets 'originate: by a server and an authority that sign with RSA' "$ROGUE_IP" 7962 as_client
+counted 'originate: nothing goes in plain' "$before" 0
+told 'originate: and it is told' '"what":"flow-opened"' '"service":"outside-own"' '"client_id":"spiffe://example.org/clients"' '"plain":false'
+refused 'originate: another server is refused' 'permission denied|could ?n.t connect' "$ROGUE_IP" 7963 as_client
+told 'originate: by its name' '"service":"outside-else"' "$(denied peer_unauthenticated)" "the server is not \`$HOST\`"
+refused 'originate: one that another authority vouches for is refused' 'permission denied|could ?n.t connect' "$ROGUE_IP" 7964 as_client
+refused 'originate: TLS 1.2 is refused' 'refused|permission denied|could ?n.t connect' "$ROGUE_IP" 7965 as_client
+refused 'originate: a process that nothing governs is refused' 'permission denied|could ?n.t connect' "$ROGUE_IP" 7961 env
+as_server timeout 30 python3 -c 'import socket, sys; socket.create_connection((sys.argv[1], 7961))' "$ROGUE_IP" 2>curl.err && echo 'fail originate: whom no policy permits is refused: it is connected' ||
+    { grep -q PermissionError curl.err && echo 'pass originate: whom no policy permits is refused' || echo "fail originate: whom no policy permits is refused: $(tail -n 1 curl.err)"; }
+service outside-own "$ROGUE_IP:7961" 'mode: originate' >wrong.yaml
+tidelock apply -f wrong.yaml >apply.out 2>&1
+grep -q 'spec.mode: is `originate`, and `tls` has to say which server' apply.out && echo 'pass originate: without tls it is refused where it stands' || echo "fail originate: without tls it is refused where it stands: $(head -n 2 apply.out)"
+
 # --- it is written otherwise
 mkfifo orders
 outside python3 talk.py hold "$OWN_IP" $GREETING <orders >hold.txt 2>&1 &

@@ -221,6 +221,7 @@ fn governing(authority: &[u8]) -> Config<'static> {
         observed: b"",
         revoked: List::default(),
         posture: None,
+        externals: List::default(),
     }
 }
 

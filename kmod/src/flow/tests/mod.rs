@@ -421,3 +421,31 @@ fn an_identity_can_be_shared_and_outlives_its_flows() {
         client.detail()
     );
 }
+
+#[test]
+fn a_client_of_a_server_outside_says_its_name_and_shows_nothing() {
+    let ca = TestCa::new(TD);
+    let identity = world::identity(&ca, CLIENT);
+    let cfg = world::build_external(&ca, &world::policy(), Some("api.bank.example"));
+    let client = End::new(cfg, identity, role::CLIENT, NOW);
+    assert_eq!(
+        client.last.verdict,
+        verdict::WANT_RECORD,
+        "{}",
+        client.detail()
+    );
+    let hello = client.records().concat();
+    let says = |what: &[u8]| hello.windows(what.len()).any(|window| window == what);
+    assert!(says(b"api.bank.example"));
+    assert!(!says(b"tidelock/1") && !says(b"spiffe"));
+}
+
+#[test]
+fn nobody_is_outside_without_a_name_nor_as_a_server() {
+    let ca = TestCa::new(TD);
+    let identity = world::identity(&ca, CLIENT);
+    let cfg = world::build_external(&ca, &world::policy(), None);
+    let client = End::new(cfg, identity, role::CLIENT, NOW);
+    assert_eq!(client.last.verdict, verdict::FAILED);
+    assert_eq!(client.last.reason, DenyReason::Internal.number());
+}
