@@ -127,6 +127,7 @@ impl<'a> Draft<'a> {
             trust_domain: self.authority.trust_domain.as_str().to_owned(),
             sequence: self.ring.sequence(),
             x509: self.ring.records(),
+            jwt: Vec::new(),
         }
     }
 
