@@ -23,7 +23,11 @@ pub(crate) async fn authority(
     let moved = match command {
         AuthorityCommand::List => return list(admin, output).await,
         AuthorityCommand::Crl { id } => return crl(admin, id).await,
-        AuthorityCommand::Prepare => admin.prepare_authority(PrepareAuthorityRequest {}).await,
+        AuthorityCommand::Prepare => {
+            admin
+                .prepare_authority(PrepareAuthorityRequest::default())
+                .await
+        }
         AuthorityCommand::Activate { id, despite_nodes } => {
             let request = ActivateAuthorityRequest { id, despite_nodes };
             admin.activate_authority(request).await

@@ -9,6 +9,7 @@ use tidelock_ca::{BACKDATE_SECS, CrlEntry, CrlTimes, MAX_CRL_ENTRIES, State};
 use tidelock_proto::MAX_REVOKED_SVIDS;
 use tokio::sync::Mutex;
 
+use crate::authority::Kind;
 use crate::clock;
 use crate::core::Core;
 use crate::revoked::Revoked;
@@ -64,7 +65,7 @@ impl List {
 impl Core {
     /// What is revoked of what an authority signed, in DER.
     pub(crate) async fn crl(self: &Arc<Self>, id: &str) -> Result<Arc<[u8]>, CrlRefusal> {
-        match self.authority.ring().state(id) {
+        match self.authority.ring().state(Kind::X509, id) {
             None => return Err(CrlRefusal::Unknown),
             Some(state @ (State::Prepared | State::Revoked)) => {
                 return Err(CrlRefusal::State(state));
@@ -88,7 +89,7 @@ impl Core {
         let der =
             made.inspect_err(|_| tracing::error!(id, "there is no list of what is revoked"))?;
         let ring = self.authority.ring();
-        lists.retain(|id, _| ring.state(id).is_some());
+        lists.retain(|id, _| ring.state(Kind::X509, id).is_some());
         let list = List {
             der: Arc::clone(&der),
             revoked: Arc::clone(&world.revoked),

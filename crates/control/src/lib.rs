@@ -67,7 +67,8 @@ mod world;
 mod yaml;
 
 pub use authority::{
-    AuthorityError, AuthorityTiming, BUNDLE_FILE, IssueError, KeyError, PASSPHRASE_FILE, Passphrase,
+    AuthorityError, AuthorityTiming, BUNDLE_FILE, IssueError, JWKS_FILE, KeyError, PASSPHRASE_FILE,
+    Passphrase,
 };
 #[cfg(feature = "crash-points")]
 pub use crash::{CRASH_FILE_VARIABLE, CrashPoint};

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tidelock_ca::State;
 
 use crate::audit::AuditHead;
+use crate::authority;
 use crate::core::Core;
 use crate::document::Kind;
 
@@ -209,18 +210,28 @@ fn authorities(page: &mut Page, core: &Core) {
         ("tainted", State::Tainted),
         ("revoked", State::Revoked),
     ];
-    let samples = states.map(|(name, state)| (label("state", name), ring.count(state)));
-    page.metric(
-        "tidelock_authorities",
-        "gauge",
-        "X.509 authorities.",
-        &samples,
-    );
-    page.gauge(
-        "tidelock_authority_not_after_seconds",
-        "When the active authority ends, since the Unix epoch; 0: none is active.",
-        core.authority.not_after(),
-    );
+    for (kind, metric, end, help) in [
+        (
+            authority::Kind::X509,
+            "tidelock_authorities",
+            "tidelock_authority_not_after_seconds",
+            "X.509 authorities.",
+        ),
+        (
+            authority::Kind::Jwt,
+            "tidelock_jwt_authorities",
+            "tidelock_jwt_authority_not_after_seconds",
+            "JWT authorities.",
+        ),
+    ] {
+        let samples = states.map(|(name, state)| (label("state", name), ring.count(kind, state)));
+        page.metric(metric, "gauge", help, &samples);
+        page.gauge(
+            end,
+            "When the active authority ends, since the Unix epoch; 0: none is active.",
+            core.authority.not_after(kind),
+        );
+    }
     page.gauge(
         "tidelock_bundle_sequence",
         "How often the bundle has changed.",

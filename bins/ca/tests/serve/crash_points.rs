@@ -205,7 +205,7 @@ async fn ask(asked: Asked, model: &mut Model, left: &Left, dir: &Path) -> Result
         Asked::Renew => model.renew(dir).await?,
         Asked::Prepare => {
             admin
-                .prepare_authority(v1::PrepareAuthorityRequest {})
+                .prepare_authority(v1::PrepareAuthorityRequest::default())
                 .await?;
         }
         Asked::Activate => {

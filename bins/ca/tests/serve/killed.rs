@@ -48,7 +48,7 @@ async fn work(model: &mut Model, dir: &Path, round: u32) -> Result<(), Status> {
 /// An authority that comes and goes again.
 async fn rotate(model: &mut Model, admin: &mut Admin) -> Result<(), Status> {
     let prepared = admin
-        .prepare_authority(v1::PrepareAuthorityRequest {})
+        .prepare_authority(v1::PrepareAuthorityRequest::default())
         .await?;
     let prepared = prepared.into_inner().authority.expect("an authority");
     let id = prepared.id;

@@ -202,7 +202,9 @@ impl Log {
             "document-deleted" => drop(self.documents.remove(&name)),
             "token-created" => drop(self.tokens.insert(name)),
             "svid-revoked" => drop(self.revoked.insert(said("serial"))),
-            "authority-moved" => drop(self.authorities.insert(name, said("state"))),
+            "authority-moved" if said("kind") == "x509" => {
+                drop(self.authorities.insert(name, said("state")));
+            }
             "svid-issued" | "node-attested" | "node-renewed" => {
                 let serial = said("serial");
                 assert!(

@@ -16,7 +16,7 @@ impl Plane {
     }
 
     async fn prepare(&self) -> (String, u64) {
-        let request = v1::PrepareAuthorityRequest {};
+        let request = v1::PrepareAuthorityRequest::default();
         let prepared = self.admin().await.prepare_authority(request).await;
         let prepared = prepared.unwrap().into_inner();
         (prepared.authority.unwrap().id, prepared.generation)

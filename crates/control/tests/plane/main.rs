@@ -10,6 +10,7 @@ mod documents;
 mod events;
 mod groups;
 mod health;
+mod jwt_authority;
 mod lifecycle;
 mod machines;
 mod observe;
