@@ -2,6 +2,7 @@
 
 mod draft;
 mod error;
+mod jwt;
 mod keys;
 mod kind;
 mod lives;
@@ -11,6 +12,7 @@ mod timing;
 
 pub(crate) use draft::{Draft, Moved};
 pub use error::{AuthorityError, IssueError};
+pub(crate) use jwt::IssuedJwt;
 pub use keys::{KeyError, PASSPHRASE_FILE, Passphrase};
 pub(crate) use kind::Kind;
 pub(crate) use ring::{Ring, state};

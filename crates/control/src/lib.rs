@@ -45,6 +45,7 @@ mod events;
 mod health;
 mod joining;
 mod journal;
+mod jwt;
 mod keeping;
 mod limit;
 mod metrics;

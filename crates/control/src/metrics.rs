@@ -17,6 +17,8 @@ pub(crate) struct Metrics {
     pub(crate) node_svids: Counter,
     pub(crate) server_certificates: Counter,
     pub(crate) operator_svids: Counter,
+    pub(crate) node_jwt_svids: Counter,
+    pub(crate) operator_jwt_svids: Counter,
     pub(crate) attests_refused: Counter,
     pub(crate) calls_refused: Counter,
     pub(crate) calls_limited: Counter,
@@ -182,6 +184,17 @@ fn issuance(page: &mut Page, metrics: &Metrics) {
         "tidelock_svids_issued_total",
         "counter",
         "SVIDs issued, by whose they are.",
+        &samples,
+    );
+    let issued = [
+        ("node", &metrics.node_jwt_svids),
+        ("operator", &metrics.operator_jwt_svids),
+    ];
+    let samples = issued.map(|(to, counter)| (label("to", to), counter.value().into()));
+    page.metric(
+        "tidelock_jwt_svids_issued_total",
+        "counter",
+        "JWT-SVIDs issued, by who asked.",
         &samples,
     );
     page.counter(

@@ -164,7 +164,7 @@ fn prefix() -> impl Strategy<Value = PathPrefix> {
 fn operator() -> impl Strategy<Value = Document> {
     let roles = prop::sample::subsequence(Role::ALL.to_vec(), 1..=Role::ALL.len());
     (name(), roles, btree_set(prefix(), 0..4)).prop_map(|(name, roles, mut prefixes)| {
-        let unscoped = roles.contains(&Role::Admin) || roles.contains(&Role::Issuer);
+        let unscoped = roles.contains(&Role::Admin);
         let needed = !roles.contains(&Role::Admin) && prefixes.is_empty();
         if needed || (unscoped && !prefixes.is_empty()) {
             prefixes.insert(PathPrefix::everything());

@@ -5,6 +5,7 @@ mod audit;
 mod authority;
 mod certificate;
 mod events;
+mod jwt;
 mod operators;
 mod plan;
 mod revoke;
@@ -174,6 +175,12 @@ impl Admin for AdminService {
 
     async fn get_bundle(&self, _: Request<v1::GetBundleRequest>) -> Answer<v1::GetBundleResponse> {
         authority::bundle(&self.0).map(Response::new)
+    }
+
+    async fn mint_jwt(&self, request: Request<v1::MintJwtRequest>) -> Answer<v1::MintJwtResponse> {
+        let permit = permit(&request)?;
+        let minted = jwt::mint(&self.0, permit, request.into_inner());
+        minted.await.map(Response::new)
     }
 
     async fn get_crl(&self, request: Request<v1::GetCrlRequest>) -> Answer<v1::GetCrlResponse> {

@@ -12,7 +12,7 @@ use tonic::{Code, Response, Status};
 
 use crate::common::{Plane, code, options, snapshot};
 
-pub(crate) type Answer = Result<v1::JwtAuthority, Status>;
+type Answer = Result<v1::JwtAuthority, Status>;
 
 impl Plane {
     pub(crate) async fn jwt_authorities(&self) -> Vec<v1::JwtAuthority> {
