@@ -75,13 +75,15 @@ impl IssuedJwt {
         entry: Option<&str>,
         audience: &[&str],
     ) -> AuditEntry {
-        let detail = json!({
-            "entry": entry,
+        let mut detail = json!({
             "token_id": self.svid.token_id.to_string(),
             "key_id": self.key_id,
             "audience": audience,
             "not_after": self.svid.expires_at,
         });
+        if let Some(entry) = entry {
+            detail["entry"] = entry.into();
+        }
         AuditEntry::now(actor, "jwt-svid-issued", self.svid.id.as_str(), &detail)
     }
 }
