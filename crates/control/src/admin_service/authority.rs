@@ -52,7 +52,7 @@ pub(super) async fn crl(core: &Arc<Core>, id: &str) -> Result<v1::GetCrlResponse
     match core.crl(id).await {
         Ok(list) => Ok(v1::GetCrlResponse { crl: list.to_vec() }),
         Err(CrlRefusal::Unknown) => Err(lifecycle(LifecycleError::Unknown)),
-        Err(error @ CrlRefusal::State(_)) => {
+        Err(error @ (CrlRefusal::State(_) | CrlRefusal::Jwt)) => {
             Err(ErrorCode::AuthorityState.status(error.to_string()))
         }
         Err(CrlRefusal::Failed) => Err(Status::internal(CrlRefusal::Failed.to_string())),
