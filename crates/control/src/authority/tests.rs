@@ -2,6 +2,8 @@
 
 use tempfile::TempDir;
 use tidelock_ca::State;
+use tidelock_spiffe_core::bundle::BundleSet;
+use tidelock_spiffe_core::jwt::{Audience, JwtSvid, P256};
 
 use super::*;
 use crate::store::SqliteStore;
@@ -103,4 +105,48 @@ fn after_a_long_time_off_there_is_one_of_each_kind_that_signs_at_once() {
         assert_eq!(plane.states(kind), [State::Active]);
         assert!(plane.authority.not_after(kind) > later);
     }
+}
+
+/// Whether a token is taken by who reads what is published now.
+fn taken(plane: &Plane, token: &str, now: i64) -> bool {
+    let bundle = plane.authority.ring();
+    let bundle = bundle.published(&plane.authority.trust_domain);
+    let bundles = BundleSet::from(bundle.expect("a bundle"));
+    let audience = Audience::of(&["reports"]);
+    JwtSvid::validate(token, &bundles, audience, now, &P256).is_ok()
+}
+
+#[test]
+fn over_rotations_a_token_is_taken_for_as_long_as_it_says_and_no_longer() {
+    let mut plane = Plane::new();
+    let id = SpiffeIdBuf::parse("spiffe://example.org/web").expect("SPIFFE ID");
+    let (mut live, mut keys) = (Vec::new(), Vec::new());
+    // Four keys: each is prepared, takes over and is forgotten.
+    while keys.len() < 4 {
+        let due = plane
+            .authority
+            .next_change()
+            .expect("there is more to come");
+        for now in [due - 3_599, due - 1, due] {
+            plane.pass_time(now);
+            let issued = plane
+                .authority
+                .issue_jwt(id.clone(), &["reports"], u32::MAX, now)
+                .expect("one always signs");
+            assert_eq!(issued.svid.expires_at, now + 3_600, "never cut short");
+            live.push(issued.svid);
+            if keys.last() != Some(&issued.key_id) {
+                keys.push(issued.key_id);
+            }
+            for svid in &live {
+                let valid = now < svid.expires_at;
+                assert_eq!(taken(&plane, &svid.token, now), valid, "{svid:?} at {now}");
+            }
+            live.retain(|svid| now < svid.expires_at);
+        }
+    }
+    let files = std::fs::read_dir(plane.authority.dir.file("")).expect("list");
+    let names = files.map(|file| file.expect("file").file_name());
+    let jwt = names.filter(|name| name.to_string_lossy().starts_with("jwt-authority-"));
+    assert!(jwt.count() <= 3, "keys that are over are destroyed");
 }
