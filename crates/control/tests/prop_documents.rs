@@ -77,17 +77,18 @@ fn identity() -> impl Strategy<Value = Document> {
         name(),
         spiffe_id(),
         selectors,
-        10..100_000u32,
+        (10..100_000u32, proptest::option::of(10..=3_600u32)),
         names(),
         names(),
     )
         .prop_map(
-            |(name, spiffe_id, selectors, svid_ttl_secs, nodes, node_groups)| {
+            |(name, spiffe_id, selectors, (svid_ttl_secs, jwt_ttl_secs), nodes, node_groups)| {
                 Document::WorkloadIdentity(WorkloadIdentity {
                     name,
                     spiffe_id: spiffe_id.into(),
                     selectors,
                     svid_ttl_secs,
+                    jwt_ttl_secs,
                     nodes,
                     node_groups,
                 })

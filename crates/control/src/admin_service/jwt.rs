@@ -9,7 +9,7 @@ use tonic::Status;
 
 use crate::clock;
 use crate::core::Core;
-use crate::document::WorkloadId;
+use crate::document::{WorkloadId, WorkloadIdentity};
 use crate::jwt;
 use crate::roles::Permit;
 use crate::world::World;
@@ -70,5 +70,6 @@ fn workload(core: &Core, asked: &str) -> Result<SpiffeIdBuf, Status> {
 fn given(world: &World, spiffe_id: &SpiffeIdBuf) -> u32 {
     let fixed = |id: &WorkloadId| matches!(id, WorkloadId::Fixed(own) if own == spiffe_id);
     let found = world.identities().filter(|one| fixed(&one.spiffe_id));
-    found.map(|one| one.svid_ttl_secs).min().unwrap_or(u32::MAX)
+    let lives = found.map(WorkloadIdentity::max_jwt_ttl_secs);
+    lives.min().unwrap_or(u32::MAX)
 }

@@ -43,7 +43,7 @@ async fn issue(
     let world = core.world();
     let (identity, spiffe_id) = admitted(&world, agent, &request.entry_id, &request.spiffe_id)?;
     let most = identity
-        .svid_ttl_secs
+        .max_jwt_ttl_secs()
         .min(core.authority.max_jwt_ttl_secs());
     let ttl_secs = jwt::ttl_secs(request.ttl_secs, most)?;
     let issued = core

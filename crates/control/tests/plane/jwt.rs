@@ -80,6 +80,7 @@ async fn plane() -> (Plane, NodeKeys) {
     let documents = [
         identity("curl", "  svid: {ttl: 60s}\n"),
         identity("wget", "  nodes: [n1]\n"),
+        identity("apart", "  svid: {ttl: 10s, jwtTTL: 20m}\n"),
         identity("foreign", "  nodes: [n2]\n"),
         at("user", "/{{node.name}}/user/{{unix.uid}}"),
     ];
@@ -97,6 +98,7 @@ async fn an_entry_of_the_node_gives_a_jwt_svid_that_its_audience_takes() {
         (request("curl", &[AUDIENCE], 0), 60),
         (request("curl", &[AUDIENCE], 10), 10),
         (request("wget", &["other", AUDIENCE], 0), 300),
+        (request("apart", &[AUDIENCE], 1_200), 1_200),
         (user, 3_600),
     ] {
         let before = now();
@@ -140,6 +142,7 @@ async fn what_is_not_the_nodes_gives_no_jwt_svid_and_is_told() {
         (request("curl", &[AUDIENCE], 61), "JWT_LIFE_INVALID"),
         (request("wget", &[AUDIENCE], 3_601), "JWT_LIFE_INVALID"),
         (request("curl", &[AUDIENCE], 9), "JWT_LIFE_INVALID"),
+        (request("apart", &[AUDIENCE], 1_201), "JWT_LIFE_INVALID"),
     ];
     let count = cases.len();
     for (request, code) in cases {
