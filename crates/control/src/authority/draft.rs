@@ -145,12 +145,16 @@ impl<'a> Draft<'a> {
                 Some(id) => id,
                 None => self.prepare(kind)?,
             };
-            let kind_told = kind.as_str();
-            tracing::warn!(
-                id,
-                kind = kind_told,
-                "no authority was left that signs: this one does, known or not"
-            );
+            let told = kind.as_str();
+            match self.before.engine(kind).slots().is_empty() {
+                // As at the first start of a version that has this kind.
+                true => tracing::info!(id, kind = told, "a first authority"),
+                false => tracing::warn!(
+                    id,
+                    kind = told,
+                    "no authority was left that signs: this one does, known or not"
+                ),
+            }
             self.handle(kind, Command::Activate { id })?;
         } else if next {
             self.prepare(kind)?;
