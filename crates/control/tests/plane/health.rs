@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use crate::common::{Plane, csr, identity, options};
+use crate::jwt::{mint, request};
 use rcgen::KeyPair;
 use tidelock_control::{ControlPlane, DATABASE_FILE};
 use tidelock_proto::v1;
@@ -117,8 +118,15 @@ async fn metrics_follow_what_happens() {
     let key = KeyPair::generate().expect("key");
     let mut client = plane.node(Some(&keys)).await;
     client.sign(sign(&key)).await.expect("signed");
+    let token = client.sign_jwt(request("curl", &["a"], 0)).await;
+    token.expect("signed");
+    mint(&mut plane.admin().await, "/ci", &["a"], 0)
+        .await
+        .expect("minted");
     for (name, value) in [
         ("tidelock_generation", 2.0),
+        ("tidelock_jwt_svids_issued_total{to=\"node\"}", 1.0),
+        ("tidelock_jwt_svids_issued_total{to=\"operator\"}", 1.0),
         ("tidelock_documents{kind=\"WorkloadIdentity\"}", 1.0),
         ("tidelock_changes_refused_total", 1.0),
         ("tidelock_nodes{state=\"connected\"}", 1.0),
