@@ -1,7 +1,10 @@
 //! The command line.
 
+mod authority;
+
 use std::path::PathBuf;
 
+pub(crate) use authority::{AuthorityCommand, BundleFormat, JwtCommand};
 use clap::{Parser, Subcommand, ValueEnum};
 use tidelock_proto::v1::DocumentKind;
 
@@ -98,6 +101,16 @@ pub(crate) enum Command {
     Authority {
         #[command(subcommand)]
         command: AuthorityCommand,
+    },
+    /// JWT-SVIDs for what no agent serves.
+    Jwt {
+        #[command(subcommand)]
+        command: JwtCommand,
+    },
+    /// What SVIDs of the trust domain are verified with, for relying parties outside.
+    Bundle {
+        #[arg(long, value_enum, default_value_t = BundleFormat::Spiffe)]
+        format: BundleFormat,
     },
     /// Have SVIDs believed no more before they expire, and cut the connections made with them, on every node at once.
     Revoke {
@@ -242,37 +255,6 @@ pub(crate) enum OperatorCommand {
         /// Where to put whom to believe to be the control plane; nothing may be there yet.
         #[arg(long, value_name = "FILE")]
         bundle: Option<PathBuf>,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum AuthorityCommand {
-    /// Those that are remembered, oldest first.
-    List,
-    /// Make an authority and put it into the bundle. It signs nothing yet.
-    Prepare,
-    /// Let a prepared authority sign, once it is known to everyone; the one that does now retires.
-    Activate {
-        /// As `list` shows it.
-        id: String,
-        /// Even if nodes that are connected do not say that they know it.
-        #[arg(long)]
-        despite_nodes: bool,
-    },
-    /// Have everything renewed that a retired authority signed.
-    Taint {
-        /// As `list` shows it.
-        id: String,
-    },
-    /// Take a tainted authority, or a prepared one, out of the bundle for good.
-    Revoke {
-        /// As `list` shows it.
-        id: String,
-    },
-    /// Write the list of revoked SVIDs (CRL) that an authority signs now, in DER, for relying parties outside.
-    Crl {
-        /// As `list` shows it.
-        id: String,
     },
 }
 

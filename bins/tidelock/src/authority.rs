@@ -5,7 +5,7 @@ use std::io::Write as _;
 use anyhow::bail;
 use serde_json::json;
 use tidelock_proto::v1::{
-    ActivateAuthorityRequest, GetCrlRequest, ListAuthoritiesRequest, PrepareAuthorityRequest,
+    self, ActivateAuthorityRequest, GetCrlRequest, ListAuthoritiesRequest, PrepareAuthorityRequest,
     RevokeAuthorityRequest, TaintAuthorityRequest,
 };
 
@@ -23,7 +23,11 @@ pub(crate) async fn authority(
     let moved = match command {
         AuthorityCommand::List => return list(admin, output).await,
         AuthorityCommand::Crl { id } => return crl(admin, id).await,
-        AuthorityCommand::Prepare => admin.prepare_authority(PrepareAuthorityRequest {}).await,
+        AuthorityCommand::Prepare { kind } => {
+            let kind = v1::AuthorityKind::from(kind).into();
+            let request = PrepareAuthorityRequest { kind };
+            admin.prepare_authority(request).await
+        }
         AuthorityCommand::Activate { id, despite_nodes } => {
             let request = ActivateAuthorityRequest { id, despite_nodes };
             admin.activate_authority(request).await
@@ -34,10 +38,11 @@ pub(crate) async fn authority(
         }
     };
     let moved = moved.map_err(refusal)?.into_inner();
-    let Some(authority) = moved.authority else {
-        bail!("the control plane did not say what became of the authority");
+    let row = match (moved.authority, moved.jwt_authority) {
+        (Some(authority), _) => view::row(authority),
+        (None, Some(authority)) => view::jwt_row(authority),
+        (None, None) => bail!("the control plane did not say what became of the authority"),
     };
-    let row = view::row(authority);
     let mut out = std::io::stdout().lock();
     match output {
         Output::Table => {
@@ -63,16 +68,20 @@ async fn crl(admin: &mut Admin, id: String) -> anyhow::Result<()> {
 async fn list(admin: &mut Admin, output: Output) -> anyhow::Result<()> {
     let answer = admin.list_authorities(ListAuthoritiesRequest {}).await;
     let answer = answer.map_err(refusal)?.into_inner();
-    let rows: Vec<_> = answer.x509.into_iter().map(view::row).collect();
+    let x509: Vec<_> = answer.x509.into_iter().map(view::row).collect();
+    let jwt: Vec<_> = answer.jwt.into_iter().map(view::jwt_row).collect();
     let mut out = std::io::stdout().lock();
     match output {
-        Output::Table => write!(out, "{}", view::table(&rows, span::now_secs()))?,
+        Output::Table => {
+            let rows = x509.iter().chain(&jwt);
+            write!(out, "{}", view::table(rows, span::now_secs()))?;
+        }
         Output::Json => {
             let sequence = answer.bundle_sequence;
             writeln!(
                 out,
                 "{}",
-                json!({"x509": rows, "bundle_sequence": sequence})
+                json!({"x509": x509, "jwt": jwt, "bundle_sequence": sequence})
             )?;
         }
     }

@@ -5,6 +5,7 @@
 //! tidelock plan -f identities.yaml
 //! tidelock get flows
 //! tidelock token create --node web-1 --ttl 10m
+//! tidelock jwt mint --id spiffe://example.org/ci --audience reports --ttl 5m
 //! tidelock -o json events --follow
 //! tidelock policy check -f policy.cedar
 //! ```
@@ -20,6 +21,7 @@ mod audit;
 mod authority;
 mod connect;
 mod events;
+mod jwt;
 mod operator;
 mod plan;
 mod policy;
@@ -99,6 +101,8 @@ async fn run(args: Args) -> anyhow::Result<ExitCode> {
         Command::Authority { command } => {
             authority::authority(&mut admin, command, args.output).await
         }
+        Command::Jwt { command } => jwt::jwt(&mut admin, command, args.output).await,
+        Command::Bundle { format } => jwt::bundle(&mut admin, format).await,
         Command::Revoke { what, name, reason } => {
             revoke::revoke(&mut admin, what, name, reason, args.output).await
         }

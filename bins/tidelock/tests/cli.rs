@@ -238,7 +238,7 @@ fn an_authority_goes_through_its_life() {
     assert!(text(&wrong).1.contains("Active"), "{wrong:?}");
     let activated = bench.ok(&format!("authority activate {second}"));
     assert!(
-        activated.starts_with(&format!("authority {second} active\n")),
+        activated.starts_with(&format!("x509 authority {second} active\n")),
         "{activated}"
     );
     bench.ok(&format!("authority taint {first}"));

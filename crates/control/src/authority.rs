@@ -2,35 +2,46 @@
 
 mod draft;
 mod error;
+mod jwt;
 mod keys;
+mod kind;
+mod lives;
+mod restore;
 mod ring;
+mod timing;
 
 pub(crate) use draft::{Draft, Moved};
 pub use error::{AuthorityError, IssueError};
+pub(crate) use jwt::IssuedJwt;
 pub use keys::{KeyError, PASSPHRASE_FILE, Passphrase};
+pub(crate) use kind::Kind;
 pub(crate) use ring::{Ring, state};
+pub use timing::AuthorityTiming;
+pub(crate) use timing::Timings;
 
 use std::sync::{Arc, PoisonError, RwLock};
 
 use rcgen::KeyPair;
 use serde_json::json;
 use tidelock_ca::{
-    Authority as Signing, Command, CrlEntry, CrlError, CrlTimes, Csr, Entry, MAX_SVID_TTL_SECS,
-    Serial, ServerName, State, Svid, Timing, TimingError, Ttl,
+    Command, CrlEntry, CrlError, CrlTimes, Csr, Entry, Serial, ServerName, Svid, Ttl,
 };
 use tidelock_proto::{CONTROL_DNS_NAME, CONTROL_PATH, v1};
+use tidelock_spiffe_core::bundle::BundleError;
 use tidelock_spiffe_core::{SpiffeIdBuf, TrustDomainBuf, pem};
 use zeroize::Zeroizing;
 
 use crate::audit::{Actor, AuditEntry, hex};
-use crate::data_dir::{DataDir, DataDirError};
+use crate::data_dir::DataDir;
 use crate::name::Name;
-use crate::store::{Authorities, AuthorityRecord, Store};
+use crate::store::Store;
 use keys::KeyFiles;
-use ring::Member;
 
 /// Name of the file in the data directory with the trust domain's authorities, for whoever wants to verify.
 pub const BUNDLE_FILE: &str = "bundle.pem";
+
+/// Name of the file beside it with the same and the keys of JWT-SVIDs, as a JWK set (SPIFFE Trust Domain and Bundle §4).
+pub const JWKS_FILE: &str = "bundle.json";
 
 /// Life of a node's SVID: a day. A node that is off for longer needs a new token.
 const NODE_TTL_SECS: u64 = 86_400;
@@ -41,47 +52,12 @@ const SERVER_TTL_SECS: u64 = 86_400;
 /// How often relying parties should ask for the bundle where nothing is pushed to them: SPIFFE's default.
 const REFRESH_HINT_SECS: u32 = 300;
 
-/// The times of an authority's life, in seconds.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct AuthorityTiming {
-    /// How long an authority lasts: ten years.
-    pub life_secs: u32,
-    /// How long a bundle takes to reach every relying party, those that ask for it now and then included: as long as they
-    /// are told to wait in between.
-    pub propagation_secs: u32,
-    /// Longest life of what it signs: as long as documents may ask for.
-    pub svid_secs: u32,
-    /// How long before its end the next is prepared.
-    pub prepare_before_secs: u32,
-}
-
-impl Default for AuthorityTiming {
-    fn default() -> Self {
-        Self {
-            life_secs: 10 * 365 * 86_400,
-            propagation_secs: REFRESH_HINT_SECS,
-            svid_secs: MAX_SVID_TTL_SECS,
-            prepare_before_secs: 2 * MAX_SVID_TTL_SECS,
-        }
-    }
-}
-
-impl AuthorityTiming {
-    fn engine(self) -> Result<Timing, TimingError> {
-        Timing::new(
-            self.propagation_secs,
-            self.svid_secs,
-            self.prepare_before_secs,
-        )
-    }
-}
-
 /// The trust domain's authorities.
 #[derive(Debug)]
 pub(crate) struct Authority {
     dir: Arc<DataDir>,
     trust_domain: TrustDomainBuf,
-    timing: AuthorityTiming,
+    timings: Timings,
     keys: KeyFiles,
     ring: RwLock<Arc<Ring>>,
 }
@@ -117,7 +93,7 @@ impl Authority {
     /// A key is on disk before the store names it, so a crash in between leaves a file that nobody asks for.
     pub(crate) fn open(
         dir: &Arc<DataDir>,
-        (passphrase, timing): (&Passphrase, AuthorityTiming),
+        (passphrase, timings): (&Passphrase, Timings),
         store: &dyn Store,
         ours: &TrustDomainBuf,
         now: i64,
@@ -125,9 +101,9 @@ impl Authority {
         let authority = Self {
             dir: Arc::clone(dir),
             trust_domain: ours.clone(),
-            timing,
+            timings,
             keys: KeyFiles::open(Arc::clone(dir), passphrase)?,
-            ring: RwLock::new(Arc::new(Ring::new(timing.engine()?))),
+            ring: RwLock::new(Arc::new(Ring::new(timings)?)),
         };
         match store.authorities()? {
             Some(stored) => authority.restore(stored)?,
@@ -143,33 +119,52 @@ impl Authority {
     }
 
     /// The bundle as nodes get it.
-    pub(crate) fn bundle(&self) -> v1::Bundle {
-        self.ring().bundle(self.trust_domain.as_str())
+    pub(crate) fn bundle(&self, ring: &Ring) -> v1::Bundle {
+        ring.bundle(self.trust_domain.as_str())
     }
 
-    /// As operators see them, oldest first.
+    /// The bundle as relying parties get it: a JWK set.
+    pub(crate) fn jwks(&self, ring: &Ring) -> Result<String, BundleError> {
+        ring.published(&self.trust_domain)?.to_jwks()
+    }
+
+    /// Those that sign X509-SVIDs as operators see them, oldest first.
     pub(crate) fn views(&self) -> Vec<v1::X509Authority> {
-        self.ring().views(self.timing.propagation_secs)
+        self.ring().x509_views(self.timings.x509.propagation_secs)
     }
 
-    /// When the active authority ends, in seconds since the Unix epoch; 0 if there is none.
-    pub(crate) fn not_after(&self) -> i64 {
-        self.ring().signing().map_or(0, Signing::not_after)
+    /// Those that sign JWT-SVIDs as operators see them, oldest first.
+    pub(crate) fn jwt_views(&self) -> Vec<v1::JwtAuthority> {
+        self.ring().jwt_views(self.timings.jwt.propagation_secs)
+    }
+
+    /// When the active authority of a kind ends, in seconds since the Unix epoch; 0 if there is none.
+    pub(crate) fn not_after(&self, kind: Kind) -> i64 {
+        let ring = self.ring();
+        let end = match kind {
+            Kind::X509 => ring.x509.signing().map(|(_, signing)| signing.not_after()),
+            Kind::Jwt => ring.jwt.signing().map(|(_, signing)| signing.not_after()),
+        };
+        end.unwrap_or(0)
     }
 
     /// When time brings the next change, in seconds since the Unix epoch.
     pub(crate) fn next_change(&self) -> Option<i64> {
-        self.ring().engine.next_deadline()
+        let ring = self.ring();
+        let next = |kind| ring.engine(kind).next_deadline();
+        Kind::ALL.into_iter().filter_map(next).min()
     }
 
     /// Writes the bundle where relying parties of this machine find it.
-    pub(crate) fn publish(&self) -> Result<(), DataDirError> {
-        let certificates = self.ring().certificates();
+    pub(crate) fn publish(&self) -> Result<(), AuthorityError> {
+        let ring = self.ring();
+        let certificates = ring.certificates();
         let blocks = certificates
             .iter()
             .map(|der| pem::encode("CERTIFICATE", der));
         let text: String = blocks.collect();
-        self.dir.write_public(BUNDLE_FILE, &text)
+        self.dir.write_public(BUNDLE_FILE, &text)?;
+        Ok(self.dir.write_public(JWKS_FILE, &self.jwks(&ring)?)?)
     }
 
     /// A node's SVID.
@@ -230,7 +225,7 @@ impl Authority {
     fn issue(&self, entry: &Entry, csr: &[u8], now: i64) -> Result<Svid, IssueError> {
         let csr = Csr::parse(csr)?;
         let ring = self.ring();
-        let signing = ring.signing().ok_or(IssueError::NoAuthority)?;
+        let (_, signing) = ring.x509.signing().ok_or(IssueError::NoAuthority)?;
         Ok(signing.issue(entry, &csr, now, random_serial()?)?)
     }
 
@@ -242,7 +237,7 @@ impl Authority {
         times: CrlTimes,
     ) -> Option<Result<Vec<u8>, CrlError<rcgen::Error>>> {
         let ring = self.ring();
-        let signing = ring.members.get(id)?.signing.as_ref()?;
+        let signing = ring.x509.members.get(id)?.signing.as_ref()?;
         Some(signing.crl(entries, times))
     }
 
@@ -252,84 +247,21 @@ impl Authority {
 
     fn set_up(&self, store: &dyn Store, now: i64) -> Result<(), AuthorityError> {
         let mut draft = Draft::new(self, now, 0);
-        let id = draft.prepare()?;
-        draft.handle(Command::Activate { id: id.clone() })?;
+        for kind in Kind::ALL {
+            let id = draft.prepare(kind)?;
+            tracing::info!(
+                trust_domain = self.trust_domain.as_str(),
+                id,
+                kind = kind.as_str(),
+                "a first authority"
+            );
+            draft.handle(kind, Command::Activate { id })?;
+        }
         crash_point!(SetUpDrafted);
         store.set_up(&draft.stored(), &draft.audit(&Actor::Control))?;
         crash_point!(SetUpStored);
         draft.put_in_force();
-        tracing::info!(
-            trust_domain = self.trust_domain.as_str(),
-            id,
-            "a new root authority"
-        );
         Ok(())
-    }
-
-    fn restore(&self, stored: Authorities) -> Result<(), AuthorityError> {
-        self.check_trust_domain(&stored.trust_domain)?;
-        let mut members = Vec::with_capacity(stored.x509.len());
-        let mut all_sealed = true;
-        for record in stored.x509 {
-            let (id, mut member) = Member::read(&record)?;
-            match record.state {
-                State::Prepared | State::Active => member.signing = Some(self.signing(&record)?),
-                State::Retired | State::Tainted => {
-                    member.signing = self.signing_no_svids(&record);
-                    all_sealed &= member.signing.is_some();
-                }
-                State::Revoked => self.destroy_left(&record),
-            }
-            members.push((id, member, record));
-        }
-        if all_sealed {
-            self.keys.forget_own()?;
-        }
-        let ring = Ring::restore(self.timing.engine()?, members, stored.sequence)?;
-        self.put_in_force(ring);
-        Ok(())
-    }
-
-    /// An authority's key, which has to be its certificate's. One that lies there plain, or encrypted with what is not used
-    /// any more, is encrypted anew.
-    fn signing(&self, record: &AuthorityRecord) -> Result<Signing<KeyPair>, AuthorityError> {
-        let file = &record.key_file;
-        let read = self.keys.read(file)?;
-        let der = read.stale.then(|| Zeroizing::new(read.key.serialize_der()));
-        let signing = Signing::open(read.key, record.certificate.clone())?;
-        self.check_trust_domain(signing.trust_domain().as_str())?;
-        if let Some(der) = der {
-            self.keys.write_der(file, &der)?;
-            tracing::info!(file, "the authority's key was encrypted anew");
-        }
-        Ok(signing)
-    }
-
-    /// The key of an authority that signs no SVIDs any more, only lists of those that are revoked. Nothing else depends on it.
-    fn signing_no_svids(&self, record: &AuthorityRecord) -> Option<Signing<KeyPair>> {
-        self.signing(record)
-            .inspect_err(|error| tracing::warn!(%error, "the key of a retired authority"))
-            .ok()
-    }
-
-    /// Destroys the key of an authority that is revoked, if a crash left it. Nothing depends on it.
-    fn destroy_left(&self, record: &AuthorityRecord) {
-        if self.dir.has(&record.key_file) {
-            match self.keys.destroy(&record.key_file) {
-                Ok(()) => {
-                    tracing::info!(file = record.key_file, "a revoked authority's key is gone")
-                }
-                Err(error) => tracing::error!(%error, "a revoked authority's key is still there"),
-            }
-        }
-    }
-
-    fn check_trust_domain(&self, stored: &str) -> Result<(), AuthorityError> {
-        if stored == self.trust_domain.as_str() {
-            return Ok(());
-        }
-        let (stored, wanted) = (stored.to_owned(), self.trust_domain.as_str().to_owned());
-        Err(AuthorityError::TrustDomain { stored, wanted })
     }
 }
 
@@ -348,3 +280,6 @@ fn random_serial() -> Result<Serial, getrandom::Error> {
     getrandom::fill(&mut bytes)?;
     Ok(Serial::from_random(bytes))
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,6 +9,7 @@ use tidelock_ca::{BACKDATE_SECS, CrlEntry, CrlTimes, MAX_CRL_ENTRIES, State};
 use tidelock_proto::MAX_REVOKED_SVIDS;
 use tokio::sync::Mutex;
 
+use crate::authority::Kind;
 use crate::clock;
 use crate::core::Core;
 use crate::revoked::Revoked;
@@ -47,6 +48,8 @@ struct List {
 pub(crate) enum CrlRefusal {
     #[error("there is no authority of this name")]
     Unknown,
+    #[error("what JWT-SVIDs are signed with signs no list: none of them is taken back by itself")]
+    Jwt,
     #[error("nothing that a {0:?} authority signed is believed: there is no list of it")]
     State(State),
     #[error("the list cannot be made; see the control plane's log")]
@@ -64,7 +67,9 @@ impl List {
 impl Core {
     /// What is revoked of what an authority signed, in DER.
     pub(crate) async fn crl(self: &Arc<Self>, id: &str) -> Result<Arc<[u8]>, CrlRefusal> {
-        match self.authority.ring().state(id) {
+        let ring = self.authority.ring();
+        match ring.state(Kind::X509, id) {
+            None if ring.state(Kind::Jwt, id).is_some() => return Err(CrlRefusal::Jwt),
             None => return Err(CrlRefusal::Unknown),
             Some(state @ (State::Prepared | State::Revoked)) => {
                 return Err(CrlRefusal::State(state));
@@ -88,7 +93,7 @@ impl Core {
         let der =
             made.inspect_err(|_| tracing::error!(id, "there is no list of what is revoked"))?;
         let ring = self.authority.ring();
-        lists.retain(|id, _| ring.state(id).is_some());
+        lists.retain(|id, _| ring.state(Kind::X509, id).is_some());
         let list = List {
             der: Arc::clone(&der),
             revoked: Arc::clone(&world.revoked),

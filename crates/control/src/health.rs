@@ -10,6 +10,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
+use crate::authority::Kind;
 use crate::clock;
 use crate::core::Core;
 use crate::crl::CrlRefusal;
@@ -181,8 +182,12 @@ async fn ready(core: &Arc<Core>) -> Answer {
     if core.with_store(|store| store.audit_head()).await.is_err() {
         wrong.push_str("the store does not answer\n");
     }
-    if core.authority.not_after() < clock::unix_secs().saturating_add(LEAST_SECS) {
+    let least = clock::unix_secs().saturating_add(LEAST_SECS);
+    if core.authority.not_after(Kind::X509) < least {
         wrong.push_str("no authority can sign\n");
+    }
+    if core.authority.not_after(Kind::Jwt) < least {
+        wrong.push_str("no authority can sign JWT-SVIDs\n");
     }
     match wrong.is_empty() {
         true => plain("200 OK", "ok\n"),

@@ -45,6 +45,7 @@ mod events;
 mod health;
 mod joining;
 mod journal;
+mod jwt;
 mod keeping;
 mod limit;
 mod metrics;
@@ -67,7 +68,8 @@ mod world;
 mod yaml;
 
 pub use authority::{
-    AuthorityError, AuthorityTiming, BUNDLE_FILE, IssueError, KeyError, PASSPHRASE_FILE, Passphrase,
+    AuthorityError, AuthorityTiming, BUNDLE_FILE, IssueError, JWKS_FILE, KeyError, PASSPHRASE_FILE,
+    Passphrase,
 };
 #[cfg(feature = "crash-points")]
 pub use crash::{CRASH_FILE_VARIABLE, CrashPoint};

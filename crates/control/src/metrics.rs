@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tidelock_ca::State;
 
 use crate::audit::AuditHead;
+use crate::authority;
 use crate::core::Core;
 use crate::document::Kind;
 
@@ -16,6 +17,8 @@ pub(crate) struct Metrics {
     pub(crate) node_svids: Counter,
     pub(crate) server_certificates: Counter,
     pub(crate) operator_svids: Counter,
+    pub(crate) node_jwt_svids: Counter,
+    pub(crate) operator_jwt_svids: Counter,
     pub(crate) attests_refused: Counter,
     pub(crate) calls_refused: Counter,
     pub(crate) calls_limited: Counter,
@@ -183,6 +186,17 @@ fn issuance(page: &mut Page, metrics: &Metrics) {
         "SVIDs issued, by whose they are.",
         &samples,
     );
+    let issued = [
+        ("node", &metrics.node_jwt_svids),
+        ("operator", &metrics.operator_jwt_svids),
+    ];
+    let samples = issued.map(|(to, counter)| (label("to", to), counter.value().into()));
+    page.metric(
+        "tidelock_jwt_svids_issued_total",
+        "counter",
+        "JWT-SVIDs issued, by who asked.",
+        &samples,
+    );
     page.counter(
         "tidelock_attests_refused_total",
         "Attestations that were refused.",
@@ -209,18 +223,28 @@ fn authorities(page: &mut Page, core: &Core) {
         ("tainted", State::Tainted),
         ("revoked", State::Revoked),
     ];
-    let samples = states.map(|(name, state)| (label("state", name), ring.count(state)));
-    page.metric(
-        "tidelock_authorities",
-        "gauge",
-        "X.509 authorities.",
-        &samples,
-    );
-    page.gauge(
-        "tidelock_authority_not_after_seconds",
-        "When the active authority ends, since the Unix epoch; 0: none is active.",
-        core.authority.not_after(),
-    );
+    for (kind, metric, end, help) in [
+        (
+            authority::Kind::X509,
+            "tidelock_authorities",
+            "tidelock_authority_not_after_seconds",
+            "X.509 authorities.",
+        ),
+        (
+            authority::Kind::Jwt,
+            "tidelock_jwt_authorities",
+            "tidelock_jwt_authority_not_after_seconds",
+            "JWT authorities.",
+        ),
+    ] {
+        let samples = states.map(|(name, state)| (label("state", name), ring.count(kind, state)));
+        page.metric(metric, "gauge", help, &samples);
+        page.gauge(
+            end,
+            "When the active authority ends, since the Unix epoch; 0: none is active.",
+            core.authority.not_after(kind),
+        );
+    }
     page.gauge(
         "tidelock_bundle_sequence",
         "How often the bundle has changed.",

@@ -7,7 +7,7 @@ use tidelock_proto::v1;
 use tidelock_proto::v1::event::Kind as EventKind;
 
 use crate::audit::Actor;
-use crate::authority::{self, AuthorityError, Draft, Moved};
+use crate::authority::{self, AuthorityError, Draft, Kind, Moved};
 use crate::clock;
 use crate::core::Core;
 use crate::roles::{Permit, Refusal};
@@ -19,7 +19,7 @@ use crate::world::{World, fingerprint};
 pub(crate) enum Step {
     /// What time brings.
     PassTime,
-    Prepare,
+    Prepare(Kind),
     /// `despite_nodes`: even if some that are connected do not say that they know it.
     Activate {
         id: String,
@@ -37,6 +37,7 @@ pub(crate) enum Step {
 #[derive(Debug)]
 pub(crate) struct Stepped {
     pub(crate) authority: Option<v1::X509Authority>,
+    pub(crate) jwt_authority: Option<v1::JwtAuthority>,
     pub(crate) generation: u64,
 }
 
@@ -99,10 +100,11 @@ impl Core {
         let mut draft = Draft::new(&self.authority, clock::unix_secs(), world.generation);
         let id = self.draft(&mut draft, step)?;
         let generation = self.put_in_force(&world, &actor, draft)?;
-        let views = self.authority.views();
-        let authority = views.into_iter().find(|view| Some(&view.id) == id.as_ref());
+        let (x509, jwt) = (self.authority.views(), self.authority.jwt_views());
+        let this = |view: &str| id.as_deref() == Some(view);
         Ok(Stepped {
-            authority,
+            authority: x509.into_iter().find(|view| this(&view.id)),
+            jwt_authority: jwt.into_iter().find(|view| this(&view.id)),
             generation,
         })
     }
@@ -110,7 +112,7 @@ impl Core {
     fn draft(&self, draft: &mut Draft<'_>, step: &Step) -> Result<Option<String>, StepError> {
         let (id, command) = match step {
             Step::PassTime => return Ok(draft.pass_time().map(|()| None)?),
-            Step::Prepare => return Ok(Some(draft.prepare()?)),
+            Step::Prepare(kind) => return Ok(Some(draft.prepare(*kind)?)),
             Step::Activate { id, despite_nodes } => {
                 if !despite_nodes {
                     self.nodes_know(id)?;
@@ -120,7 +122,7 @@ impl Core {
             Step::Taint { id } => (id, Command::Taint { id: id.clone() }),
             Step::Revoke { id } => (id, Command::Revoke { id: id.clone() }),
         };
-        draft.handle(command)?;
+        draft.handle(self.authority.ring().kind(id), command)?;
         Ok(Some(id.clone()))
     }
 
@@ -202,18 +204,21 @@ impl Core {
         if any_to(moved, State::Tainted) || any_to(moved, State::Revoked) {
             self.renew_certificate.notify_one();
         }
-        for (id, state) in moved {
-            tracing::info!(id, ?state, "an authority's life");
+        for Moved { kind, id, state } in moved {
+            tracing::info!(id, kind = kind.as_str(), ?state, "an authority's life");
             let state = state.map_or(v1::AuthorityState::Unspecified, authority::state);
             let event = v1::AuthorityMoved {
                 id: id.clone(),
                 state: state.into(),
+                kind: kind.message().into(),
             };
             self.events.record("", EventKind::AuthorityMoved(event));
         }
     }
 }
 
+/// Whether a certificate came to this state: TLS rests on no key of the other kind.
 fn any_to(moved: &[Moved], wanted: State) -> bool {
-    moved.iter().any(|(_, state)| *state == Some(wanted))
+    let is_to = |one: &Moved| one.kind == Kind::X509 && one.state == Some(wanted);
+    moved.iter().any(is_to)
 }

@@ -20,7 +20,7 @@ use tonic::transport::Server;
 
 use crate::admin_service::AdminService;
 use crate::audit::{Actor, AuditEntry};
-use crate::authority::{Authority, AuthorityError, AuthorityTiming, Draft, Passphrase};
+use crate::authority::{Authority, AuthorityTiming, Draft, Passphrase, Timings};
 use crate::clock;
 use crate::coded::Coded;
 use crate::core::{Core, Parts};
@@ -68,6 +68,8 @@ pub struct Options {
     pub passphrase: Passphrase,
     /// The times of authorities' lives.
     pub timing: AuthorityTiming,
+    /// The same of those that sign JWT-SVIDs.
+    pub jwt_timing: AuthorityTiming,
     /// Where `/livez`, `/readyz` and `/metrics` are answered over plain HTTP, to anyone who can connect; `None`: nowhere.
     pub http_listen: Option<SocketAddr>,
     /// How many SVIDs one node may ask for.
@@ -92,6 +94,7 @@ impl Options {
             admin_socket,
             passphrase: Passphrase::default(),
             timing: AuthorityTiming::default(),
+            jwt_timing: AuthorityTiming::jwt(),
             http_listen: None,
             issuance: IssuanceLimit::default(),
             x509pop: None,
@@ -229,7 +232,11 @@ impl Held {
     fn open(options: &Options, now: i64) -> Result<Self, StartError> {
         let data_dir = Arc::new(DataDir::open(&options.data_dir)?);
         let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&data_dir.file(DATABASE_FILE))?);
-        let (keeping, ours) = ((&options.passphrase, options.timing), &options.trust_domain);
+        let timings = Timings {
+            x509: options.timing,
+            jwt: options.jwt_timing,
+        };
+        let (keeping, ours) = ((&options.passphrase, timings), &options.trust_domain);
         let authority = Authority::open(&data_dir, keeping, &*store, ours, now)?;
         pass_time(&*store, &authority, now)?;
         Ok(Self {
@@ -272,7 +279,7 @@ fn pass_time(store: &dyn Store, authority: &Authority, now: i64) -> Result<(), S
             &draft.audit(&Actor::Control),
         )?;
         draft.put_in_force();
-        authority.publish().map_err(AuthorityError::from)?;
+        authority.publish()?;
     }
     Ok(())
 }
@@ -287,7 +294,7 @@ fn load_world(
     let mut world = World::load(
         stored.generation,
         &stored.documents,
-        authority.bundle(),
+        authority.bundle(&authority.ring()),
         Revoked::new(store.revoked()?),
         trust_domain.as_trust_domain(),
     )

@@ -80,17 +80,18 @@ fn identity() -> impl Strategy<Value = Document> {
         name(),
         spiffe_id(),
         selectors,
-        10..100_000u32,
+        (10..100_000u32, proptest::option::of(10..=3_600u32)),
         names(),
         names(),
     )
         .prop_map(
-            |(name, spiffe_id, selectors, svid_ttl_secs, nodes, node_groups)| {
+            |(name, spiffe_id, selectors, (svid_ttl_secs, jwt_ttl_secs), nodes, node_groups)| {
                 Document::WorkloadIdentity(WorkloadIdentity {
                     name,
                     spiffe_id: spiffe_id.into(),
                     selectors,
                     svid_ttl_secs,
+                    jwt_ttl_secs,
                     nodes,
                     node_groups,
                 })
@@ -185,7 +186,7 @@ fn prefix() -> impl Strategy<Value = PathPrefix> {
 fn operator() -> impl Strategy<Value = Document> {
     let roles = prop::sample::subsequence(Role::ALL.to_vec(), 1..=Role::ALL.len());
     (name(), roles, btree_set(prefix(), 0..4)).prop_map(|(name, roles, mut prefixes)| {
-        let unscoped = roles.contains(&Role::Admin) || roles.contains(&Role::Issuer);
+        let unscoped = roles.contains(&Role::Admin);
         let needed = !roles.contains(&Role::Admin) && prefixes.is_empty();
         if needed || (unscoped && !prefixes.is_empty()) {
             prefixes.insert(PathPrefix::everything());

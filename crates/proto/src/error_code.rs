@@ -17,6 +17,10 @@ pub enum ErrorCode {
     NotPermitted,
     /// Something in the request cannot be; asking again does not help.
     ArgumentInvalid,
+    /// A JWT-SVID is asked for without audiences, with too many, or with one that cannot be.
+    AudienceInvalid,
+    /// A JWT-SVID is asked for that would live longer than its SPIFFE ID is given, or too short to be of use.
+    JwtLifeInvalid,
     /// This control plane has no such call.
     CallUnknown,
     /// There is no document of this kind and name.
@@ -116,7 +120,7 @@ pub enum ErrorCode {
 }
 
 /// Every code: its name, and the gRPC status that it comes with; `None`: it comes with a document.
-const NAMES: [(ErrorCode, &str, Option<Code>); 51] = [
+const NAMES: [(ErrorCode, &str, Option<Code>); 53] = [
     (
         ErrorCode::CallerUnknown,
         "CALLER_UNKNOWN",
@@ -130,6 +134,16 @@ const NAMES: [(ErrorCode, &str, Option<Code>); 51] = [
     (
         ErrorCode::ArgumentInvalid,
         "ARGUMENT_INVALID",
+        Some(Code::InvalidArgument),
+    ),
+    (
+        ErrorCode::AudienceInvalid,
+        "AUDIENCE_INVALID",
+        Some(Code::InvalidArgument),
+    ),
+    (
+        ErrorCode::JwtLifeInvalid,
+        "JWT_LIFE_INVALID",
         Some(Code::InvalidArgument),
     ),
     (

@@ -97,5 +97,17 @@ pub const MAX_PARTS: usize = 65_536;
 /// Longest state that travels in parts, in bytes: one message, less what frames its parts.
 pub const MAX_STATE_BYTES: usize = MAX_MESSAGE_BYTES - 8 * MAX_PARTS;
 
+/// Most audiences of one JWT-SVID. Ours: one is the normal case (JWT-SVID §3.2), and the audit log keeps all of them.
+pub const MAX_JWT_AUDIENCES: usize = 8;
+
+/// Longest audience of a JWT-SVID, in bytes. Ours, for the same reason.
+pub const MAX_JWT_AUDIENCE_BYTES: usize = 512;
+
+/// Longest life of a JWT-SVID, in seconds: an hour. Ours: nothing takes one back that has been handed over.
+pub const MAX_JWT_TTL_SECS: u32 = 3_600;
+
+/// Life of a JWT-SVID of which nobody says how long it is to live, in seconds.
+pub const DEFAULT_JWT_TTL_SECS: u32 = 300;
+
 /// Longest reason for which SVIDs are revoked, in bytes.
 pub const MAX_REVOKE_REASON_BYTES: usize = 256;

@@ -38,13 +38,58 @@ enum Asked {
     Taint,
     RevokeAuthority,
     RevokeSvid,
+    IssueJwt,
+    PrepareJwt,
+    ActivateJwt,
+    TaintJwt,
+    RevokeJwt,
 }
 
 /// The points of every change that the store acknowledges.
 const STORE: [CrashPoint; 4] = [StoreBegun, StoreChanged, StoreAudited, StoreCommitted];
 
+/// The points of an authority that is made, of either kind.
+const PREPARE: [CrashPoint; 13] = [
+    KeyCreated,
+    KeyWritten,
+    KeySynced,
+    KeyRenamed,
+    RotateDrafted,
+    RotateStored,
+    RotateInForce,
+    BundleCreated,
+    BundleWritten,
+    BundleSynced,
+    BundleRenamed,
+    RotateBelieved,
+    RotateTold,
+];
+
+/// The points of a step that leaves the bundle's authorities as they are.
+const ROTATE: [CrashPoint; 5] = [
+    RotateDrafted,
+    RotateStored,
+    RotateInForce,
+    RotateBelieved,
+    RotateTold,
+];
+
+/// The points of an authority that goes.
+const REVOKE: [CrashPoint; 10] = [
+    RotateDrafted,
+    RotateStored,
+    KeyUnlinked,
+    RotateInForce,
+    BundleCreated,
+    BundleWritten,
+    BundleSynced,
+    BundleRenamed,
+    RotateBelieved,
+    RotateTold,
+];
+
 /// The points on the way of each, beside those of [`STORE`], which are on all ways.
-const WAYS: [(Asked, &[CrashPoint]); 12] = [
+const WAYS: [(Asked, &[CrashPoint]); 17] = [
     (
         Asked::SetUp,
         &[
@@ -68,59 +113,15 @@ const WAYS: [(Asked, &[CrashPoint]); 12] = [
     (Asked::Attest, &[AttestSigned, AttestStored, AttestInForce]),
     (Asked::Issue, &[IssueSigned, IssueWritten, IssueTold]),
     (Asked::Renew, &[RenewSigned, RenewStored, RenewInForce]),
-    (
-        Asked::Prepare,
-        &[
-            KeyCreated,
-            KeyWritten,
-            KeySynced,
-            KeyRenamed,
-            RotateDrafted,
-            RotateStored,
-            RotateInForce,
-            BundleCreated,
-            BundleWritten,
-            BundleSynced,
-            BundleRenamed,
-            RotateBelieved,
-            RotateTold,
-        ],
-    ),
-    (
-        Asked::Activate,
-        &[
-            RotateDrafted,
-            RotateStored,
-            RotateInForce,
-            RotateBelieved,
-            RotateTold,
-        ],
-    ),
-    (
-        Asked::Taint,
-        &[
-            RotateDrafted,
-            RotateStored,
-            RotateInForce,
-            RotateBelieved,
-            RotateTold,
-        ],
-    ),
-    (
-        Asked::RevokeAuthority,
-        &[
-            RotateDrafted,
-            RotateStored,
-            KeyUnlinked,
-            RotateInForce,
-            BundleCreated,
-            BundleWritten,
-            BundleSynced,
-            BundleRenamed,
-            RotateBelieved,
-            RotateTold,
-        ],
-    ),
+    (Asked::IssueJwt, &[IssueSigned, IssueWritten, IssueTold]),
+    (Asked::Prepare, &PREPARE),
+    (Asked::PrepareJwt, &PREPARE),
+    (Asked::ActivateJwt, &ROTATE),
+    (Asked::TaintJwt, &ROTATE),
+    (Asked::RevokeJwt, &REVOKE),
+    (Asked::Activate, &ROTATE),
+    (Asked::Taint, &ROTATE),
+    (Asked::RevokeAuthority, &REVOKE),
     (
         Asked::RevokeSvid,
         &[RevokeJudged, RevokeStored, RevokeInForce],
@@ -133,9 +134,26 @@ struct Left {
     model: Model,
     /// For a node that has not joined.
     token: String,
-    /// The first authority, and the one that takes its place.
+    x509: Pair,
+    jwt: Pair,
+}
+
+/// The first authority of a kind, and the one that takes its place.
+#[derive(Clone, Default)]
+struct Pair {
     old: String,
     new: String,
+}
+
+impl Pair {
+    /// Of those that there are, oldest first.
+    fn of(mut ids: impl Iterator<Item = String>) -> Self {
+        let mut next = || ids.next().unwrap_or_default();
+        Self {
+            old: next(),
+            new: next(),
+        }
+    }
 }
 
 impl Left {
@@ -182,7 +200,10 @@ fn ended_at(mut child: Child, what: &str) {
 /// Asks for it. What may be there afterwards or not is taken out of the model before, what is acknowledged put in.
 async fn ask(asked: Asked, model: &mut Model, left: &Left, dir: &Path) -> Result<(), Status> {
     let mut admin = node::admin(dir).await?;
-    let (old, new) = (left.old.clone(), left.new.clone());
+    let Pair { old, new } = match asked {
+        Asked::ActivateJwt | Asked::TaintJwt | Asked::RevokeJwt => left.jwt.clone(),
+        _ => left.x509.clone(),
+    };
     let mut may_be = |id: &str, states: &[AuthorityState]| {
         model.authorities.insert(id.to_owned(), states.to_vec());
     };
@@ -203,24 +224,29 @@ async fn ask(asked: Asked, model: &mut Model, left: &Left, dir: &Path) -> Result
         Asked::Attest => drop(node::attest(dir, &left.token).await?),
         Asked::Issue => model.sign(dir).await?,
         Asked::Renew => model.renew(dir).await?,
-        Asked::Prepare => {
-            admin
-                .prepare_authority(v1::PrepareAuthorityRequest {})
-                .await?;
+        Asked::IssueJwt => model.sign_jwt(dir).await?,
+        Asked::Prepare | Asked::PrepareJwt => {
+            let kind = match asked {
+                Asked::PrepareJwt => v1::AuthorityKind::Jwt,
+                _ => v1::AuthorityKind::X509,
+            };
+            let kind = kind.into();
+            let request = v1::PrepareAuthorityRequest { kind };
+            admin.prepare_authority(request).await?;
         }
-        Asked::Activate => {
+        Asked::Activate | Asked::ActivateJwt => {
             may_be(&old, &[AuthorityState::Active, AuthorityState::Retired]);
             may_be(&new, &[AuthorityState::Prepared, AuthorityState::Active]);
             let (id, despite_nodes) = (new, true);
             let request = v1::ActivateAuthorityRequest { id, despite_nodes };
             admin.activate_authority(request).await?;
         }
-        Asked::Taint => {
+        Asked::Taint | Asked::TaintJwt => {
             may_be(&old, &[AuthorityState::Retired, AuthorityState::Tainted]);
             let request = v1::TaintAuthorityRequest { id: old };
             admin.taint_authority(request).await?;
         }
-        Asked::RevokeAuthority => {
+        Asked::RevokeAuthority | Asked::RevokeJwt => {
             may_be(&old, &[AuthorityState::Tainted, AuthorityState::Revoked]);
             let request = v1::RevokeAuthorityRequest { id: old };
             admin.revoke_authority(request).await?;
@@ -295,6 +321,7 @@ async fn goes_on(asked: Asked, model: &mut Model, left: &Left, dir: &Path) -> Re
     let before = model.issued.len();
     model.sign(dir).await?;
     assert_eq!(model.issued.len(), before + 1);
+    model.sign_jwt(dir).await?;
     model.renew(dir).await
 }
 
@@ -307,8 +334,8 @@ async fn leave(dir: TempDir, mut model: Model, steps: &[Asked]) -> Left {
     let mut admin = node::admin(dir.path()).await.expect("connect");
     let token = model.token(&mut admin, "more").await.expect("a token");
     let mut left = Left {
-        old: String::new(),
-        new: String::new(),
+        x509: Pair::default(),
+        jwt: Pair::default(),
         token,
         model,
         dir,
@@ -330,20 +357,26 @@ async fn take(step: Asked, left: Left) -> Left {
     model.renew(left.dir.path()).await.expect("it answers");
     let mut admin = node::admin(left.dir.path()).await.expect("connect");
     let listed = admin.list_authorities(v1::ListAuthoritiesRequest {}).await;
-    let listed = listed.expect("listed").into_inner().x509;
+    let listed = listed.expect("listed").into_inner();
     stop(child, "-TERM");
-    if step == Asked::Prepare {
+    if matches!(step, Asked::Prepare | Asked::PrepareJwt) {
         let database = left.dir.path().join("ca").join(DATABASE_FILE);
         let connection = rusqlite::Connection::open(database).expect("open");
-        let back = "UPDATE authority SET since = since - ?1 WHERE state = 'prepared'";
-        connection.execute(back, [LONG_AGO_SECS]).expect("set back");
+        for table in ["authority", "jwt_authority"] {
+            let back = format!("UPDATE {table} SET since = since - ?1 WHERE state = 'prepared'");
+            let done = connection.execute(&back, [LONG_AGO_SECS]);
+            done.expect("set back");
+        }
     }
-    let states = listed.iter().map(|one| (one.id.clone(), vec![one.state()]));
+    let x509 = listed.x509.iter().map(|one| (&one.id, one.state()));
+    let jwt = listed.jwt.iter().map(|one| (&one.id, one.state()));
+    let states = x509.clone().chain(jwt.clone());
+    let states = states.map(|(id, state)| (id.clone(), vec![state]));
     model.authorities = states.collect();
-    let id = |n: usize| listed.get(n).map(|one| one.id.clone());
+    let (x509, jwt) = (x509.map(|(id, _)| id), jwt.map(|(id, _)| id));
     Left {
-        old: id(0).unwrap_or_default(),
-        new: id(1).unwrap_or_default(),
+        x509: Pair::of(x509.cloned()),
+        jwt: Pair::of(jwt.cloned()),
         model,
         ..left
     }
@@ -356,8 +389,8 @@ async fn all_points(of: &[Asked], steps: &[Asked]) {
             dir: tempfile::tempdir().expect("temp dir"),
             model: Model::default(),
             token: String::new(),
-            old: String::new(),
-            new: String::new(),
+            x509: Pair::default(),
+            jwt: Pair::default(),
         },
         _ => {
             leave(
@@ -400,7 +433,13 @@ async fn an_apply_or_a_token_that_dies_anywhere_is_whole_or_not_at_all() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_svid_that_is_being_issued_is_written_down_or_nobody_has_it() {
     all_points(
-        &[Asked::Attest, Asked::Issue, Asked::Renew, Asked::RevokeSvid],
+        &[
+            Asked::Attest,
+            Asked::Issue,
+            Asked::IssueJwt,
+            Asked::Renew,
+            Asked::RevokeSvid,
+        ],
         &[],
     )
     .await;
@@ -413,4 +452,13 @@ async fn a_rotation_that_dies_anywhere_goes_on_from_there() {
     all_points(&[Asked::Taint], &[Asked::Prepare, Asked::Activate]).await;
     let steps = [Asked::Prepare, Asked::Activate, Asked::Taint];
     all_points(&[Asked::RevokeAuthority], &steps).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rotation_of_keys_of_jwt_svids_that_dies_anywhere_goes_on_from_there() {
+    all_points(&[Asked::PrepareJwt], &[]).await;
+    all_points(&[Asked::ActivateJwt], &[Asked::PrepareJwt]).await;
+    let steps = [Asked::PrepareJwt, Asked::ActivateJwt, Asked::TaintJwt];
+    all_points(&[Asked::TaintJwt], &steps[..2]).await;
+    all_points(&[Asked::RevokeJwt], &steps).await;
 }

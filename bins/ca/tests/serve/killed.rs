@@ -6,7 +6,7 @@ use std::process::Stdio;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tidelock_proto::v1;
-use tidelock_proto::v1::AuthorityState;
+use tidelock_proto::v1::{AuthorityKind, AuthorityState};
 use tonic::{Code, Status};
 
 use super::model::{Admin, Model};
@@ -35,9 +35,12 @@ async fn work(model: &mut Model, dir: &Path, round: u32) -> Result<(), Status> {
         model.token(&mut admin, &name).await?;
         // No more of them than are remembered.
         if n == 0 && round.is_multiple_of(5) {
-            rotate(model, &mut admin).await?;
+            for kind in [AuthorityKind::X509, AuthorityKind::Jwt] {
+                rotate(model, &mut admin, kind).await?;
+            }
         }
         model.sign(dir).await?;
+        model.sign_jwt(dir).await?;
         if n.is_multiple_of(3) {
             model.renew(dir).await?;
         }
@@ -46,12 +49,13 @@ async fn work(model: &mut Model, dir: &Path, round: u32) -> Result<(), Status> {
 }
 
 /// An authority that comes and goes again.
-async fn rotate(model: &mut Model, admin: &mut Admin) -> Result<(), Status> {
-    let prepared = admin
-        .prepare_authority(v1::PrepareAuthorityRequest {})
-        .await?;
-    let prepared = prepared.into_inner().authority.expect("an authority");
-    let id = prepared.id;
+async fn rotate(model: &mut Model, admin: &mut Admin, kind: AuthorityKind) -> Result<(), Status> {
+    let kind = kind.into();
+    let request = v1::PrepareAuthorityRequest { kind };
+    let prepared = admin.prepare_authority(request).await?.into_inner();
+    let x509 = prepared.authority.map(|one| one.id);
+    let jwt = prepared.jwt_authority.map(|one| one.id);
+    let id = x509.or(jwt).expect("an authority");
     // Whether the next step was done is not known until it is acknowledged.
     let either = vec![AuthorityState::Prepared, AuthorityState::Revoked];
     model.authorities.insert(id.clone(), either);

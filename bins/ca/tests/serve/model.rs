@@ -7,7 +7,9 @@ use serde_json::Value;
 use tidelock_proto::v1;
 use tidelock_proto::v1::AuthorityState;
 use tidelock_proto::v1::admin_client::AdminClient;
-use tidelock_spiffe_core::pem;
+use tidelock_spiffe_core::bundle::{Bundle, JwtAuthority};
+use tidelock_spiffe_core::jwk::PublicKey;
+use tidelock_spiffe_core::{TrustDomainBuf, pem};
 use tonic::Status;
 use tonic::transport::Channel;
 
@@ -28,6 +30,8 @@ pub(super) struct Model {
     pub(super) authorities: BTreeMap<String, Vec<AuthorityState>>,
     /// Serial numbers, in hexadecimal, of SVIDs that were handed over.
     pub(super) issued: BTreeSet<String>,
+    /// What the `jti` of JWT-SVIDs says that were handed over.
+    pub(super) tokens_issued: BTreeSet<String>,
     pub(super) revoked: BTreeSet<String>,
     pub(super) nodes: BTreeSet<String>,
     pub(super) node: Option<Node>,
@@ -41,8 +45,16 @@ struct Log {
     tokens: BTreeSet<String>,
     nodes: BTreeSet<String>,
     issued: BTreeSet<String>,
+    tokens_issued: BTreeSet<String>,
     revoked: BTreeSet<String>,
     authorities: BTreeMap<String, String>,
+}
+
+/// An authority, whatever it signs.
+struct Listed {
+    id: String,
+    state: AuthorityState,
+    key_file: String,
 }
 
 impl Model {
@@ -81,6 +93,14 @@ impl Model {
         let node = self.node.as_ref().expect("a node");
         let serial = node.sign(dir, BASE).await?;
         assert!(self.issued.insert(hex(&serial)), "a serial number of two");
+        Ok(())
+    }
+
+    pub(super) async fn sign_jwt(&mut self, dir: &Path) -> Result<(), Status> {
+        let node = self.node.as_ref().expect("a node");
+        let token_id = node.sign_jwt(dir, BASE).await?;
+        let new = self.tokens_issued.insert(token_id);
+        assert!(new, "a name of two tokens");
         Ok(())
     }
 
@@ -123,44 +143,47 @@ impl Model {
 
         assert!(log.tokens.is_superset(&self.tokens), "a token is lost");
         assert!(log.issued.is_superset(&self.issued), "an SVID is lost");
+        let told = log.tokens_issued.is_superset(&self.tokens_issued);
+        assert!(told, "a JWT-SVID is lost");
         self.check_authorities(&mut admin, &log, dir).await;
     }
 
     async fn check_authorities(&self, admin: &mut Admin, log: &Log, dir: &Path) {
         let listed = admin.list_authorities(v1::ListAuthoritiesRequest {}).await;
-        let listed = listed.expect("authorities").into_inner().x509;
+        let listed = listed.expect("authorities").into_inner();
+        let x509 = listed.x509.iter().map(|one| Listed {
+            id: one.id.clone(),
+            state: one.state(),
+            key_file: format!("ca/authority-{}.key", one.id),
+        });
+        let jwt = listed.jwt.iter().map(|one| Listed {
+            id: one.id.clone(),
+            state: one.state(),
+            key_file: format!("ca/jwt-authority-{}.key", one.id),
+        });
+        let (x509, jwt): (Vec<_>, Vec<_>) = (x509.collect(), jwt.collect());
+        for kind in [&x509, &jwt] {
+            let active = |one: &&Listed| one.state == AuthorityState::Active;
+            assert_eq!(kind.iter().filter(active).count(), 1);
+        }
+        let all: Vec<_> = x509.iter().chain(&jwt).collect();
         for (id, states) in &self.authorities {
-            let found = listed.iter().find(|authority| authority.id == *id);
-            let state = found.map(v1::X509Authority::state);
+            let state = all.iter().find(|one| one.id == *id).map(|one| one.state);
             let expected = state.is_some_and(|state| states.contains(&state));
             assert!(expected, "{id}: {state:?}, not {states:?}");
         }
-        let active = |one: &&v1::X509Authority| one.state() == AuthorityState::Active;
-        assert_eq!(listed.iter().filter(active).count(), 1);
-        let told = |one: &v1::X509Authority| {
-            let state = one.state().as_str_name();
+        let told = |one: &&Listed| {
+            let state = one.state.as_str_name();
             let state = state.trim_start_matches("AUTHORITY_STATE_");
             (one.id.clone(), state.to_lowercase())
         };
-        let states: BTreeMap<String, String> = listed.iter().map(told).collect();
+        let states: BTreeMap<String, String> = all.iter().map(told).collect();
         assert_eq!(log.authorities, states, "the log tells otherwise");
-
-        let trusted = listed
-            .iter()
-            .filter(|one| one.state() != AuthorityState::Revoked);
-        let blocks = trusted.map(|one| pem::encode("CERTIFICATE", &one.certificate));
-        let bundle = std::fs::read_to_string(dir.join("ca/bundle.pem")).expect("bundle");
-        assert_eq!(bundle, blocks.collect::<String>());
-        for one in &listed {
-            let key = dir.join(format!("ca/authority-{}.key", one.id));
-            let wanted = one.state() != AuthorityState::Revoked;
-            assert_eq!(
-                key.exists(),
-                wanted,
-                "the key of {} {:?}",
-                one.id,
-                one.state()
-            );
+        check_bundle(&listed, dir);
+        for one in all {
+            let wanted = one.state != AuthorityState::Revoked;
+            let there = dir.join(&one.key_file).exists();
+            assert_eq!(there, wanted, "{} {:?}", one.key_file, one.state);
         }
         for entry in std::fs::read_dir(dir.join("ca")).expect("list") {
             let name = entry.expect("entry").file_name();
@@ -203,6 +226,7 @@ impl Log {
             "token-created" => drop(self.tokens.insert(name)),
             "svid-revoked" => drop(self.revoked.insert(said("serial"))),
             "authority-moved" => drop(self.authorities.insert(name, said("state"))),
+            "jwt-svid-issued" => drop(self.tokens_issued.insert(said("token_id"))),
             "svid-issued" | "node-attested" | "node-renewed" => {
                 let serial = said("serial");
                 assert!(
@@ -216,6 +240,28 @@ impl Log {
             _ => {}
         }
     }
+}
+
+/// What relying parties find is what is trusted, in both forms.
+fn check_bundle(listed: &v1::ListAuthoritiesResponse, dir: &Path) {
+    let read = |name: &str| std::fs::read_to_string(dir.join(name)).expect("bundle");
+    let trusted = |state: AuthorityState| state != AuthorityState::Revoked;
+    let x509 = listed.x509.iter().filter(|one| trusted(one.state()));
+    let certificates: Vec<_> = x509.map(|one| one.certificate.clone()).collect();
+    let blocks = certificates
+        .iter()
+        .map(|der| pem::encode("CERTIFICATE", der));
+    assert_eq!(read("ca/bundle.pem"), blocks.collect::<String>());
+    let domain = TrustDomainBuf::parse("example.org").expect("trust domain");
+    let bundle = Bundle::from_jwks(domain, &read("ca/bundle.json")).expect("a JWK set");
+    assert!(bundle.x509_authorities().eq(&certificates));
+    assert_eq!(bundle.sequence, Some(listed.bundle_sequence));
+    let jwt = listed.jwt.iter().filter(|one| trusted(one.state()));
+    let keys = jwt.map(|one| {
+        let key = PublicKey::from_spki(&one.public_key).expect("a key");
+        JwtAuthority::new(&one.id, key).expect("a JWT authority")
+    });
+    assert!(bundle.jwt_authorities().eq(&keys.collect::<Vec<_>>()));
 }
 
 pub(super) fn hex(bytes: &[u8]) -> String {

@@ -1,13 +1,15 @@
 //! A node of the control plane under test: what it was given, and how it asks for more.
 
 use std::path::Path;
+use std::time::UNIX_EPOCH;
 
 use rcgen::KeyPair;
 use tidelock_proto::v1::admin_client::AdminClient;
 use tidelock_proto::v1::node_client::NodeClient;
 use tidelock_proto::{CONTROL_DNS_NAME, v1};
-use tidelock_spiffe_core::pem;
+use tidelock_spiffe_core::jwt::{Audience, JwtSvid, P256};
 use tidelock_spiffe_core::x509::Leaf;
+use tidelock_spiffe_core::{Bundle, BundleSet, TrustDomainBuf, pem};
 use tonic::Status;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 
@@ -42,6 +44,18 @@ impl Node {
         Ok(serial(&answer.into_inner().chain))
     }
 
+    /// Has a JWT-SVID signed for the workload of a document; its `jti`.
+    pub(super) async fn sign_jwt(&self, dir: &Path, entry: &str) -> Result<String, Status> {
+        let request = v1::SignJwtRequest {
+            entry_id: entry.to_owned(),
+            spiffe_id: format!("spiffe://example.org/{entry}"),
+            audience: vec!["reports".to_owned()],
+            ttl_secs: 0,
+        };
+        let answer = client(dir, Some(self)).await?.sign_jwt(request).await?;
+        Ok(taken(dir, &answer.into_inner().token))
+    }
+
     /// Has its own SVID renewed, with a new key.
     pub(super) async fn renew(&self, dir: &Path) -> Result<(Self, Vec<u8>), Status> {
         let key = KeyPair::generate().expect("key");
@@ -50,6 +64,20 @@ impl Node {
         let answer = client(dir, Some(self)).await?.renew(request).await?;
         Ok(given(&key, &answer.into_inner().chain))
     }
+}
+
+/// Takes a token as its audience would, by the bundle that lies there; gives its `jti`.
+fn taken(dir: &Path, token: &str) -> String {
+    let domain = TrustDomainBuf::parse("example.org").expect("trust domain");
+    let jwks = std::fs::read_to_string(dir.join("ca/bundle.json")).expect("bundle");
+    let bundle = Bundle::from_jwks(domain, &jwks).expect("a JWK set");
+    let now = UNIX_EPOCH.elapsed().expect("after 1970").as_secs();
+    let now = i64::try_from(now).expect("in range");
+    let audience = Audience::of(&["reports"]);
+    let read = JwtSvid::validate(token, &BundleSet::from(bundle), audience, now, &P256);
+    let read = read.expect("it is taken");
+    let claims: serde_json::Value = serde_json::from_str(read.claims()).expect("JSON");
+    claims["jti"].as_str().expect("jti").to_owned()
 }
 
 fn given(key: &KeyPair, chain: &[Vec<u8>]) -> (Node, Vec<u8>) {

@@ -8,7 +8,7 @@ use tidelock_proto::v1::{
     GrantEnded, GrantRefused,
 };
 
-use super::authorities::state_name;
+use super::authorities::{self, state_name};
 use super::documents::{change_name, kind_name};
 use super::flows::FlowView;
 use super::identities::{GrantView, SvidView};
@@ -220,11 +220,11 @@ fn tell_of_membership(kind: Kind) -> Told {
             json!({"reason": node.reason}),
         ),
         Kind::AuthorityMoved(moved) => {
-            let state = state_name(moved.state);
+            let (kind, state) = (authorities::kind_name(moved.kind), state_name(moved.state));
             told(
                 "authority-moved",
-                format!("authority {} {state}", moved.id),
-                json!({"id": moved.id, "state": state}),
+                format!("{kind} authority {} {state}", moved.id),
+                json!({"id": moved.id, "kind": kind, "state": state}),
             )
         }
         Kind::SvidsRevoked(revoked) => told(

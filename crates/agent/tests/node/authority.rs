@@ -15,11 +15,14 @@ impl Plane {
         listed.into_iter().map(|authority| authority.id).collect()
     }
 
-    async fn prepare(&self) -> (String, u64) {
-        let request = v1::PrepareAuthorityRequest {};
+    async fn prepare(&self, kind: v1::AuthorityKind) -> (String, u64) {
+        let kind = kind.into();
+        let request = v1::PrepareAuthorityRequest { kind };
         let prepared = self.admin().await.prepare_authority(request).await;
         let prepared = prepared.unwrap().into_inner();
-        (prepared.authority.unwrap().id, prepared.generation)
+        let x509 = prepared.authority.map(|one| one.id);
+        let jwt = prepared.jwt_authority.map(|one| one.id);
+        (x509.or(jwt).unwrap(), prepared.generation)
     }
 
     /// Waits until the control plane knows that the node knows it.
@@ -63,7 +66,7 @@ async fn another_authority_reaches_the_node_before_it_signs_and_takes_over_witho
     assert_eq!(kernel.serials(SLEEPER, 1).await.len(), 1);
 
     let first = plane.authorities().await.remove(0);
-    let (second, generation) = plane.prepare().await;
+    let (second, generation) = plane.prepare(v1::AuthorityKind::X509).await;
     agent.in_force(generation).await;
     plane.activate(&second).await;
     assert_eq!(kernel.serials(SLEEPER, 1).await.len(), 1, "no haste yet");
@@ -96,5 +99,35 @@ async fn another_authority_reaches_the_node_before_it_signs_and_takes_over_witho
     agent
         .in_force(plane.apply(&identity(&exe, "20m")).await)
         .await;
+    agent.kill().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_signs_jwt_svids_comes_and_goes_and_no_svid_of_the_node_is_renewed_for_it() {
+    let (plane, kernel) = (Plane::start().await, Kernel::new());
+    let exe = program(plane.dir.path(), "sleeper", b"");
+    let agent = Running::with(Options {
+        server: plane.server(),
+        join_with: Some(JoinWith::Token(plane.token().await)),
+        data_dir: plane.data_dir(),
+        device: DeviceSource::Open(kernel.opener()),
+    });
+    agent
+        .in_force(plane.apply(&identity(&exe, "1h")).await)
+        .await;
+    let mut admin = plane.admin().await;
+    let listed = admin.list_authorities(v1::ListAuthoritiesRequest {}).await;
+    let id = listed.unwrap().into_inner().jwt.remove(0).id;
+    let (second, generation) = plane.prepare(v1::AuthorityKind::Jwt).await;
+    agent.in_force(generation).await;
+    plane.activate(&second).await;
+    let request = v1::TaintAuthorityRequest { id: id.clone() };
+    admin.taint_authority(request).await.unwrap();
+    let request = v1::RevokeAuthorityRequest { id };
+    let revoked = admin.revoke_authority(request).await;
+    agent
+        .in_force(revoked.unwrap().into_inner().generation)
+        .await;
+    assert_eq!(kernel.serials(SLEEPER, 1).await.len(), 1);
     agent.kill().await;
 }

@@ -170,6 +170,13 @@ impl Node for Liar {
     ) -> Result<Response<v1::SignResponse>, Status> {
         Err(Status::unavailable("not here"))
     }
+
+    async fn sign_jwt(
+        &self,
+        _: Request<v1::SignJwtRequest>,
+    ) -> Result<Response<v1::SignJwtResponse>, Status> {
+        Err(Status::unavailable("not here"))
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

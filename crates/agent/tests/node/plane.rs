@@ -58,6 +58,7 @@ impl Plane {
         );
         // Authorities are known at once, since nobody polls.
         options.timing.propagation_secs = 0;
+        options.jwt_timing.propagation_secs = 0;
         options.x509pop = self.x509pop.clone();
         let plane = ControlPlane::start(options).await.unwrap();
         self.address = plane.listening()[0];

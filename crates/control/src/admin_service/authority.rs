@@ -17,7 +17,18 @@ pub(super) fn list(core: &Core) -> v1::ListAuthoritiesResponse {
     v1::ListAuthoritiesResponse {
         x509: core.authority.views(),
         bundle_sequence: core.world().bundle.sequence,
+        jwt: core.authority.jwt_views(),
     }
+}
+
+pub(super) fn bundle(core: &Core) -> Result<v1::GetBundleResponse, Status> {
+    let ring = core.authority.ring();
+    let jwks = core.authority.jwks(&ring).map_err(|error| {
+        tracing::error!(%error, "the bundle cannot be written");
+        Status::internal("the bundle cannot be written; see the control plane's log")
+    })?;
+    let bundle = Some(core.authority.bundle(&ring));
+    Ok(v1::GetBundleResponse { bundle, jwks })
 }
 
 pub(super) async fn step(
@@ -33,6 +44,7 @@ pub(super) async fn step(
     Ok(v1::AuthorityResponse {
         authority: taken.authority,
         generation: taken.generation,
+        jwt_authority: taken.jwt_authority,
     })
 }
 
@@ -40,7 +52,7 @@ pub(super) async fn crl(core: &Arc<Core>, id: &str) -> Result<v1::GetCrlResponse
     match core.crl(id).await {
         Ok(list) => Ok(v1::GetCrlResponse { crl: list.to_vec() }),
         Err(CrlRefusal::Unknown) => Err(lifecycle(LifecycleError::Unknown)),
-        Err(error @ CrlRefusal::State(_)) => {
+        Err(error @ (CrlRefusal::State(_) | CrlRefusal::Jwt)) => {
             Err(ErrorCode::AuthorityState.status(error.to_string()))
         }
         Err(CrlRefusal::Failed) => Err(Status::internal(CrlRefusal::Failed.to_string())),

@@ -5,6 +5,7 @@ mod audit;
 mod authority;
 mod certificate;
 mod events;
+mod jwt;
 mod operators;
 mod plan;
 mod revoke;
@@ -18,6 +19,7 @@ use tidelock_proto::v1::admin_server::Admin;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
+use crate::authority::Kind;
 use crate::core::Core;
 use crate::roles::Permit;
 use crate::rotation::Step;
@@ -136,7 +138,11 @@ impl Admin for AdminService {
         &self,
         request: Request<v1::PrepareAuthorityRequest>,
     ) -> Answer<v1::AuthorityResponse> {
-        self.step(permit(&request)?, Step::Prepare).await
+        let (permit, kind) = (permit(&request)?, request.into_inner().kind);
+        let kind = v1::AuthorityKind::try_from(kind).map_err(|_| {
+            Status::invalid_argument("this control plane has no such kind of authority")
+        })?;
+        self.step(permit, Step::Prepare(Kind::of(kind))).await
     }
 
     async fn activate_authority(
@@ -165,6 +171,16 @@ impl Admin for AdminService {
         let permit = permit(&request)?;
         let id = request.into_inner().id;
         self.step(permit, Step::Revoke { id }).await
+    }
+
+    async fn get_bundle(&self, _: Request<v1::GetBundleRequest>) -> Answer<v1::GetBundleResponse> {
+        authority::bundle(&self.0).map(Response::new)
+    }
+
+    async fn mint_jwt(&self, request: Request<v1::MintJwtRequest>) -> Answer<v1::MintJwtResponse> {
+        let permit = permit(&request)?;
+        let minted = jwt::mint(&self.0, permit, request.into_inner());
+        minted.await.map(Response::new)
     }
 
     async fn get_crl(&self, request: Request<v1::GetCrlRequest>) -> Answer<v1::GetCrlResponse> {

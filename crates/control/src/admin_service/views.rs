@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tidelock_proto::{AGENT_PATH_PREFIX, v1};
 
+use crate::authority;
 use crate::convert;
 use crate::core::Core;
 use crate::document::WorkloadIdentity;
@@ -167,7 +168,7 @@ pub(super) fn status(core: &Arc<Core>) -> v1::GetStatusResponse {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         generation: world.generation,
         started_unix_secs: core.started,
-        authority_not_after_unix_secs: core.authority.not_after(),
+        authority_not_after_unix_secs: core.authority.not_after(authority::Kind::X509),
         identities: count(world.identities().count()),
         services: count(world.services().count()),
         policies: count(world.policies().count()),

@@ -1,6 +1,10 @@
 //! What can go wrong with authorities.
 
-use tidelock_ca::{CsrError, EntryError, LifecycleError, SignError, TimingError, TtlError};
+use tidelock_ca::{
+    CsrError, EntryError, JwtAuthorityError, JwtIssueError, LifecycleError, SignError, TimingError,
+    TtlError,
+};
+use tidelock_spiffe_core::bundle::BundleError;
 use tidelock_spiffe_core::x509::SigningCertError;
 
 use super::keys::KeyError;
@@ -34,6 +38,20 @@ pub enum AuthorityError {
     /// Key and certificate do not belong together, or cannot be made.
     #[error("the authority cannot be used: {0}")]
     Signing(#[from] tidelock_ca::AuthorityError<rcgen::Error>),
+    /// A key that cannot sign JWT-SVIDs.
+    #[error("the authority cannot be used: {0}")]
+    Jwt(#[from] JwtAuthorityError),
+    /// A key that signs JWT-SVIDs is not the one that was published.
+    #[error(
+        "the authority cannot be used: the key in `{file}` is not the one that the database names"
+    )]
+    OtherKey {
+        /// The file's name in the data directory.
+        file: String,
+    },
+    /// What relying parties are to be given cannot be written.
+    #[error("the bundle cannot be published: {0}")]
+    Bundle(#[from] BundleError),
     /// The store holds what is no signing certificate.
     #[error("the database holds an authority whose certificate is refused: {0}")]
     Certificate(SigningCertError),
@@ -64,6 +82,12 @@ pub enum IssueError {
     /// No authority signs.
     #[error("no authority is active: `tidelock authority prepare`, then `activate`")]
     NoAuthority,
+    /// No authority signs JWT-SVIDs.
+    #[error("no JWT authority is active: `tidelock authority prepare --kind jwt`, then `activate`")]
+    NoJwtAuthority,
+    /// The authority signed no JWT-SVID.
+    #[error(transparent)]
+    Jwt(#[from] JwtIssueError<rcgen::Error>),
     /// The authority did not sign.
     #[error(transparent)]
     Signing(#[from] tidelock_ca::IssueError<rcgen::Error>),

@@ -297,8 +297,7 @@ pub enum Reason {
     },
     /// A role that knows no paths, with prefixes.
     #[error(
-        "the role `{role}` cannot be bound to paths, so that one of the prefixes has to be `/`: {}",
-        unbound(*role)
+        "the role `{role}` cannot be bound to paths, so that one of the prefixes has to be `/`: an admin can give itself every prefix"
     )]
     Unscoped {
         /// The role.
@@ -345,14 +344,6 @@ pub enum Reason {
         /// How many there may be.
         max: usize,
     },
-}
-
-/// Why a role cannot be bound to paths.
-fn unbound(role: Role) -> &'static str {
-    match role {
-        Role::Admin => "an admin can give itself every prefix",
-        _ => "a node that joins is given every identity that is not bound to nodes",
-    }
 }
 
 struct Listed<'a>(&'a [&'a str]);

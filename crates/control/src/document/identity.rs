@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 use tidelock_attest::{Selectors, Variable};
 use tidelock_ca::{MAX_SVID_TTL_SECS, MIN_SVID_TTL_SECS};
+use tidelock_proto::MAX_JWT_TTL_SECS;
 use tidelock_spiffe_core::TrustDomain;
 
 use super::Reason;
@@ -19,7 +20,7 @@ use crate::yaml::{Cursor, Pos, Reader};
 pub const DEFAULT_SVID_TTL_SECS: u32 = 3_600;
 
 pub(super) const FIELDS: &[&str] = &["spiffeID", "selectors", "svid", "nodes", "nodeGroups"];
-pub(super) const SVID_FIELDS: &[&str] = &["ttl"];
+pub(super) const SVID_FIELDS: &[&str] = &["ttl", "jwtTTL"];
 
 /// Who gets which SPIFFE ID.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -32,6 +33,8 @@ pub struct WorkloadIdentity {
     pub selectors: Selectors,
     /// Life of its X509-SVIDs.
     pub svid_ttl_secs: u32,
+    /// Longest life of its JWT-SVIDs; without: that of its X509-SVIDs. Never more than [`tidelock_proto::MAX_JWT_TTL_SECS`].
+    pub jwt_ttl_secs: Option<u32>,
     /// The nodes it is for. Without these and groups: all.
     pub nodes: Option<BTreeSet<Name>>,
     /// NodeGroups whose nodes it is for too.
@@ -43,6 +46,13 @@ impl WorkloadIdentity {
     #[must_use]
     pub fn is_everywhere(&self) -> bool {
         self.nodes.is_none() && self.node_groups.is_none()
+    }
+
+    /// Longest life that it gives JWT-SVIDs, in seconds.
+    #[must_use]
+    pub fn max_jwt_ttl_secs(&self) -> u32 {
+        let most = self.jwt_ttl_secs.unwrap_or(self.svid_ttl_secs);
+        most.min(MAX_JWT_TTL_SECS)
     }
 
     /// The node, if it is given this identity, and the group that is why.
@@ -69,9 +79,9 @@ impl WorkloadIdentity {
         let selectors = reader
             .required(&fields, "selectors")
             .and_then(|at| selectors(reader, &at));
-        let svid_ttl_secs = fields
+        let lives = fields
             .optional("svid")
-            .map_or(Some(DEFAULT_SVID_TTL_SECS), |at| ttl(reader, at));
+            .map_or(Some((DEFAULT_SVID_TTL_SECS, None)), |at| lives(reader, at));
         let nodes = fields.optional("nodes").map(|at| names(reader, &at));
         let groups_at = fields.optional("nodeGroups");
         let node_groups = groups_at.map(|at| groups(reader, &at));
@@ -87,11 +97,13 @@ impl WorkloadIdentity {
             reader.refuse(&id_at, Reason::GroupName { text });
             return None;
         }
+        let (svid_ttl_secs, jwt_ttl_secs) = lives?;
         let identity = Self {
             name: name?,
             spiffe_id,
             selectors,
-            svid_ttl_secs: svid_ttl_secs?,
+            svid_ttl_secs,
+            jwt_ttl_secs,
             nodes,
             node_groups,
         };
@@ -104,6 +116,9 @@ impl WorkloadIdentity {
             "selectors": self.selectors,
             "svid": { "ttl": print_secs(self.svid_ttl_secs) },
         });
+        if let Some(secs) = self.jwt_ttl_secs {
+            spec["svid"]["jwtTTL"] = print_secs(secs).into();
+        }
         if let Some(nodes) = &self.nodes {
             spec["nodes"] = nodes.iter().map(Name::as_str).collect();
         }
@@ -114,21 +129,26 @@ impl WorkloadIdentity {
     }
 }
 
-fn ttl(reader: &mut Reader<'_>, svid: Cursor<'_>) -> Option<u32> {
+/// Lives of X509-SVIDs and of JWT-SVIDs.
+fn lives(reader: &mut Reader<'_>, svid: Cursor<'_>) -> Option<(u32, Option<u32>)> {
     let fields = reader.fields(svid, SVID_FIELDS)?;
-    let Some(at) = fields.optional("ttl") else {
-        return Some(DEFAULT_SVID_TTL_SECS);
+    let x509 = match fields.optional("ttl") {
+        Some(at) => secs(reader, &at, MAX_SVID_TTL_SECS),
+        None => Some(DEFAULT_SVID_TTL_SECS),
     };
-    let text = &reader.text(&at)?.text;
-    parse_secs(text, MIN_SVID_TTL_SECS, MAX_SVID_TTL_SECS)
+    let jwt = match fields.optional("jwtTTL") {
+        Some(at) => secs(reader, &at, MAX_JWT_TTL_SECS).map(Some),
+        None => Some(None),
+    };
+    x509.zip(jwt)
+}
+
+fn secs(reader: &mut Reader<'_>, at: &Cursor<'_>, most: u32) -> Option<u32> {
+    let text = &reader.text(at)?.text;
+    parse_secs(text, MIN_SVID_TTL_SECS, most)
         .map_err(|error| {
-            reader.refuse(
-                &at,
-                Reason::Duration {
-                    text: text.clone(),
-                    error,
-                },
-            )
+            let text = text.clone();
+            reader.refuse(at, Reason::Duration { text, error });
         })
         .ok()
 }

@@ -36,7 +36,7 @@ pub enum Role {
     Editor,
     /// Revoke SVIDs.
     Revoker,
-    /// Make join tokens, with which nodes join.
+    /// Mint JWT-SVIDs; with the prefix `/` also make join tokens, with which nodes join.
     Issuer,
     /// Everything, authorities and operators among it.
     Admin,
@@ -94,13 +94,12 @@ impl Operator {
         let prefixes = prefixes_at.as_ref().map(|at| prefixes(reader, at));
         let roles = roles?;
         let scoped = |of: &Vec<PathPrefix>| !of.iter().any(PathPrefix::is_everything);
-        for role in [Role::Admin, Role::Issuer] {
-            if let (Some(at), Some(read)) = (&prefixes_at, &prefixes)
-                && roles.contains(&role)
-                && scoped(read)
-            {
-                reader.refuse(at, Reason::Unscoped { role });
-            }
+        if let (Some(at), Some(read)) = (&prefixes_at, &prefixes)
+            && admin
+            && scoped(read)
+        {
+            let role = Role::Admin;
+            reader.refuse(at, Reason::Unscoped { role });
         }
         if !admin {
             prefixes_at?;

@@ -3,6 +3,7 @@
 mod attest;
 mod report;
 mod sign;
+mod sign_jwt;
 mod sync;
 mod x509pop;
 
@@ -84,6 +85,16 @@ impl Node for NodeService {
     ) -> Result<Response<v1::SignResponse>, Status> {
         let agent = self.agent(&request, "Sign")?;
         sign::sign(&self.0, &agent, &request.into_inner())
+            .await
+            .map(Response::new)
+    }
+
+    async fn sign_jwt(
+        &self,
+        request: Request<v1::SignJwtRequest>,
+    ) -> Result<Response<v1::SignJwtResponse>, Status> {
+        let agent = self.agent(&request, "SignJwt")?;
+        sign_jwt::sign_jwt(&self.0, &agent, &request.into_inner())
             .await
             .map(Response::new)
     }

@@ -6,6 +6,7 @@ use std::time::Instant;
 use serde_json::json;
 use tidelock_proto::v1;
 use tidelock_proto::v1::event::Kind as EventKind;
+use tidelock_spiffe_core::SpiffeIdBuf;
 use tonic::{Code, Status};
 
 use super::{Agent, believed, refused};
@@ -15,6 +16,7 @@ use crate::clock;
 use crate::core::Core;
 use crate::document::{Placed, WorkloadIdentity};
 use crate::journal::NotWritten;
+use crate::world::World;
 
 pub(super) async fn sign(
     core: &Arc<Core>,
@@ -45,19 +47,7 @@ async fn issue(
     let _before_any_revoking = core.issuing.read().await;
     believed(core, &agent.serial)?;
     let world = core.world();
-    let Some(identity) = world.identity(&request.entry_id) else {
-        return Err(Status::not_found("there is no such entry"));
-    };
-    let Some(placed) = identity.placed(&agent.node, &world.compiled.groups) else {
-        return Err(Status::permission_denied("the entry is not this node's"));
-    };
-    // Of a template, what it gives the node that attested: of the request only what the node alone can know of its processes goes
-    // into the SVID, where the template has a variable for it.
-    let asked = &request.spiffe_id;
-    let Some(spiffe_id) = identity.spiffe_id.admitted(placed, asked) else {
-        let why = not_admitted(identity, placed, asked);
-        return Err(Status::failed_precondition(why));
-    };
+    let (identity, spiffe_id) = admitted(&world, agent, &request.entry_id, &request.spiffe_id)?;
     let ttl_secs = identity.svid_ttl_secs;
     let id = spiffe_id.clone();
     let issued = core
@@ -89,6 +79,31 @@ async fn issue(
     Ok(v1::SignResponse {
         chain: issued.chain,
     })
+}
+
+/// The entry that an agent asks for, if its node has it, and the SPIFFE ID, if that comes of the entry there.
+///
+/// Of a template, what it gives the node that attested: of the request only what the node alone can know of its processes goes
+/// into the SVID, where the template has a variable for it.
+pub(super) fn admitted<'w>(
+    world: &'w World,
+    agent: &Agent,
+    entry_id: &str,
+    asked: &str,
+) -> Result<(&'w WorkloadIdentity, SpiffeIdBuf), Status> {
+    let Some(identity) = world.identity(entry_id) else {
+        return Err(Status::not_found("there is no such entry"));
+    };
+    let Some(placed) = identity.placed(&agent.node, &world.compiled.groups) else {
+        return Err(Status::permission_denied("the entry is not this node's"));
+    };
+    match identity.spiffe_id.admitted(placed, asked) {
+        Some(spiffe_id) => Ok((identity, spiffe_id)),
+        None => {
+            let why = not_admitted(identity, placed, asked);
+            Err(Status::failed_precondition(why))
+        }
+    }
 }
 
 fn not_admitted(identity: &WorkloadIdentity, node: Placed<'_>, asked: &str) -> String {
@@ -150,7 +165,7 @@ pub(super) async fn renew(
 }
 
 /// Refuses a node that asks for too many SVIDs. Not each refusal is told: that would be the next thing to have too many of.
-fn within_limit(core: &Core, agent: &Agent, call: &str) -> Result<(), Status> {
+pub(super) fn within_limit(core: &Core, agent: &Agent, call: &str) -> Result<(), Status> {
     let now = Instant::now();
     let Err(limited) = core.limiter.take(&agent.node, now) else {
         return Ok(());

@@ -16,7 +16,7 @@ pub(crate) enum Need {
 }
 
 /// Every call, and what it needs.
-pub(super) const NEEDS: [(&str, Need); 25] = [
+pub(super) const NEEDS: [(&str, Need); 27] = [
     ("Apply", Need::Role(Role::Editor)),
     ("Plan", Need::Role(Role::Editor)),
     ("Delete", Need::Role(Role::Editor)),
@@ -35,6 +35,8 @@ pub(super) const NEEDS: [(&str, Need); 25] = [
     ("ActivateAuthority", Need::Role(Role::Admin)),
     ("TaintAuthority", Need::Role(Role::Admin)),
     ("RevokeAuthority", Need::Role(Role::Admin)),
+    ("GetBundle", Need::Read),
+    ("MintJwt", Need::Role(Role::Issuer)),
     ("GetCrl", Need::ReadEverything),
     ("Revoke", Need::Role(Role::Revoker)),
     ("GetRevoked", Need::Read),

@@ -5,7 +5,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::StoreError;
 
 /// Each step leads from its index to the next version.
-pub(super) const STEPS: [&str; 6] = [V1, V2, V3, V4, V5, V6];
+pub(super) const STEPS: [&str; 7] = [V1, V2, V3, V4, V5, V6, V7];
 
 /// The schema version that this code works with.
 pub(super) const VERSION: u32 = {
@@ -138,6 +138,22 @@ const V6: &str = "
         CHECK (joined_by IN ('token', 'x509pop'));
     ALTER TABLE node ADD COLUMN certificate_allowed INTEGER NOT NULL DEFAULT 0
         CHECK (certificate_allowed IN (0, 1));
+";
+
+/// Keys that sign JWT-SVIDs, beside certificates that sign X509-SVIDs. One is made where there is none.
+const V7: &str = "
+    CREATE TABLE jwt_authority (
+        id INTEGER PRIMARY KEY,
+        key_id TEXT NOT NULL UNIQUE CHECK (length(key_id) BETWEEN 1 AND 256),
+        public_key BLOB NOT NULL UNIQUE,
+        key_file TEXT NOT NULL,
+        state TEXT NOT NULL CHECK (state IN ('prepared', 'active', 'retired', 'tainted', 'revoked')),
+        since INTEGER NOT NULL,
+        until INTEGER NOT NULL,
+        not_after INTEGER NOT NULL,
+        generation INTEGER NOT NULL
+    ) STRICT;
+    CREATE UNIQUE INDEX jwt_authority_one_signs ON jwt_authority (state) WHERE state = 'active';
 ";
 
 /// Takes the missing steps, one transaction each.

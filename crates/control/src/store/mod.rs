@@ -1,4 +1,4 @@
-//! What outlives a restart, behind a trait: documents, generation, authority, tokens, nodes, recent events.
+//! What outlives a restart, behind a trait: documents, generation, authorities, tokens, nodes, recent events.
 
 mod error;
 mod migrations;
@@ -215,8 +215,10 @@ pub struct Authorities {
     pub trust_domain: String,
     /// How often the bundle has changed.
     pub sequence: u64,
-    /// Oldest first.
+    /// Those that sign X509-SVIDs, oldest first.
     pub x509: Vec<AuthorityRecord>,
+    /// Those that sign JWT-SVIDs, oldest first.
+    pub jwt: Vec<JwtAuthorityRecord>,
 }
 
 /// An X.509 authority. Times are in seconds since the Unix epoch.
@@ -232,6 +234,27 @@ pub struct AuthorityRecord {
     pub since: i64,
     /// When nothing that it signed is valid any more; `None`: when its certificate ends.
     pub until: Option<i64>,
+    /// The generation that brought it to nodes.
+    pub generation: u64,
+}
+
+/// A JWT authority. Times are in seconds since the Unix epoch.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct JwtAuthorityRecord {
+    /// What the `kid` of its tokens says.
+    pub key_id: String,
+    /// The public key: a SubjectPublicKeyInfo in DER.
+    pub public_key: Vec<u8>,
+    /// Name of the file within the data directory that holds the private key.
+    pub key_file: String,
+    /// Where it is in its life.
+    pub state: State,
+    /// When it came there.
+    pub since: i64,
+    /// When nothing that it signed is valid any more.
+    pub until: i64,
+    /// Its last second.
+    pub not_after: i64,
     /// The generation that brought it to nodes.
     pub generation: u64,
 }

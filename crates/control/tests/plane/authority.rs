@@ -19,10 +19,11 @@ type Answer = Result<v1::X509Authority, Status>;
 
 impl Plane {
     /// One that takes it that a bundle is everywhere as soon as it is published.
-    async fn quick() -> Self {
+    pub(crate) async fn quick() -> Self {
         let dir = tempfile::tempdir().expect("temp dir");
         let mut options = options(dir.path());
         options.timing.propagation_secs = 0;
+        options.jwt_timing.propagation_secs = 0;
         let plane = ControlPlane::start(options).await.expect("start");
         Self { dir, plane }
     }
@@ -42,7 +43,7 @@ impl Plane {
         let prepared = self
             .admin()
             .await
-            .prepare_authority(v1::PrepareAuthorityRequest {})
+            .prepare_authority(v1::PrepareAuthorityRequest::default())
             .await;
         moved(prepared).expect("prepared")
     }
@@ -274,19 +275,24 @@ async fn time_alone_rotates_and_nothing_is_lost() {
 #[tokio::test]
 async fn keys_are_encrypted_on_disk_and_plain_ones_from_before_become_so() {
     let plane = Plane::start().await;
-    let id = plane.authorities().await.remove(0).id;
-    let (key_file, ca) = (plane.key_file(&id), plane.dir.path().join("ca"));
+    let x509 = plane.key_file(&plane.authorities().await.remove(0).id);
+    let jwt = plane.jwt_key_file(&plane.jwt_authorities().await.remove(0).id);
+    let (key_files, ca) = ([x509, jwt], plane.dir.path().join("ca"));
+    let read = |file: &PathBuf| std::fs::read_to_string(file).expect("key");
     let own = std::fs::read_to_string(ca.join(PASSPHRASE_FILE)).expect("our own");
-    let sealed = std::fs::read_to_string(&key_file).expect("key");
-    let der = sealed::open(&sealed, Some(own.trim_end().as_bytes())).expect("opens");
+    let own = own.trim_end().as_bytes();
+    let ders = key_files
+        .each_ref()
+        .map(|file| sealed::open(&read(file), Some(own)).expect("opens"));
 
     let dir = plane.dir;
     plane.plane.stop().await;
-    std::fs::write(&key_file, pem::encode("PRIVATE KEY", &der)).expect("write");
+    for (file, der) in key_files.iter().zip(&ders) {
+        std::fs::write(file, pem::encode("PRIVATE KEY", der)).expect("write");
+    }
     std::fs::remove_file(ca.join(PASSPHRASE_FILE)).expect("remove");
     let plane = Plane::start_in(dir).await;
-    let sealed = std::fs::read_to_string(&key_file).expect("key");
-    assert!(sealed::is_sealed(&sealed));
+    assert!(key_files.iter().all(|file| sealed::is_sealed(&read(file))));
 
     let dir = plane.dir;
     plane.plane.stop().await;
@@ -299,8 +305,9 @@ async fn keys_are_encrypted_on_disk_and_plain_ones_from_before_become_so() {
     let plane = ControlPlane::start(with).await.expect("start");
     assert!(!ca.join(PASSPHRASE_FILE).exists());
     plane.stop().await;
-    let sealed = std::fs::read_to_string(&key_file).expect("key");
-    assert!(sealed::open(&sealed, Some(b"correct horse battery")).is_ok());
+    let words = b"correct horse battery";
+    let opens = |file| sealed::open(&read(file), Some(words)).is_ok();
+    assert!(key_files.iter().all(opens));
     let error = ControlPlane::start(options(dir.path()))
         .await
         .expect_err("no passphrase");

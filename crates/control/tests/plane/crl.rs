@@ -111,7 +111,7 @@ async fn each_authority_whose_svids_are_believed_has_a_list() {
     let serial = plane.signed(&keys, "curl").await.expect("signed");
     let mut admin = plane.admin().await;
     let prepared = admin
-        .prepare_authority(v1::PrepareAuthorityRequest {})
+        .prepare_authority(v1::PrepareAuthorityRequest::default())
         .await;
     let new = prepared
         .expect("prepared")

@@ -198,8 +198,16 @@ async fn wrong_workload_identities() {
             (7, "spec.svid.ttl", "is longer than"),
         ),
         (
+            "  svid: {jwtTTL: 2h}\n",
+            (7, "spec.svid.jwtTTL", "is longer than"),
+        ),
+        (
             "  svid: {Ttl: 1h}\n",
-            (7, "spec.svid.Ttl", "is not a known field; known are `ttl`"),
+            (
+                7,
+                "spec.svid.Ttl",
+                "is not a known field; known are `ttl`, `jwtTTL`",
+            ),
         ),
         ("  nodes: []\n", (7, "spec.nodes", "is an empty list")),
         (

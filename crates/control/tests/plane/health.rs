@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use crate::common::{Plane, csr, identity, options};
+use crate::jwt::{mint, request};
 use rcgen::KeyPair;
 use tidelock_control::{ControlPlane, DATABASE_FILE};
 use tidelock_proto::v1;
@@ -117,8 +118,15 @@ async fn metrics_follow_what_happens() {
     let key = KeyPair::generate().expect("key");
     let mut client = plane.node(Some(&keys)).await;
     client.sign(sign(&key)).await.expect("signed");
+    let token = client.sign_jwt(request("curl", &["a"], 0)).await;
+    token.expect("signed");
+    mint(&mut plane.admin().await, "/ci", &["a"], 0)
+        .await
+        .expect("minted");
     for (name, value) in [
         ("tidelock_generation", 2.0),
+        ("tidelock_jwt_svids_issued_total{to=\"node\"}", 1.0),
+        ("tidelock_jwt_svids_issued_total{to=\"operator\"}", 1.0),
         ("tidelock_documents{kind=\"WorkloadIdentity\"}", 1.0),
         ("tidelock_changes_refused_total", 1.0),
         ("tidelock_nodes{state=\"connected\"}", 1.0),
@@ -127,13 +135,16 @@ async fn metrics_follow_what_happens() {
         ("tidelock_svids_issued_total{of=\"node\"}", 1.0),
         ("tidelock_svids_issued_total{of=\"server\"}", 1.0),
         ("tidelock_authorities{state=\"active\"}", 1.0),
-        ("tidelock_bundle_sequence", 1.0),
+        ("tidelock_jwt_authorities{state=\"active\"}", 1.0),
+        // One authority of each kind came into it.
+        ("tidelock_bundle_sequence", 2.0),
         ("tidelock_store_failures_total", 0.0),
     ] {
         assert_eq!(metric(http, name).await, value, "{name}");
     }
     assert!(metric(http, "tidelock_audit_entries_total").await >= 5.0);
     assert!(metric(http, "tidelock_authority_not_after_seconds").await > 2e9);
+    assert!(metric(http, "tidelock_jwt_authority_not_after_seconds").await > 1.7e9);
     let (_, page) = get(http, "/metrics").await;
     for line in page.lines() {
         let comment = line.starts_with("# HELP tidelock_") || line.starts_with("# TYPE tidelock_");

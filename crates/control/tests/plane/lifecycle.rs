@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::common::{Plane, code, csr, identity, node_keys, options, permit, policy, service};
 use rcgen::KeyPair;
-use tidelock_control::{BUNDLE_FILE, ControlPlane, DATABASE_FILE, Options};
+use tidelock_control::{BUNDLE_FILE, ControlPlane, DATABASE_FILE, JWKS_FILE, Options};
 use tidelock_proto::v1;
 use tidelock_spiffe_core::TrustDomainBuf;
 use tonic::Code;
@@ -79,7 +79,7 @@ async fn files_have_the_modes_that_they_need() {
     assert_eq!(mode(&plane.dir.path().join("ca.sock")), 0o600);
     for entry in std::fs::read_dir(plane.dir.path().join("ca")).expect("list") {
         let path = entry.expect("entry").path();
-        let expected = if path.ends_with(BUNDLE_FILE) {
+        let expected = if path.ends_with(BUNDLE_FILE) || path.ends_with(JWKS_FILE) {
             0o644
         } else {
             0o600

@@ -130,7 +130,7 @@ async fn raw(admin: &Channel, call: &str) -> Code {
 }
 
 /// Which calls are let through to whom: viewer, editor and revoker of `/a`, viewer of everything, issuer, admin.
-const MATRIX: [(&str, &str); 25] = [
+const MATRIX: [(&str, &str); 27] = [
     ("Apply", "-e---a"),
     ("Plan", "-e---a"),
     ("Delete", "-e---a"),
@@ -149,6 +149,8 @@ const MATRIX: [(&str, &str); 25] = [
     ("ActivateAuthority", "-----a"),
     ("TaintAuthority", "-----a"),
     ("RevokeAuthority", "-----a"),
+    ("GetBundle", "vervia"),
+    ("MintJwt", "----ia"),
     ("GetCrl", "---via"),
     ("Revoke", "--r--a"),
     ("GetRevoked", "vervia"),

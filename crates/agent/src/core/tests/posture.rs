@@ -51,3 +51,30 @@ fn who_connects_serves_or_listens_is_measured_where_a_policy_asks_for_it() {
     }
     assert!(!asks("posture", "sha256"));
 }
+
+#[test]
+fn keys_that_sign_jwt_svids_change_nothing_that_the_kernel_is_told() {
+    let snapshot = |jwt_authorities: Vec<proto::JwtKey>| {
+        let bundle = proto::Bundle {
+            trust_domain: "example.org".into(),
+            x509_authorities: vec![vec![1]],
+            jwt_authorities,
+            ..proto::Bundle::default()
+        };
+        let snapshot = proto::Snapshot {
+            generation: 1,
+            bundles: vec![bundle],
+            policy: Some(proto::PolicySet::default()),
+            limits: Some(proto::Limits::default()),
+            ..proto::Snapshot::default()
+        };
+        Desired::parse(snapshot).unwrap()
+    };
+    // Not even one that is none.
+    let key = proto::JwtKey {
+        key_id: "4a".into(),
+        public_key: vec![0xff],
+        tainted: true,
+    };
+    assert_eq!(snapshot(vec![key]), snapshot(vec![]));
+}

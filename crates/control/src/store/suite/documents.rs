@@ -118,6 +118,13 @@ pub fn authorities_are_replaced_together_with_the_generation_that_brings_them<P:
             authority(2, State::Active),
             authority(0, State::Prepared),
         ],
+        jwt: vec![
+            jwt_authority(2, State::Tainted),
+            jwt_authority(1, State::Retired),
+            jwt_authority(3, State::Active),
+            jwt_authority(5, State::Revoked),
+            jwt_authority(4, State::Prepared),
+        ],
         ..authorities()
     };
     let moved = store.put_authorities(0, Some(b"f"), &rotated, &[]);
@@ -126,6 +133,7 @@ pub fn authorities_are_replaced_together_with_the_generation_that_brings_them<P:
     assert_eq!(store.documents().expect("read").fingerprint, b"f");
     let fewer = Authorities {
         x509: vec![authority(2, State::Active)],
+        jwt: vec![],
         ..rotated
     };
     store.put_authorities(1, None, &fewer, &[]).expect("put");
@@ -148,7 +156,14 @@ pub fn one_authority_signs_and_the_bundle_never_goes_back<P: Place>() {
         sequence: 4,
         ..kept.clone()
     };
-    for wrong in [two, back] {
+    let jwt = |one, other| Authorities {
+        jwt: vec![one, other],
+        ..kept.clone()
+    };
+    let active = |key| jwt_authority(key, State::Active);
+    let two_jwt = jwt(active(1), active(2));
+    let one_twice = jwt(active(1), jwt_authority(1, State::Retired));
+    for wrong in [two, back, two_jwt, one_twice] {
         let refused = store.put_authorities(0, Some(b"x"), &wrong, &[entry("a")]);
         assert!(refused.is_err(), "{wrong:?}");
     }

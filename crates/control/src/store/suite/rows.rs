@@ -4,8 +4,8 @@ use tidelock_ca::State;
 
 use crate::audit::AuditEntry;
 use crate::store::{
-    Authorities, AuthorityRecord, DocumentKey, DocumentRecord, EventRecord, JoinedBy, NodeRecord,
-    RevokedRecord, TokenRecord,
+    Authorities, AuthorityRecord, DocumentKey, DocumentRecord, EventRecord, JoinedBy,
+    JwtAuthorityRecord, NodeRecord, RevokedRecord, TokenRecord,
 };
 use crate::token::{TokenHash, TokenId};
 
@@ -34,11 +34,25 @@ pub(super) fn authority(certificate: u8, state: State) -> AuthorityRecord {
     }
 }
 
+pub(super) fn jwt_authority(key: u8, state: State) -> JwtAuthorityRecord {
+    JwtAuthorityRecord {
+        key_id: format!("k{key}"),
+        public_key: vec![key],
+        key_file: "j".into(),
+        state,
+        since: 1,
+        until: 2,
+        not_after: 4,
+        generation: 3,
+    }
+}
+
 pub(super) fn authorities() -> Authorities {
     Authorities {
         trust_domain: "example.org".into(),
         sequence: 1,
         x509: vec![authority(1, State::Active)],
+        jwt: vec![jwt_authority(1, State::Active)],
     }
 }
 

@@ -31,6 +31,7 @@ fn authorities() -> Authorities {
             until: Some(2),
             generation: 3,
         }],
+        jwt: Vec::new(),
     }
 }
 

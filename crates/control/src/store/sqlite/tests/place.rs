@@ -7,18 +7,19 @@ use tidelock_ca::State;
 
 use super::*;
 use crate::audit::AuditHead;
-use crate::store::AuthorityRecord;
 use crate::store::suite::{Content, Old, Place};
+use crate::store::{AuthorityRecord, JwtAuthorityRecord};
 use crate::token::TokenHash;
 
 /// Databases as the programs of their versions left them.
-const OLD: [&str; 6] = [
+const OLD: [&str; 7] = [
     include_str!("old/v1.sql"),
     include_str!("old/v2.sql"),
     include_str!("old/v3.sql"),
     include_str!("old/v4.sql"),
     include_str!("old/v5.sql"),
     include_str!("old/v6.sql"),
+    include_str!("old/v7.sql"),
 ];
 
 /// SQLite's pages, in bytes, unless told otherwise.
@@ -105,8 +106,8 @@ impl Place for Folder {
                 "is a database of another program",
             ),
             (
-                Self::sql(&format!("{}; PRAGMA user_version = 99", OLD[5])),
-                "has schema version 99, this control plane knows up to 6",
+                Self::sql(&format!("{}; PRAGMA user_version = 99", OLD[6])),
+                "has schema version 99, this control plane knows up to 7",
             ),
         ]
     }
@@ -198,6 +199,7 @@ fn content(version: u32) -> Content {
             trust_domain: "example.org".into(),
             sequence,
             x509,
+            jwt: if version < 7 { vec![] } else { jwt() },
         }),
         generation: 4,
         fingerprint: vec![7],
@@ -217,6 +219,31 @@ fn content(version: u32) -> Content {
             .collect(),
         audit: log(version),
     }
+}
+
+/// The keys that sign JWT-SVIDs.
+fn jwt() -> Vec<JwtAuthorityRecord> {
+    let tainted = JwtAuthorityRecord {
+        key_id: "4a".into(),
+        public_key: vec![3],
+        key_file: "j".into(),
+        state: State::Tainted,
+        since: 30,
+        until: 40,
+        not_after: 50,
+        generation: 1,
+    };
+    let active = JwtAuthorityRecord {
+        key_id: "4b".into(),
+        public_key: vec![4],
+        key_file: "m".into(),
+        state: State::Active,
+        until: 80,
+        not_after: 80,
+        generation: 2,
+        ..tainted.clone()
+    };
+    vec![tainted, active]
 }
 
 /// Where the audit log of each version ends.
