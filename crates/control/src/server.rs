@@ -38,6 +38,7 @@ use crate::revoked::Revoked;
 use crate::roles::Guarded;
 use crate::start_error::StartError;
 use crate::store::{SqliteStore, Store};
+use crate::unbuffered::Unbuffered;
 use crate::world::{World, fingerprint};
 
 /// Name of the database in the data directory.
@@ -341,7 +342,7 @@ fn serve_nodes(
         .max_decoding_message_size(MAX_MESSAGE_BYTES)
         .max_encoding_message_size(MAX_MESSAGE_BYTES);
     let router = builder()
-        .add_service(Coded(service))
+        .add_service(Coded(Unbuffered(service)))
         .add_service(admin(&core));
     async move {
         router

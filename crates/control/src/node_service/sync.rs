@@ -8,13 +8,13 @@ use tidelock_proto::v1;
 use tidelock_proto::v1::event::Kind as EventKind;
 use tidelock_proto::v1::sync_response::Update;
 use tokio::sync::mpsc;
-use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
 
 use super::{Agent, refused};
 use crate::core::Core;
 use crate::name::Name;
 use crate::nodes::{Ended, Open, StreamKind};
+use crate::unbuffered::Messages;
 use crate::world::World;
 
 /// What a node is told whose SVID is revoked.
@@ -62,13 +62,11 @@ impl Held {
     }
 }
 
-type Updates = ReceiverStream<Result<v1::SyncResponse, Status>>;
-
 pub(super) fn sync(
     core: &Arc<Core>,
     agent: &Agent,
     request: &v1::SyncRequest,
-) -> Result<Updates, Status> {
+) -> Result<Messages<v1::SyncResponse>, Status> {
     let held = Held::parse(request)?;
     let held_generation = request.held_generation;
     let generation = core.world().generation;
@@ -94,7 +92,7 @@ pub(super) fn sync(
     );
     let (sender, updates) = mpsc::channel(1);
     tokio::spawn(run(Arc::clone(core), open, held, sender));
-    Ok(ReceiverStream::new(updates))
+    Ok(updates)
 }
 
 async fn run(
