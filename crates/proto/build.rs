@@ -26,6 +26,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     std::fs::write(out, format!("{calls:?}"))?;
     tonic_prost_build::configure()
         .build_transport(true)
+        .codec_path("crate::codec::Small")
         .bytes(".tidelock.v1.Held")
         .bytes(".tidelock.v1.Delta")
         .extern_path(".tidelock.v1.SyncResponse", "crate::sync::SyncResponse")

@@ -31,6 +31,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod codec;
 mod error_code;
 pub mod state;
 mod sync;
