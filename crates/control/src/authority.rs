@@ -26,6 +26,7 @@ use crate::audit::{Actor, AuditEntry, hex};
 use crate::data_dir::{DataDir, DataDirError};
 use crate::name::Name;
 use crate::store::{Authorities, AuthorityRecord, Store};
+use crate::traced;
 use keys::KeyFiles;
 use ring::Member;
 
@@ -228,6 +229,7 @@ impl Authority {
     }
 
     fn issue(&self, entry: &Entry, csr: &[u8], now: i64) -> Result<Svid, IssueError> {
+        let _span = traced::issuing(entry).entered();
         let csr = Csr::parse(csr)?;
         let ring = self.ring();
         let signing = ring.signing().ok_or(IssueError::NoAuthority)?;
