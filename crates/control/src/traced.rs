@@ -130,6 +130,11 @@ pub(crate) fn rotating(step: &Step) -> Span {
     tracing::info_span!(target: TARGET, "rotate", tidelock.step = step, tidelock.authority = authority)
 }
 
+/// The span of a new certificate for the server.
+pub(crate) fn renewing() -> Span {
+    tracing::info_span!(target: TARGET, "renew the server's certificate")
+}
+
 /// What is done for nobody's call is part of no trace, or else there would be one for each second of an idle control plane.
 fn within(span: impl FnOnce() -> Span) -> Span {
     match Span::current().is_none() {

@@ -24,6 +24,18 @@ const SERVER: i32 = 2;
 const AGENT: &str = "spiffe://example.org/tidelock/agent/n1";
 const SLEEPER: &str = "spiffe://example.org/sleeper";
 
+/// All that spans say. None of it is anybody's secret, or the body of a message.
+const SAID: [&str; 8] = [
+    "level",
+    "rpc.system",
+    "rpc.service",
+    "rpc.method",
+    "rpc.grpc.status_code",
+    "target",
+    "tidelock.caller",
+    "tidelock.spiffe_id",
+];
+
 fn is(one: &Exported, name: &str, kind: i32) -> bool {
     one.span.name == name && one.span.kind == kind
 }
@@ -111,4 +123,10 @@ async fn one_trace_shows_both_ends_of_what_an_agent_asks_and_no_secret() {
     let everything = format!("{:?}", collector.spans);
     let (_, secret) = token.split_at(token.len() / 2);
     assert!(!everything.contains(secret), "a token is in a span");
+    for one in &collector.spans {
+        let keys = one.span.attributes.iter().map(|one| one.key.as_str());
+        let unknown: Vec<_> = keys.filter(|key| !SAID.contains(key)).collect();
+        assert!(unknown.is_empty(), "{} says {unknown:?}", one.span.name);
+        assert!(one.span.events.is_empty(), "what is logged is in a span");
+    }
 }
