@@ -77,7 +77,7 @@ async fn a_command_and_what_it_asks_for_are_one_trace() {
         .max_by_key(|word| word.len())
         .unwrap();
     let (_, secret) = longest.split_at(longest.len() / 2);
-    let everything = format!("{:?}", collector.spans);
+    let everything = format!("{:?}", collector.received());
     assert!(
         secret.len() > 10 && !everything.contains(secret),
         "{secret}"

@@ -57,8 +57,7 @@ pub struct Collector {
     address: SocketAddr,
     messages: mpsc::Receiver<ExportTraceServiceRequest>,
     server: JoinHandle<Result<(), tonic::transport::Error>>,
-    /// Everything so far.
-    pub spans: Vec<Exported>,
+    spans: Vec<Exported>,
 }
 
 struct Receiver(mpsc::Sender<ExportTraceServiceRequest>);
@@ -101,6 +100,19 @@ impl Collector {
         format!("http://{}", self.address)
     }
 
+    /// Everything that has come by now.
+    pub fn received(&mut self) -> &[Exported] {
+        while let Ok(message) = self.messages.try_recv() {
+            self.keep(message);
+        }
+        &self.spans
+    }
+
+    fn keep(&mut self, message: ExportTraceServiceRequest) {
+        let spans = message.resource_spans.into_iter().flat_map(exported);
+        self.spans.extend(spans);
+    }
+
     /// Waits until there is a span like this, and gives it. Panics if there is none within half a minute.
     pub async fn span(&mut self, like: impl Fn(&Exported) -> bool) -> Exported {
         loop {
@@ -111,8 +123,7 @@ impl Collector {
             let Ok(Some(message)) = next else {
                 panic!("no such span came, of {:#?}", self.spans);
             };
-            self.spans
-                .extend(message.resource_spans.into_iter().flat_map(exported));
+            self.keep(message);
         }
     }
 }

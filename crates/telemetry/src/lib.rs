@@ -18,6 +18,7 @@
 #[cfg(feature = "collector")]
 pub mod collector;
 mod settings;
+mod telling;
 
 use std::collections::HashMap;
 use std::io::IsTerminal as _;
@@ -42,9 +43,10 @@ use tracing_subscriber::util::{SubscriberInitExt as _, TryInitError};
 use tracing_subscriber::{EnvFilter, Layer, fmt, registry};
 
 use settings::Settings;
+use telling::Telling;
 
-/// What is logged unless `RUST_LOG` says otherwise.
-const DEFAULT_LOG: &str = "info";
+/// What is logged unless `RUST_LOG` says otherwise. Of a collector that is away the SDK would tell twice for each message.
+const DEFAULT_LOG: &str = "info,opentelemetry=off,opentelemetry_sdk=off,opentelemetry-otlp=off";
 
 /// How long a program that ends tries to send the spans that it still has.
 const STOP_DEADLINE: Duration = Duration::from_secs(2);
@@ -173,7 +175,7 @@ fn provider(
     }
     let provider = SdkTracerProvider::builder()
         .with_resource(resource.build())
-        .with_batch_exporter(exporter.build()?)
+        .with_batch_exporter(Telling::new(exporter.build()?))
         .build();
     // Whoever came first does the same.
     let _ = set_trace_context(Box::new(W3c(TraceContextPropagator::new())));

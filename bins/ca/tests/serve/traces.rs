@@ -9,7 +9,7 @@ use tidelock_telemetry::collector::Collector;
 use tonic::Request;
 
 use super::node::{admin, attest};
-use super::{answering, serve, stderr, stop};
+use super::{PATIENCE, answering, serve, stderr, stop};
 
 const ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
 
@@ -22,14 +22,17 @@ fn exporting(dir: &Path, to: &str) -> Child {
     command
         .env(ENDPOINT, to)
         .env("OTEL_SERVICE_NAME", "plane-1");
-    // So that a queue is full soon.
+    // A queue that is full soon, and nothing in the exporter itself that would end a wait.
     command.env("OTEL_BSP_MAX_QUEUE_SIZE", "8");
+    command.env("OTEL_BSP_SCHEDULE_DELAY", "50");
+    command.env("OTEL_EXPORTER_OTLP_TIMEOUT", "3600000");
     answering(command.spawn().expect("spawn"), dir)
 }
 
 async fn stopped(child: Child) -> Output {
-    let stopped = tokio::task::spawn_blocking(|| stop(child, "-TERM")).await;
-    stopped.expect("stopped")
+    let stopped = tokio::task::spawn_blocking(|| stop(child, "-TERM"));
+    let stopped = tokio::time::timeout(PATIENCE, stopped).await;
+    stopped.expect("in time").expect("stopped")
 }
 
 fn said<T>(message: T) -> Request<T> {
@@ -78,7 +81,7 @@ async fn what_is_answered_is_in_the_trace_of_who_asked_and_is_sent_before_it_end
     assert_eq!(again.await.span.name, "tidelock.v1.Node/Attest");
 
     let (_, secret) = token.split_at(token.len() / 2);
-    let everything = format!("{:?}", collector.spans);
+    let everything = format!("{:?}", collector.received());
     assert!(!everything.contains(secret), "a token is in a span");
     let log = stderr(&output);
     assert!(!log.contains("rpc.") && !log.contains(secret), "{log}");
@@ -105,7 +108,30 @@ async fn a_collector_that_is_away_or_never_answers_changes_nothing() {
         drop(client);
         let output = stopped(child).await;
         assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
-        assert!(stderr(&output).contains("the control plane stops"));
+        let log = stderr(&output);
+        assert!(log.contains("the control plane stops"), "{log}");
+        assert!(log.matches("takes no spans").count() <= 1, "{log}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_to_be_sampled_is_not_sent() {
+    for off in [
+        ("OTEL_TRACES_SAMPLER", "always_off"),
+        ("OTEL_SDK_DISABLED", "true"),
+    ] {
+        let mut collector = Collector::start().await.expect("collector");
+        let dir = tempfile::tempdir().expect("temp dir");
+        let mut command = serve(dir.path(), &[]);
+        command
+            .env(ENDPOINT, collector.endpoint())
+            .env(off.0, off.1);
+        let child = answering(command.spawn().expect("spawn"), dir.path());
+        let mut client = admin(dir.path()).await.expect("admin");
+        client.create_token(token("n1")).await.expect("token");
+        drop(client);
+        stopped(child).await;
+        assert_eq!(collector.received().len(), 0, "{off:?}");
     }
 }
 

@@ -120,10 +120,10 @@ async fn one_trace_shows_both_ends_of_what_an_agent_asks_and_no_secret() {
         .span(|one| is(one, "store commit", 1) && one.is_child_of(&joined))
         .await;
 
-    let everything = format!("{:?}", collector.spans);
+    let everything = format!("{:?}", collector.received());
     let (_, secret) = token.split_at(token.len() / 2);
     assert!(!everything.contains(secret), "a token is in a span");
-    for one in &collector.spans {
+    for one in collector.received() {
         let keys = one.span.attributes.iter().map(|one| one.key.as_str());
         let unknown: Vec<_> = keys.filter(|key| !SAID.contains(key)).collect();
         assert!(unknown.is_empty(), "{} says {unknown:?}", one.span.name);
