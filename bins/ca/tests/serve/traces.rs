@@ -62,6 +62,8 @@ async fn what_is_answered_is_in_the_trace_of_who_asked_and_is_sent_before_it_end
     attest(dir.path(), &token).await.expect("joins");
     let refused = attest(dir.path(), &token).await;
     assert!(refused.is_err(), "the token is used");
+    let prepare = said(v1::PrepareAuthorityRequest {});
+    client.prepare_authority(prepare).await.expect("prepared");
     drop(client);
     // What is in the queue is sent at the end.
     let output = stopped(child).await;
@@ -75,6 +77,13 @@ async fn what_is_answered_is_in_the_trace_of_who_asked_and_is_sent_before_it_end
     let caller = span.attribute("tidelock.caller").expect("a caller");
     assert!(caller.starts_with("uid:"), "{caller}");
     let stored = collector.span(|one| one.is_child_of(&span)).await;
+    assert_eq!(stored.span.name, "store commit");
+    let rotated = collector.span(|one| one.span.name == "rotate").await;
+    let step = rotated.attribute("tidelock.step");
+    assert_eq!(step.as_deref(), Some("prepare"));
+    let asked = collector.span(|one| rotated.is_child_of(one)).await;
+    assert_eq!(asked.span.name, "tidelock.v1.Admin/PrepareAuthority");
+    let stored = collector.span(|one| one.is_child_of(&rotated)).await;
     assert_eq!(stored.span.name, "store commit");
     let unauthenticated = |code: Option<String>| code.as_deref() == Some("16");
     let again = collector.span(|one| unauthenticated(one.attribute("rpc.grpc.status_code")));
