@@ -1,4 +1,4 @@
-//! Compiles the protobuf files without `protoc`, and lists the calls that administrators have.
+//! Compiles the protobuf files without `protoc`, and lists the calls that each service has.
 
 use std::error::Error;
 use std::path::PathBuf;
@@ -16,16 +16,19 @@ const FILES: [&str; 7] = [
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=proto");
     let descriptors = protox::compile(FILES, ["proto"])?;
-    let services = descriptors.file.iter().flat_map(|file| &file.service);
-    let admin = services.filter(|service| service.name() == "Admin");
-    let calls: Vec<&str> = admin
-        .flat_map(|service| &service.method)
-        .map(|method| method.name())
-        .collect();
-    let out = PathBuf::from(std::env::var("OUT_DIR")?).join("admin_calls.rs");
-    std::fs::write(out, format!("{calls:?}"))?;
+    for (name, file) in [("Admin", "admin_calls.rs"), ("Node", "node_calls.rs")] {
+        let services = descriptors.file.iter().flat_map(|file| &file.service);
+        let calls: Vec<&str> = services
+            .filter(|service| service.name() == name)
+            .flat_map(|service| &service.method)
+            .map(|method| method.name())
+            .collect();
+        let out = PathBuf::from(std::env::var("OUT_DIR")?).join(file);
+        std::fs::write(out, format!("{calls:?}"))?;
+    }
     tonic_prost_build::configure()
         .build_transport(true)
+        .codec_path("crate::codec::Small")
         .bytes(".tidelock.v1.Held")
         .bytes(".tidelock.v1.Delta")
         .extern_path(".tidelock.v1.SyncResponse", "crate::sync::SyncResponse")

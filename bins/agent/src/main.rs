@@ -12,7 +12,7 @@
 
 mod args;
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::Write as _;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,10 +20,16 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::Parser;
 use tidelock_agent::{Notice, Options};
+use tidelock_telemetry::{Service, Telemetry};
 use tokio::signal::unix::{SignalKind, signal};
-use tracing_subscriber::EnvFilter;
 
 use args::{Args, Command};
+
+/// Whose spans these are, where spans are exported.
+const SERVICE: Service = Service {
+    name: "tidelock-agent",
+    version: env!("CARGO_PKG_VERSION"),
+};
 
 /// How long programs have to close what was cut before their operator is told of it.
 const PROGRAMS_CLOSE_WITHIN: Duration = Duration::from_secs(10);
@@ -32,10 +38,7 @@ const PROGRAMS_CLOSE_WITHIN: Duration = Duration::from_secs(10);
 async fn main() -> ExitCode {
     let args = Args::parse();
     let done = match args.command {
-        Command::Run(run) => {
-            log();
-            serve(run.options()).await
-        }
+        Command::Run(run) => serve(run.options()).await,
         Command::Drain { device } => drain(&device).await,
     };
     match done {
@@ -49,6 +52,13 @@ async fn main() -> ExitCode {
 
 /// Runs until told to stop. The kernel goes on with what it was told.
 async fn serve(options: Options) -> anyhow::Result<()> {
+    let telemetry = Telemetry::with_logs(SERVICE)?;
+    let done = until_told(options).await;
+    telemetry.stop().await;
+    done
+}
+
+async fn until_told(options: Options) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?;
     tokio::select! {
@@ -80,13 +90,4 @@ fn print(notice: Notice) {
     {
         tracing::warn!("{notice}");
     }
-}
-
-fn log() {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .init();
 }

@@ -1,7 +1,6 @@
 //! The Tidelock control plane: `tidelock-ca serve`.
 #![forbid(unsafe_code)]
 
-use std::io::IsTerminal as _;
 use std::net::{AddrParseError, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -10,11 +9,14 @@ use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
 use tidelock_control::{ControlPlane, Options, Passphrase, X509Pop};
 use tidelock_spiffe_core::{TrustDomainBuf, TrustDomainError};
+use tidelock_telemetry::{Service, Telemetry};
 use tokio::signal::unix::{SignalKind, signal};
-use tracing_subscriber::EnvFilter;
 
-/// What is logged unless `RUST_LOG` says otherwise.
-const DEFAULT_LOG: &str = "info";
+/// Whose spans these are, where spans are exported.
+const SERVICE: Service = Service {
+    name: "tidelock-ca",
+    version: env!("CARGO_PKG_VERSION"),
+};
 
 /// Name of the credential with the passphrase, in the directory that systemd names in `$CREDENTIALS_DIRECTORY`.
 const PASSPHRASE_CREDENTIAL: &str = "tidelock-ca.passphrase";
@@ -79,12 +81,6 @@ fn http(text: &str) -> Result<Http, AddrParseError> {
 
 fn main() -> ExitCode {
     let Command::Serve(serve) = Arguments::parse().command;
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT_LOG));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .init();
     match run(serve) {
         Ok(code) => code,
         Err(error) => {
@@ -129,6 +125,13 @@ fn told(error: &anyhow::Error) -> String {
 
 #[tokio::main]
 async fn run(serve: Serve) -> anyhow::Result<ExitCode> {
+    let telemetry = Telemetry::with_logs(SERVICE)?;
+    let done = until_told(serve).await;
+    telemetry.stop().await;
+    done
+}
+
+async fn until_told(serve: Serve) -> anyhow::Result<ExitCode> {
     // Before anything is started, so that no signal is missed.
     let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?;

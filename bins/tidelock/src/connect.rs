@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::Args;
+use tidelock_proto::trace::Traced;
 use tidelock_proto::v1::admin_client::AdminClient;
 use tidelock_proto::{CONTROL_DNS_NAME, ErrorCode, MAX_MESSAGE_BYTES};
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 
 /// The admin service over one connection.
-pub(crate) type Admin = AdminClient<Channel>;
+pub(crate) type Admin = AdminClient<Traced<Channel>>;
 
 /// Where the control plane is, and who asks.
 #[derive(Args, Debug)]
@@ -65,7 +66,7 @@ pub(crate) async fn admin(reach: &Reach) -> anyhow::Result<Admin> {
         Some(server) => network(server, reach).await?,
         None => socket(&reach.socket).await?,
     };
-    Ok(AdminClient::new(channel)
+    Ok(AdminClient::new(Traced(channel))
         .max_decoding_message_size(MAX_MESSAGE_BYTES)
         .max_encoding_message_size(MAX_MESSAGE_BYTES))
 }

@@ -35,8 +35,18 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+use tidelock_proto::trace::TARGET;
+use tidelock_telemetry::{Service, Telemetry};
+use tracing::Instrument as _;
+
 use args::{Args, Command, NodeCommand, OperatorCommand, Output, TokenCommand};
 use plan::Depth;
+
+/// Whose spans these are, where spans are exported.
+const SERVICE: Service = Service {
+    name: "tidelock",
+    version: env!("CARGO_PKG_VERSION"),
+};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
@@ -47,7 +57,7 @@ async fn main() -> ExitCode {
         _ => ExitCode::FAILURE,
     };
     let output = args.output;
-    match run(args).await {
+    match traced(args).await {
         Ok(code) => code,
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
@@ -56,6 +66,19 @@ async fn main() -> ExitCode {
             failure
         }
     }
+}
+
+/// What one command asks for is one trace, if traces are wanted.
+async fn traced(args: Args) -> anyhow::Result<ExitCode> {
+    let telemetry = Telemetry::without_logs(SERVICE);
+    let span = tracing::info_span!(target: TARGET, "tidelock");
+    let done = run(args).instrument(span).await;
+    match telemetry {
+        Ok(telemetry) => telemetry.stop().await,
+        // The variables may be meant for other programs of this shell.
+        Err(error) => eprintln!("tidelock: no traces: {error}"),
+    }
+    done
 }
 
 async fn run(args: Args) -> anyhow::Result<ExitCode> {

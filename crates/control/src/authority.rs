@@ -35,6 +35,7 @@ use crate::audit::{Actor, AuditEntry, hex};
 use crate::data_dir::DataDir;
 use crate::name::Name;
 use crate::store::Store;
+use crate::traced;
 use keys::KeyFiles;
 
 /// Name of the file in the data directory with the trust domain's authorities, for whoever wants to verify.
@@ -223,6 +224,7 @@ impl Authority {
     }
 
     fn issue(&self, entry: &Entry, csr: &[u8], now: i64) -> Result<Svid, IssueError> {
+        let _span = traced::issuing(entry).entered();
         let csr = Csr::parse(csr)?;
         let ring = self.ring();
         let (_, signing) = ring.x509.signing().ok_or(IssueError::NoAuthority)?;

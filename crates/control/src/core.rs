@@ -27,6 +27,7 @@ use crate::roles::{Permit, Refusal};
 use crate::shared::Made;
 use crate::store::{DocumentKey, DocumentRecord, Store, StoreError};
 use crate::throttle::{Throttle, Throttles};
+use crate::traced;
 use crate::world::{Plan, World, fingerprint};
 
 /// The control plane's state.
@@ -184,7 +185,7 @@ impl Core {
         work: impl FnOnce(&dyn Store) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreFailure> {
         let store = Arc::clone(&self.store);
-        let result = match tokio::task::spawn_blocking(move || work(&*store)).await {
+        let result = match traced::spawn_blocking(move || work(&*store)).await {
             Ok(result) => result.map_err(StoreFailure::Store),
             Err(_) => Err(StoreFailure::Panicked),
         };
@@ -198,11 +199,11 @@ impl Core {
         plan: impl FnOnce(&Self, &World, &Permit) -> Result<Plan, ChangeError> + Send + 'static,
     ) -> Result<Changed, ChangeError> {
         let core = Arc::clone(self);
-        let task = tokio::spawn(async move {
+        let task = traced::spawn(async move {
             let _alone = core.changing.lock().await;
             let world = core.world();
             let worker = Arc::clone(&core);
-            let changed = tokio::task::spawn_blocking(move || {
+            let changed = traced::spawn_blocking(move || {
                 // What the caller may do can have changed while it waited.
                 let permit = permit.again(&world).map_err(ChangeError::Permit)?;
                 let plan = plan(&worker, &world, &permit)?;

@@ -8,6 +8,7 @@ use crate::core::{Core, StoreFailure};
 use crate::name::Name;
 use crate::store::NodeRecord;
 use crate::token::TokenId;
+use crate::traced;
 
 impl Core {
     /// Uses a token up for a node. `false`, and nothing written, if it is used or expired by now.
@@ -32,7 +33,7 @@ impl Core {
             }
             Ok(admitted)
         };
-        tokio::spawn(task)
+        traced::spawn(task)
             .await
             .unwrap_or(Err(StoreFailure::Panicked))
     }
@@ -56,7 +57,7 @@ impl Core {
             }
             Ok(admitted)
         };
-        tokio::spawn(task)
+        traced::spawn(task)
             .await
             .unwrap_or(Err(StoreFailure::Panicked))
     }
@@ -77,7 +78,7 @@ impl Core {
             core.nodes.set_certificate_allowed(&node, true);
             Ok(changed)
         };
-        tokio::spawn(task)
+        traced::spawn(task)
             .await
             .unwrap_or(Err(StoreFailure::Panicked))
     }
@@ -115,7 +116,7 @@ impl Core {
             core.nodes.renewed(&node, record);
             Ok(true)
         };
-        tokio::spawn(task)
+        traced::spawn(task)
             .await
             .unwrap_or(Err(StoreFailure::Panicked))
     }

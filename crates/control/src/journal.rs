@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
+use tracing::Instrument as _;
 
 use crate::audit::AuditEntry;
 use crate::store::Store;
+use crate::traced;
 
 /// How many entries may wait to be written before further ones wait for their turn.
 const MAX_WAITING: usize = 4_096;
@@ -42,7 +44,9 @@ impl Journal {
         let (written, done) = oneshot::channel();
         let job = Job { entry, written };
         self.0.send(job).await.map_err(|_| NotWritten)?;
-        done.await.map_err(|_| NotWritten)
+        // With others', in a transaction that is in no trace.
+        let written = done.instrument(traced::storing());
+        written.await.map_err(|_| NotWritten)
     }
 }
 

@@ -3,9 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tracing::Instrument as _;
+
+use crate::authority::ServerIdentity;
 use crate::clock;
 use crate::core::Core;
 use crate::rotation::Step;
+use crate::traced;
 
 /// How often the clock is looked at: it may be set.
 const CLOCK_CHECK: Duration = Duration::from_secs(60);
@@ -27,13 +31,7 @@ pub(crate) async fn certificate(
             continue;
         }
         let certificate = core.tls.certificate();
-        let server = match core.authority.issue_server(now) {
-            Err(error) => Err(error.to_string()),
-            Ok(server) => {
-                let written = core.journal.record(server.audit()).await;
-                written.map(|()| server).map_err(|error| error.to_string())
-            }
-        };
+        let server = issued(&core, now).instrument(traced::renewing()).await;
         match server {
             Err(error) => tracing::error!(error, "the server's certificate cannot be renewed"),
             Ok(server) => match certificate.replace(server.chain, &server.key_pkcs8) {
@@ -46,6 +44,13 @@ pub(crate) async fn certificate(
             },
         }
     }
+}
+
+async fn issued(core: &Core, now: i64) -> Result<ServerIdentity, String> {
+    let issued = core.authority.issue_server(now);
+    let server = issued.map_err(|error| error.to_string())?;
+    let written = core.journal.record(server.audit()).await;
+    written.map(|()| server).map_err(|error| error.to_string())
 }
 
 /// Does with the authorities what time brings.

@@ -64,6 +64,8 @@ mod start_error;
 pub mod store;
 mod throttle;
 mod token;
+mod traced;
+mod unbuffered;
 mod world;
 mod yaml;
 

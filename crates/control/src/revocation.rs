@@ -16,6 +16,7 @@ use crate::name::Name;
 use crate::revoked::Revoked;
 use crate::roles::{Permit, Refusal, may_revoke, may_revoke_issued};
 use crate::store::{IssuedRecord, IssuedTo, RevokedRecord, StoreError};
+use crate::traced;
 use crate::world::{World, fingerprint};
 
 /// How long it is told at least that an SVID is revoked, in seconds. A connection may be older than the SVIDs it was made
@@ -81,12 +82,12 @@ impl Core {
         reason: String,
     ) -> Result<Done, RevokeError> {
         let core = Arc::clone(self);
-        let task = tokio::spawn(async move {
+        let task = traced::spawn(async move {
             let _alone = core.changing.lock().await;
             // What is being issued is issued first, and found; what comes later is asked for by whoever is still believed.
             let _nothing_issued = core.issuing.write().await;
             let worker = Arc::clone(&core);
-            let done = tokio::task::spawn_blocking(move || {
+            let done = traced::spawn_blocking(move || {
                 worker.revoke_alone(&permit, &target, &reason, clock::unix_secs())
             });
             done.await.unwrap_or(Err(RevokeError::Broken))

@@ -12,6 +12,7 @@ use crate::clock;
 use crate::core::Core;
 use crate::roles::{Permit, Refusal};
 use crate::store::StoreError;
+use crate::traced;
 use crate::world::{World, fingerprint};
 
 /// What is to be done with the authorities.
@@ -78,10 +79,13 @@ impl Core {
         step: Step,
     ) -> Result<Stepped, StepError> {
         let core = Arc::clone(self);
-        let task = tokio::spawn(async move {
+        let task = traced::spawn(async move {
             let _alone = core.changing.lock().await;
             let worker = Arc::clone(&core);
-            let taken = tokio::task::spawn_blocking(move || worker.take(caller.as_ref(), &step));
+            let taken = traced::spawn_blocking(move || {
+                let _span = traced::rotating(&step).entered();
+                worker.take(caller.as_ref(), &step)
+            });
             taken.await.unwrap_or(Err(StepError::Broken))
         });
         task.await.unwrap_or(Err(StepError::Broken))

@@ -38,6 +38,8 @@ use crate::revoked::Revoked;
 use crate::roles::Guarded;
 use crate::start_error::StartError;
 use crate::store::{SqliteStore, Store};
+use crate::traced::Traced;
+use crate::unbuffered::Unbuffered;
 use crate::world::{World, fingerprint};
 
 /// Name of the database in the data directory.
@@ -333,11 +335,11 @@ fn builder() -> Server {
 }
 
 /// What administrators and operators call, through the guard that tells them apart.
-fn admin(core: &Arc<Core>) -> Coded<Guarded<AdminServer<AdminService>>> {
+fn admin(core: &Arc<Core>) -> Traced<Coded<Guarded<AdminServer<AdminService>>>> {
     let service = AdminServer::new(AdminService(Arc::clone(core)))
         .max_decoding_message_size(MAX_MESSAGE_BYTES)
         .max_encoding_message_size(MAX_MESSAGE_BYTES);
-    Coded(Guarded::new(Arc::clone(core), service))
+    Traced::new(core, Coded(Guarded::new(Arc::clone(core), service)))
 }
 
 fn serve_nodes(
@@ -348,7 +350,7 @@ fn serve_nodes(
         .max_decoding_message_size(MAX_MESSAGE_BYTES)
         .max_encoding_message_size(MAX_MESSAGE_BYTES);
     let router = builder()
-        .add_service(Coded(service))
+        .add_service(Traced::new(&core, Coded(Unbuffered(service))))
         .add_service(admin(&core));
     async move {
         router

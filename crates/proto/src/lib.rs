@@ -31,9 +31,11 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod codec;
 mod error_code;
 pub mod state;
 mod sync;
+pub mod trace;
 mod x509pop;
 
 pub use error_code::{ERROR_CODE_METADATA, ErrorCode};
@@ -66,6 +68,9 @@ pub const OPERATOR_PATH_PREFIX: &str = "/tidelock/operator/";
 
 /// Every call of the service `Admin`, in the order of the protobuf file.
 pub const ADMIN_CALLS: &[&str] = &include!(concat!(env!("OUT_DIR"), "/admin_calls.rs"));
+
+/// Every call of the service `Node`, in the order of the protobuf file.
+pub const NODE_CALLS: &[&str] = &include!(concat!(env!("OUT_DIR"), "/node_calls.rs"));
 
 /// Prefix of the paths that Tidelock keeps for itself; no workload may have an ID below it.
 pub const RESERVED_PATH_PREFIX: &str = "/tidelock/";

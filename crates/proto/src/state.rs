@@ -33,6 +33,8 @@
 //! # Ok::<(), StateError>(())
 //! ```
 
+mod held;
+
 use std::sync::Arc;
 
 use prost::Message as _;
@@ -41,6 +43,8 @@ use sha2::{Digest as _, Sha256};
 
 use crate::v1::{Delta, Held, Snapshot};
 use crate::{MAX_PARTS, MAX_STATE_BYTES, PART_ID_BYTES};
+
+pub use held::HeldParts;
 
 /// What the digest of a state begins with, so that it is no other digest.
 const STATE: &[u8] = b"tidelock state 1\0";
@@ -52,7 +56,9 @@ type Sha = [u8; 32];
 type PartId = [u8; PART_ID_BYTES];
 
 /// One thing of a node's state: an encoded [`Snapshot`] without a generation.
-#[derive(Clone, Debug, Eq, PartialEq)]
+///
+/// Parts are in order of their digests, which come first.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub struct Part {
     digest: Sha,
     encoded: Bytes,
@@ -67,23 +73,6 @@ pub struct State {
     /// Sorted; what only this one has.
     own: Vec<Part>,
     digest: Sha,
-}
-
-/// What an agent says that it holds.
-#[derive(Clone, Debug, Default)]
-pub struct HeldParts(Vec<PartId>);
-
-impl HeldParts {
-    /// Reads what an agent says.
-    ///
-    /// # Errors
-    /// No agent holds that.
-    pub fn parse(held: &Held) -> Result<Self, StateError> {
-        let mut ids = ids(&held.parts)?;
-        ids.sort_unstable();
-        ids.dedup();
-        Ok(Self(ids))
-    }
 }
 
 /// Why a state was refused. What was held before stays.
@@ -150,6 +139,19 @@ impl Part {
     }
 }
 
+/// Both, each of which is sorted, in order.
+fn merged<T: Ord>(
+    one: impl IntoIterator<Item = T>,
+    other: impl IntoIterator<Item = T>,
+) -> impl Iterator<Item = T> {
+    let (mut one, mut other) = (one.into_iter().peekable(), other.into_iter().peekable());
+    std::iter::from_fn(move || match (one.peek(), other.peek()) {
+        (Some(a), Some(b)) if a <= b => one.next(),
+        (Some(_), None) => one.next(),
+        (_, _) => other.next(),
+    })
+}
+
 /// Sorts parts as [`State::new`] wants them.
 #[must_use]
 pub fn sorted(mut parts: Vec<Part>) -> Vec<Part> {
@@ -209,12 +211,7 @@ impl State {
 
     /// Sorted by digest.
     fn parts(&self) -> impl Iterator<Item = &Part> {
-        let (mut common, mut own) = (self.common.iter().peekable(), self.own.iter().peekable());
-        std::iter::from_fn(move || match (common.peek(), own.peek()) {
-            (Some(a), Some(b)) if a.digest <= b.digest => common.next(),
-            (Some(_), None) => common.next(),
-            (_, _) => own.next(),
-        })
+        merged(&*self.common, &self.own)
     }
 
     /// What an agent that holds this tells the control plane.
@@ -235,7 +232,7 @@ impl State {
     /// What leads an agent here that says what it holds. All of it, if nothing of that is of use.
     #[must_use]
     pub fn since_held(&self, held: &HeldParts) -> Delta {
-        self.changes(held.0.iter().copied())
+        self.changes(held.ids())
     }
 
     /// All of it.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The crates for others.
-const PUBLISHED: [&str; 9] = [
+const PUBLISHED: [&str; 10] = [
     "spiffe-core",
     "policy",
     "attest",
@@ -14,6 +14,7 @@ const PUBLISHED: [&str; 9] = [
     "datapath",
     "ca",
     "proto",
+    "telemetry",
     "control",
     "agent",
 ];

@@ -4,6 +4,7 @@ mod crash_points;
 mod killed;
 mod model;
 mod node;
+mod traces;
 
 use std::os::unix::net::UnixStream;
 use std::path::Path;

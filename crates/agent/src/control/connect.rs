@@ -6,6 +6,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use tidelock_proto::trace::Traced;
 use tidelock_proto::{CONTROL_DNS_NAME, MAX_MESSAGE_BYTES};
 use tidelock_spiffe_core::pem;
 use tidelock_spiffe_core::x509::SigningCert;
@@ -103,7 +104,7 @@ impl Server {
             .connect()
             .await
             .map_err(|error| self.transport(&error))?;
-        let client = Client::new(channel)
+        let client = Client::new(Traced(channel))
             .max_decoding_message_size(MAX_MESSAGE_BYTES)
             .max_encoding_message_size(MAX_MESSAGE_BYTES);
         Ok((client, digest(&given)))

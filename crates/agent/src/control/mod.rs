@@ -16,11 +16,12 @@ pub(crate) use report::{Reporter, Reports};
 pub(crate) use sign::Signer;
 pub use x509pop::{NodeCertificate, NodeCertificateError};
 
+use tidelock_proto::trace::Traced;
 use tidelock_proto::v1::node_client::NodeClient;
 use tonic::transport::Channel;
 
 /// The node service over one connection.
-pub(crate) type Client = NodeClient<Channel>;
+pub(crate) type Client = NodeClient<Traced<Channel>>;
 
 /// How long one request may take.
 pub(crate) const REQUEST_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(15);

@@ -83,8 +83,10 @@ async fn admin(place: &Place) -> Result<AdminClient<Channel>, Failure> {
     Ok(AdminClient::connect(uri).await?)
 }
 
-/// Applies so many documents of each kind, the identity that changes among them.
-pub(crate) async fn furnish(place: &Place, documents: usize) -> Result<(), Failure> {
+/// Applies so many documents of each kind, the identity that changes among them. With `own`, each node has entries of its own by
+/// the others.
+pub(crate) async fn furnish(place: &Place, documents: usize, own: bool) -> Result<(), Failure> {
+    let of_node = if own { "{{node.name}}/" } else { "" };
     let of_each = |n: usize| {
         let meta = |kind: &str| {
             format!(
@@ -95,7 +97,7 @@ pub(crate) async fn furnish(place: &Place, documents: usize) -> Result<(), Failu
             (meta("WorkloadIdentity"), meta("Service"), meta("Policy"));
         let (high, low) = (n / 256, n % 256);
         format!(
-            "{identity}  spiffeID: spiffe://{TRUST_DOMAIN}/w{n}\n  selectors: ['unix:path:/usr/bin/w{n}']\n\
+            "{identity}  spiffeID: 'spiffe://{TRUST_DOMAIN}/{of_node}w{n}'\n  selectors: ['unix:path:/usr/bin/w{n}']\n\
              {service}  addresses: ['10.0.{high}.{low}:443']\n  servers: ['spiffe://{TRUST_DOMAIN}/w{n}']\n\
              {policy}  cedar: |\n    permit(principal == Workload::\"spiffe://{TRUST_DOMAIN}/{IDENTITY}\", \
              action == Action::\"connect\", resource == Service::\"w{n}\");\n"

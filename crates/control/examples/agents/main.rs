@@ -28,11 +28,12 @@ use tokio::runtime::Runtime;
 /// What went wrong, for people.
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-const USAGE: &str = "usage: agents [AGENTS] [--rounds N] [--documents N] [--snapshots] [--dir DIR] [-o table|json]
+const USAGE: &str = "usage: agents [AGENTS] [--rounds N] [--documents N] [--own] [--snapshots] [--dir DIR] [-o table|json]
 
   AGENTS         how many, 1 to 10000 (100)
   --rounds N     how often an SVID is revoked and an identity changed, 1 to 1000 (10)
   --documents N  how many identities, services and policies there are of each, 1 to 1000 (10)
+  --own          nearly all identities are templates with the node's name in them, so that no two agents have the same entries
   --snapshots    the agents take no deltas, as those of before: each change is sent in full
   --dir DIR      below which the control plane's database lies for the time, on a disk (the directory for temporary files)";
 
@@ -57,6 +58,7 @@ struct Asked {
     agents: usize,
     rounds: usize,
     documents: usize,
+    own: bool,
     deltas: bool,
     dir: PathBuf,
     json: bool,
@@ -68,6 +70,7 @@ impl Asked {
             agents: 100,
             rounds: 10,
             documents: 10,
+            own: false,
             deltas: true,
             dir: std::env::temp_dir(),
             json: false,
@@ -80,6 +83,7 @@ impl Asked {
             match arg.as_str() {
                 "--rounds" => asked.rounds = number(&value()?, MAX_ROUNDS)?,
                 "--documents" => asked.documents = number(&value()?, MAX_DOCUMENTS)?,
+                "--own" => asked.own = true,
                 "--snapshots" => asked.deltas = false,
                 "--dir" => asked.dir = value()?.into(),
                 "-o" => asked.json = json(&value()?)?,
@@ -168,7 +172,7 @@ async fn measure(asked: &Asked) -> Result<Numbers, Failure> {
     let dir = tempfile::tempdir_in(&asked.dir)?;
     let process = Process::start(dir.path())?;
     let idle = process.resident_kib()?;
-    fleet::furnish(&process.place, asked.documents).await?;
+    fleet::furnish(&process.place, asked.documents, asked.own).await?;
     let begun = Instant::now();
     let nodes = fleet::attest(&process.place, asked.agents).await?;
     let attesting = begun.elapsed();
@@ -219,18 +223,18 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread")]
     async fn every_agent_hears_of_a_revoked_svid_and_of_a_changed_identity() {
-        for deltas in [true, false] {
-            every_agent_hears(deltas).await;
+        for (deltas, own) in [(true, false), (true, true), (false, false)] {
+            every_agent_hears(deltas, own).await;
         }
     }
 
-    async fn every_agent_hears(deltas: bool) {
+    async fn every_agent_hears(deltas: bool, own: bool) {
         const AGENTS: usize = 20;
         const ROUNDS: usize = 2;
         let dir = tempfile::tempdir().expect("temp dir");
         let plane = plane::start(dir.path()).await.expect("start");
         let place = Place::new(dir.path(), plane.listening()[0]).expect("bundle");
-        fleet::furnish(&place, 3).await.expect("applied");
+        fleet::furnish(&place, 3, own).await.expect("applied");
         let nodes = fleet::attest(&place, AGENTS).await.expect("attested");
         let mut fleet = Fleet::connect(place, &nodes, deltas)
             .await
@@ -249,12 +253,13 @@ mod tests {
     #[test]
     fn what_is_asked_for_is_bounded() {
         let parse = |line: &str| Asked::parse(line.split_whitespace().map(str::to_owned));
-        let asked = parse("1000 --rounds 3 --documents 7 --snapshots --dir /var/tmp -o json")
+        let asked = parse("1000 --rounds 3 --documents 7 --own --snapshots --dir /var/tmp -o json")
             .expect("asked");
         let expected = Asked {
             agents: 1_000,
             rounds: 3,
             documents: 7,
+            own: true,
             deltas: false,
             dir: "/var/tmp".into(),
             json: true,

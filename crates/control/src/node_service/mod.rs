@@ -12,6 +12,7 @@ use std::sync::Arc;
 use tidelock_proto::v1;
 use tidelock_proto::v1::event::Kind as EventKind;
 use tidelock_proto::v1::node_server::Node;
+use tokio_stream::Empty;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
@@ -19,6 +20,7 @@ use crate::clock;
 use crate::core::Core;
 use crate::name::Name;
 use crate::net::{Caller, Peer};
+use crate::unbuffered::streamed;
 
 pub(crate) use x509pop::Challenges;
 pub use x509pop::X509Pop;
@@ -38,7 +40,7 @@ struct Agent {
 
 #[tonic::async_trait]
 impl Node for NodeService {
-    type SyncStream = ReceiverStream<Result<v1::SyncResponse, Status>>;
+    type SyncStream = Empty<Result<v1::SyncResponse, Status>>;
 
     async fn attest(
         &self,
@@ -76,7 +78,7 @@ impl Node for NodeService {
         request: Request<v1::SyncRequest>,
     ) -> Result<Response<Self::SyncStream>, Status> {
         let agent = self.agent(&request, "Sync")?;
-        sync::sync(&self.0, &agent, &request.into_inner()).map(Response::new)
+        sync::sync(&self.0, &agent, &request.into_inner()).map(streamed)
     }
 
     async fn sign(

@@ -3,18 +3,18 @@
 
 use std::sync::Arc;
 
-use tidelock_proto::state::{HeldParts, State};
+use tidelock_proto::state::HeldParts;
 use tidelock_proto::v1;
 use tidelock_proto::v1::event::Kind as EventKind;
 use tidelock_proto::v1::sync_response::Update;
 use tokio::sync::mpsc;
-use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
 
 use super::{Agent, refused};
 use crate::core::Core;
 use crate::name::Name;
 use crate::nodes::{Ended, Open, StreamKind};
+use crate::unbuffered::Messages;
 use crate::world::World;
 
 /// What a node is told whose SVID is revoked.
@@ -24,10 +24,8 @@ pub(super) const REVOKED: &str = "the node's SVID was revoked; join anew with an
 enum Held {
     /// It does not say, and is sent snapshots.
     Unsaid,
-    /// What it has kept.
-    Said(HeldParts),
-    /// What it was sent last.
-    Sent(Arc<State>),
+    /// What it has kept, or was sent last.
+    Parts(HeldParts),
 }
 
 impl Held {
@@ -38,37 +36,30 @@ impl Held {
         let refused = |error| {
             Status::invalid_argument(format!("what the agent says it holds cannot be: {error}"))
         };
-        HeldParts::parse(held).map(Self::Said).map_err(refused)
+        HeldParts::parse(held).map(Self::Parts).map_err(refused)
     }
 
     /// What leads from there to what is in force, which is what it holds then.
     fn update(&mut self, world: &World, node: &Name) -> Update {
-        let state = match self {
-            Self::Unsaid => return Update::Snapshot(world.snapshot(node)),
-            Self::Said(_) | Self::Sent(_) => world.state(node),
-        };
-        let Some(state) = state else {
-            // With a snapshot an agent holds no parts any more.
-            *self = Self::Said(HeldParts::default());
+        let Self::Parts(held) = self else {
             return Update::Snapshot(world.snapshot(node));
         };
-        let delta = match self {
-            Self::Sent(before) => state.since(before),
-            Self::Said(held) => state.since_held(held),
-            Self::Unsaid => state.whole(),
+        let Some(state) = world.state(node) else {
+            // With a snapshot an agent holds no parts any more.
+            *held = HeldParts::default();
+            return Update::Snapshot(world.snapshot(node));
         };
-        *self = Self::Sent(state);
+        let delta = state.since_held(held);
+        *held = state.remembered();
         Update::Delta(delta)
     }
 }
-
-type Updates = ReceiverStream<Result<v1::SyncResponse, Status>>;
 
 pub(super) fn sync(
     core: &Arc<Core>,
     agent: &Agent,
     request: &v1::SyncRequest,
-) -> Result<Updates, Status> {
+) -> Result<Messages<v1::SyncResponse>, Status> {
     let held = Held::parse(request)?;
     let held_generation = request.held_generation;
     let generation = core.world().generation;
@@ -94,7 +85,7 @@ pub(super) fn sync(
     );
     let (sender, updates) = mpsc::channel(1);
     tokio::spawn(run(Arc::clone(core), open, held, sender));
-    Ok(ReceiverStream::new(updates))
+    Ok(updates)
 }
 
 async fn run(

@@ -25,6 +25,7 @@ use crate::core::Core;
 use crate::name::Name;
 use crate::net::Caller;
 use crate::store::{JoinedBy, NodeRecord};
+use crate::traced;
 
 /// How long an offer may take after the call.
 const OFFER_WITHIN: Duration = Duration::from_secs(10);
@@ -142,7 +143,7 @@ pub(super) fn attest(
 ) -> ReceiverStream<Result<v1::AttestX509PopResponse, Status>> {
     let (sender, answers) = mpsc::channel(1);
     let core = Arc::clone(core);
-    tokio::spawn(async move {
+    traced::spawn(async move {
         let done = tokio::select! {
             done = converse(&core, &caller, &mut said, &sender) => done,
             // Who is gone, and a control plane that stops, waits for no proof.

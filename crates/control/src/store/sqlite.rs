@@ -21,6 +21,7 @@ use super::{
 };
 use crate::audit::{AuditEntry, AuditHead, AuditRecord};
 use crate::token::TokenId;
+use crate::traced;
 
 /// `TIDK`, SQLite's `application_id` of our files.
 const APPLICATION_ID: u32 = 0x5449_444b;
@@ -89,6 +90,7 @@ impl SqliteStore {
         audit: &[AuditEntry],
         work: impl FnOnce(&Transaction<'_>) -> Result<Option<T>, StoreError>,
     ) -> Result<Option<T>, StoreError> {
+        let _span = traced::storing().entered();
         let mut connection = self.lock();
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         crash_point!(if !audit.is_empty(), StoreBegun);

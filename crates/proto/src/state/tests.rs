@@ -34,6 +34,7 @@ fn only_what_changes_travels() {
     assert_eq!(delta.removed.len(), PART_ID_BYTES);
     let said = HeldParts::parse(&before.held()).expect("what agents say");
     assert_eq!(after.since_held(&said), delta);
+    assert_eq!(after.since_held(&before.remembered()), delta);
     assert_eq!(before.apply(&delta), Ok(after));
 }
 
@@ -166,4 +167,16 @@ fn a_part_that_is_no_part_is_refused_though_its_digest_is_right() {
         ..Snapshot::default()
     };
     assert_eq!(of(part(&generation)), StateError::PartGeneration);
+}
+
+#[test]
+fn what_an_agent_was_sent_is_remembered_without_what_only_it_has() {
+    let body = |id: &str| Bytes::from(entry(id).encode_to_vec());
+    let (shared, own) = (body("shared"), body("own"));
+    let common = vec![Part::new(shared.clone())].into();
+    let state = State::new(1, common, vec![Part::new(own.clone())]).expect("a state");
+    let remembered = state.remembered();
+    drop(state);
+    assert!(own.is_unique() && !shared.is_unique());
+    assert_eq!(remembered.ids().count(), 2);
 }

@@ -3,7 +3,7 @@
 use super::metadata::Package;
 
 /// A package of ours and those of ours that it may depend on. Tests may use what they like; `tidelock-` is left out.
-const ARROWS: [(&str, &[&str]); 18] = [
+const ARROWS: [(&str, &[&str]); 19] = [
     ("spiffe-core", &[]),
     ("policy", &[]),
     ("attest", &["spiffe-core"]),
@@ -19,9 +19,13 @@ const ARROWS: [(&str, &[&str]); 18] = [
         "agent",
         &["attest", "kabi", "policy", "proto", "spiffe-core"],
     ),
-    ("agent-bin", &["agent"]),
-    ("ca-bin", &["control", "spiffe-core"]),
-    ("cli", &["kabi", "policy", "proto", "spiffe-core"]),
+    ("telemetry", &["proto"]),
+    ("agent-bin", &["agent", "telemetry"]),
+    ("ca-bin", &["control", "spiffe-core", "telemetry"]),
+    (
+        "cli",
+        &["kabi", "policy", "proto", "spiffe-core", "telemetry"],
+    ),
     (
         "kmod",
         &["attest", "datapath", "kabi", "policy", "spiffe-core"],
