@@ -34,9 +34,19 @@ static void queue_publish(struct tl_queue *q)
 	WRITE_ONCE(q->room, tl_rs_queue_room(&q->marks));
 }
 
+/* As for a connection: told, and nothing else comes of it. */
+static void tell_observed(struct tl_flow *flow, const struct tl_decision *observed)
+{
+	struct tl_rec rec = {};
+
+	tl_flow_describe(flow, &rec);
+	rec.time_ns = 0;
+	tl_device_denied(flow->subject, &rec, observed->reason, observed->detail, observed->detail_len);
+}
+
 static void queue_transform(struct tl_flow *flow, struct tl_queue *q)
 {
-	struct tl_decision *denied = &flow->mediation->denied;
+	struct tl_decision *denied = &flow->mediation->denied, *observed = &flow->mediation->observed;
 	struct tl_question question;
 	struct tl_edit edit;
 	u32 progress;
@@ -52,12 +62,16 @@ static void queue_transform(struct tl_flow *flow, struct tl_queue *q)
 		.peer_hash = flow->mediation->peer_hash,
 		.question = &question,
 		.denied = denied,
+		.observed = observed,
 	};
+	observed->reason = 0;
 	/* Each request is asked of the policies in force when it comes. */
 	rcu_read_lock();
 	question = tl_flow_question(flow, tl_config_rcu());
 	progress = tl_rs_transform(&edit);
 	rcu_read_unlock();
+	if (observed->reason)
+		tell_observed(flow, observed);
 	if (progress == TL_TRANSFORM_REFUSED)
 		queue_refuse(q, TL_R_PROTOCOL, edit.why);
 	if (progress == TL_TRANSFORM_DENIED)

@@ -34,6 +34,7 @@ struct tl_mediation {
 	struct tl_queue rx, tx;		/* wire to program; program to wire */
 	u8 peer_hash[32];		/* SHA-256 of the peer's certificate */
 	struct tl_decision denied;	/* what policy said of a request; under rx.lock */
+	struct tl_decision observed;	/* what policies in mode observe would have said; under rx.lock */
 };
 
 /* With the flow's lock held, before it opens: is it mediated, and how? 0 or -ENOMEM. */

@@ -333,6 +333,7 @@ struct tl_edit {
 	struct tl_str why;	/* out: TL_TRANSFORM_REFUSED, for people; for good */
 	const struct tl_question *question;	/* what each request is asked about; or NULL: none is permitted */
 	struct tl_decision *denied;	/* out: TL_TRANSFORM_DENIED */
+	struct tl_decision *observed;	/* out: as of tl_rs_observe, of the first request it differs about; or reason 0 */
 };
 /* Edits in place and moves `ready` as far as it can. [any] */
 u32  tl_rs_transform(struct tl_edit *edit);

@@ -192,13 +192,52 @@ pub(crate) fn request(cfg: &Configuration, asked: &Asked<'_>, request: &HttpRequ
         }
         _ => Answer::deny(DenyReason::NoPermit, "not a service's address"),
     };
-    // Of many requests of a connection it has to be known which.
+    Answer {
+        detail: of_request(request, &answer.detail),
+        ..answer
+    }
+}
+
+/// Of many requests of a connection it has to be known which.
+fn of_request(request: &HttpRequest<'_>, said: &Detail) -> Detail {
     let mut detail = Detail::of(request.method);
     detail.push(" ");
     detail.push(request.path);
     detail.push(": ");
-    detail.push(core::str::from_utf8(answer.detail.bytes()).unwrap_or(""));
-    Answer { detail, ..answer }
+    detail.push(core::str::from_utf8(said.bytes()).unwrap_or(""));
+    detail
+}
+
+/// The same of a request as [`observe`] of a connection, where policies refused it for this reason or permitted it.
+#[must_use]
+pub(crate) fn observe_request(
+    cfg: &Configuration,
+    asked: &Asked<'_>,
+    request: &HttpRequest<'_>,
+    denied: Option<DenyReason>,
+) -> Option<(DenyReason, Detail)> {
+    let observed = cfg.observed()?;
+    let (service, client) = (asked.service?, asked.client?);
+    let would = would(denied)?;
+    let about = About::Request(request);
+    let (outcome, detail) = ask(cfg, observed, about, client, service.name, asked).ok()?;
+    differs(would, outcome).then(|| (would, of_request(request, &detail)))
+}
+
+/// What observed policies could have made of this answer; `None`: nothing else.
+fn would(denied: Option<DenyReason>) -> Option<DenyReason> {
+    match denied {
+        None => Some(DenyReason::WouldDeny),
+        Some(DenyReason::NoPermit) => Some(DenyReason::WouldPermit),
+        Some(_) => None,
+    }
+}
+
+fn differs(would: DenyReason, outcome: Outcome) -> bool {
+    match would {
+        DenyReason::WouldDeny => outcome == Outcome::Forbidden,
+        _ => outcome == Outcome::Permitted,
+    }
 }
 
 /// Says no if policy forbids the server to listen.
@@ -329,11 +368,7 @@ fn ask(
 pub fn observe(cfg: &Configuration, asked: &Asked<'_>) -> Option<(DenyReason, Detail)> {
     let observed = cfg.observed()?;
     let (service, client) = (asked.service?, asked.client?);
-    let would = match decide(cfg, asked).denied {
-        None => DenyReason::WouldDeny,
-        Some(DenyReason::NoPermit) => DenyReason::WouldPermit,
-        Some(_) => return None,
-    };
+    let would = would(decide(cfg, asked).denied)?;
     if would == DenyReason::WouldDeny
         && let Some(Ok((Outcome::Forbidden, detail))) =
             listening(cfg, Some(observed), service.name, asked)
@@ -342,11 +377,7 @@ pub fn observe(cfg: &Configuration, asked: &Asked<'_>) -> Option<(DenyReason, De
     }
     let about = About::Connection(asked.role);
     let (outcome, detail) = ask(cfg, observed, about, client, service.name, asked).ok()?;
-    let differs = match would {
-        DenyReason::WouldDeny => outcome == Outcome::Forbidden,
-        _ => outcome == Outcome::Permitted,
-    };
-    differs.then_some((would, detail))
+    differs(would, outcome).then_some((would, detail))
 }
 
 /// Calls `ask` with the trust domain and every shorter ID; `None` if they are more than `N`.

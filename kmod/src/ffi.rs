@@ -299,7 +299,7 @@ const _: () = {
     assert!(size_of::<FlowNew>() == 224);
     assert!(size_of::<Step>() == 512);
     assert!(size_of::<Marks>() == 12);
-    assert!(size_of::<Edit>() == 96);
+    assert!(size_of::<Edit>() == 104);
 };
 
 unsafe extern "C" {

@@ -133,7 +133,7 @@ pub unsafe extern "C" fn tl_rs_transforms(
 ///
 /// # Safety
 /// `edit` is null or points to an edit whose state and marks are writable, whose buffer is writable for `QUEUE_BYTES` initialised
-/// bytes, whose decision is null or writable, and whose other parts are readable, with what the question points to; nobody else
+/// bytes, whose decisions are null or writable, and whose other parts are readable, with what the question points to; nobody else
 /// touches them during the call.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tl_rs_transform(edit: *mut Edit) -> u32 {
@@ -151,10 +151,12 @@ pub unsafe extern "C" fn tl_rs_transform(edit: *mut Edit) -> u32 {
     }
 }
 
-/// The policies in force, asked about each request. What they said last is told if it was no.
+/// The policies in force, asked about each request. What they said last is told if it was no; of what those that are only observed
+/// would have said, the first.
 struct Policies<'a> {
     question: Option<&'a Question>,
     last: Answer,
+    observed: Option<(DenyReason, Detail)>,
 }
 
 impl<'a> Policies<'a> {
@@ -165,6 +167,7 @@ impl<'a> Policies<'a> {
                 denied: Some(DenyReason::NoPolicy),
                 detail: Detail::new(),
             },
+            observed: None,
         }
     }
 }
@@ -184,6 +187,9 @@ impl Gate for Policies<'_> {
         // SAFETY: as above.
         if let Some(asked) = unsafe { decide::asked(cfg, question, service) } {
             self.last = decide::request(cfg, &asked, request);
+            if self.observed.is_none() {
+                self.observed = decide::observe_request(cfg, &asked, request, self.last.denied);
+            }
         }
         self.last.denied.is_none()
     }
@@ -219,6 +225,14 @@ unsafe fn run(edit: &mut Edit) -> Result<u32, &'static str> {
         progress = look(&mut transform, buf, marks, &ends, &mut gate).ok_or(BROKEN)?;
     }
     *state = transform.to_words();
+    // SAFETY: the caller's contract.
+    if let (Some((would, detail)), Some(out)) = (gate.observed, unsafe { edit.observed.as_mut() }) {
+        *out = Answer {
+            denied: Some(would),
+            detail,
+        }
+        .into();
+    }
     match progress {
         Progress::NeedsBytes => Ok(progress::NEEDS_BYTES),
         Progress::NeedsRoom => Ok(progress::NEEDS_ROOM),

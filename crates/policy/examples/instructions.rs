@@ -1,9 +1,11 @@
 //! How many instructions a decision takes, counted by `valgrind`, which a busy machine does not disturb.
 //!
 //! `benches/instructions.sh` runs it: `instructions SHAPE POLICIES` decides a hundred times, in a function of its own that a
-//! profiler can begin and end at.
+//! profiler can begin and end at. In a guest of `cargo lab vm --icount`, whose clock counts instructions, `--icount` behind these prints
+//! what its clock says.
 
 use std::hint::black_box;
+use std::time::Instant;
 
 use tidelock_policy::{
     Attribute, Context, Entity, EntityRef, Expr, Image, ImageBuilder, Request, Rule, Scope,
@@ -37,11 +39,16 @@ fn main() {
         context: Context::new(&attributes),
     };
     let mut allowed = 0;
+    let began = Instant::now();
     for _ in 0..DECISIONS {
         allowed += usize::from(counted(&image, &request));
     }
+    let each = began.elapsed().as_nanos() / DECISIONS as u128;
     assert_eq!(allowed, if shape == "none" { 0 } else { DECISIONS });
     println!("{shape}, {count} policies, {} bytes", bytes.len());
+    if args.next().as_deref() == Some("--icount") {
+        println!("{each} instructions");
+    }
 }
 
 /// What is counted.

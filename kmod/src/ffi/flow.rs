@@ -132,4 +132,6 @@ pub struct Edit {
     pub question: *const Question,
     /// What policy said, if it did not permit a request.
     pub denied: *mut Decision,
+    /// What policies that are only observed would have said, if that differs.
+    pub observed: *mut Decision,
 }

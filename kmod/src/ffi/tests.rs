@@ -57,7 +57,7 @@ fn all() -> Probe {
             peer_serial_len, detail_len, detail, tx_info, tx_info_len, rx_info, rx_info_len,
             records_max, peer_hash }
         Marks = tl_marks { head, ready, end }
-        Edit = tl_edit { state, buf, marks, own_id, peer_id, peer_hash, why, question, denied }
+        Edit = tl_edit { state, buf, marks, own_id, peer_id, peer_hash, why, question, denied, observed }
     }
 }
 

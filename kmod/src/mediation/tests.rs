@@ -37,12 +37,23 @@ fn asking(
     input: &[u8],
     question: *const Question,
 ) -> (u32, Vec<u8>, String, (u32, String)) {
+    let (progress, out, why, [denied, _]) = told(state, input, question);
+    (progress, out, why, denied)
+}
+
+/// The same with what observed policies would have said, too.
+fn told(
+    state: &mut State,
+    input: &[u8],
+    question: *const Question,
+) -> (u32, Vec<u8>, String, [(u32, String); 2]) {
     let mut denied = Decision {
         allow: 1,
         reason: 0,
         detail_len: 0,
         detail: [0; DETAIL_BYTES],
     };
+    let mut observed = denied;
     let mut buf = input.to_vec();
     buf.resize(QUEUE_BYTES, 0);
     let mut marks = Marks::default();
@@ -57,15 +68,18 @@ fn asking(
         why: Str::EMPTY,
         question,
         denied: &raw mut denied,
+        observed: &raw mut observed,
     };
     // SAFETY: everything that the edit points to is alive.
     let progress = unsafe { tl_rs_transform(&raw mut edit) };
     // SAFETY: `why` points to a constant.
     let why = unsafe { edit.why.text() }.unwrap();
     buf.truncate(usize::try_from(marks.ready).unwrap());
-    let detail = &denied.detail[..usize::try_from(denied.detail_len).unwrap()];
-    let detail = String::from_utf8(detail.to_vec()).unwrap();
-    (progress, buf, why.into(), (denied.reason, detail))
+    let said = [denied, observed].map(|of| {
+        let detail = &of.detail[..usize::try_from(of.detail_len).unwrap()];
+        (of.reason, String::from_utf8(detail.to_vec()).unwrap())
+    });
+    (progress, buf, why.into(), said)
 }
 
 /// A question about a connection to `web` by a configuration with these policies.
@@ -261,4 +275,61 @@ fn a_flow_goes_through_what_its_service_says_or_is_cut() {
         cut(Some(Configured::Identity), role::CLIENT, DIRECT),
         text("transform: identity")
     );
+}
+
+#[test]
+fn what_observed_policies_would_say_of_requests_is_told_and_changes_nothing() {
+    let image = |rule: Rule<'_>| {
+        let mut image = ImageBuilder::new();
+        image.push(&rule).unwrap();
+        image.build().unwrap()
+    };
+    let get_a = is("path", "/a");
+    for (enforced, observed, progress, told_of) in [
+        (
+            Rule::permit("all"),
+            Rule::permit("more"),
+            progress::NEEDS_BYTES,
+            (0, ""),
+        ),
+        (
+            Rule::permit("all"),
+            Rule::forbid("no a").when(&get_a),
+            progress::NEEDS_BYTES,
+            (DenyReason::WouldDeny.number(), "GET /a: no a"),
+        ),
+        (
+            Rule::forbid("none"),
+            Rule::permit("more"),
+            progress::DENIED,
+            (0, ""),
+        ),
+        (
+            Rule::permit("b").when(&is("path", "/b")),
+            Rule::permit("more"),
+            progress::DENIED,
+            (DenyReason::WouldPermit.number(), "GET /a: more"),
+        ),
+    ] {
+        let services = [Service {
+            transform: Some(Configured::AuthorizeRequests),
+            ..world::web()
+        }];
+        let (enforced, observed) = (image(enforced), image(observed));
+        let config = world::config(&[], &services, &[], &enforced);
+        let cfg = world::build(tidelock_kabi::Config {
+            observed: &observed,
+            ..config
+        })
+        .unwrap();
+        let (mut rx, _) = states(Some(Configured::AuthorizeRequests), role::SERVER).unwrap();
+        let question = Question {
+            role: role::SERVER,
+            ..world::question(cfg)
+        };
+        let request = b"GET /a HTTP/1.1\r\nHost: h\r\n\r\n";
+        let (came, _, _, [_, observed]) = told(&mut rx, request, &raw const question);
+        assert_eq!(came, progress);
+        assert_eq!((observed.0, observed.1.as_str()), told_of);
+    }
 }

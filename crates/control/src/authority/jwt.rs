@@ -3,6 +3,8 @@
 use tidelock_ca::{Entry, JwtSvid, Ttl};
 use tidelock_spiffe_core::SpiffeIdBuf;
 
+use crate::traced;
+
 use super::{Authority, IssueError, random_serial};
 
 /// A JWT-SVID, and the ID of the key that signed it.
@@ -28,6 +30,7 @@ impl Authority {
     ) -> Result<IssuedJwt, IssueError> {
         let ttl = Ttl::from_secs(ttl_secs.min(self.max_jwt_ttl_secs()).into())?;
         let entry = Entry::workload(spiffe_id, ttl)?;
+        let _span = traced::issuing(&entry).entered();
         let ring = self.ring();
         let (key_id, signing) = ring.jwt.signing().ok_or(IssueError::NoJwtAuthority)?;
         let svid = signing.issue(&entry, audience, ttl, now, random_serial()?)?;

@@ -269,5 +269,19 @@ web "$READ
 @id(\"no-b\") forbid (principal, action == Action::\"http\", resource) when { context.path == \"/reports/b\" };"
 requests 'a forbid takes away' "200 URI=$CLIENT,ConnectionResetError" GET /reports/a GET /reports/b
 eventually told '"denied"' 'GET /reports/b: no-b' && echo 'pass requests: an event names the forbid' || echo "fail requests: an event names the forbid: $(tidelock events --tail 2 | paste -sd' ')"
+{ sed '/no-b/d' web.yaml; cat <<END
+---
+apiVersion: tidelock.dev/v1
+kind: Policy
+metadata: {name: observed}
+spec:
+  mode: observe
+  cedar: |
+    @id("would-close") forbid (principal, action == Action::"http", resource) when { context.path == "/reports/a" };
+END
+} >observed.yaml
+put observed.yaml
+requests 'what is only observed of them decides nothing' "200 URI=$CLIENT" GET /reports/a
+eventually told '"observed"' 'GET /reports/a: would-close' && echo 'pass requests: and is told' || echo "fail requests: and is told: $(tidelock events --tail 2 | paste -sd' ')"
 # Of the others, /reports/b came once, when it was permitted.
 [ "$(sort web.log | uniq | paste -sd,)" != 'GET /reports/a,GET /reports/a?b=/../c,GET /reports/b' ] || [ "$(grep -c '/reports/b$' web.log)" != 1 ] && echo "fail requests: a refused one reached the server: $(paste -sd, web.log)" || echo 'pass requests: no refused one reached the server'
