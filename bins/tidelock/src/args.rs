@@ -5,7 +5,7 @@ mod authority;
 use std::path::PathBuf;
 
 pub(crate) use authority::{AuthorityCommand, BundleFormat, JwtCommand};
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 use tidelock_proto::v1::DocumentKind;
 
 use crate::connect::Reach;
@@ -22,6 +22,18 @@ pub(crate) struct Args {
     pub(crate) output: Output,
     #[command(subcommand)]
     pub(crate) command: Command,
+}
+
+impl Args {
+    /// Reads the command line and the environment; what is wrong with them ends the program, as does a call for help.
+    pub(crate) fn of_command_line() -> Self {
+        let matches = Self::command().get_matches();
+        let read = Self::from_arg_matches(&matches).and_then(|mut args| {
+            args.reach.settle(&matches)?;
+            Ok(args)
+        });
+        read.unwrap_or_else(|error| error.exit())
+    }
 }
 
 /// How answers are printed.

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use clap::Args;
+use clap::error::ErrorKind;
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Args};
 use tidelock_proto::trace::Traced;
 use tidelock_proto::v1::admin_client::AdminClient;
 use tidelock_proto::{CONTROL_DNS_NAME, ErrorCode, MAX_MESSAGE_BYTES};
@@ -52,6 +54,27 @@ pub(crate) struct Reach {
         value_name = "FILE"
     )]
     pub(crate) operator_key: Option<PathBuf>,
+}
+
+impl Reach {
+    /// Of socket and server, what the command line says goes before what the environment does.
+    ///
+    /// # Errors
+    /// It says both.
+    pub(crate) fn settle(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        let written = |of| matches.value_source(of) == Some(ValueSource::CommandLine);
+        match (written("socket"), written("server")) {
+            (true, true) => Err(clap::Error::raw(
+                ErrorKind::ArgumentConflict,
+                "--socket and --server are two ways to a control plane: give one\n",
+            )),
+            (true, false) => {
+                self.server = None;
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 /// A local socket answers at once or not at all.

@@ -50,7 +50,7 @@ const SERVICE: Service = Service {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    let args = Args::parse();
+    let args = Args::of_command_line();
     // Where a difference has a status of its own, a failure has another.
     let failure = match args.command {
         Command::Plan { .. } | Command::Diff { .. } => ExitCode::from(plan::FAILED),

@@ -1,11 +1,11 @@
 //! `tidelock`, as people run it, against a real control plane.
 
+mod support;
+
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-
-use tidelock_control::{ControlPlane, Options};
-use tidelock_spiffe_core::TrustDomainBuf;
+use support::{Bench, text};
 
 const DOCUMENTS: &str = "\
 apiVersion: tidelock.dev/v1
@@ -26,75 +26,16 @@ const POLICY: &str = r#"
 permit (principal == Workload::"spiffe://example.org/curl", action == Action::"connect", resource == Service::"web");
 "#;
 
-struct Bench {
-    dir: tempfile::TempDir,
-    plane: Option<ControlPlane>,
-    runtime: tokio::runtime::Runtime,
+fn start() -> Bench {
+    Bench::start(|options| options.timing.propagation_secs = 0)
 }
 
-impl Bench {
-    fn start() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let runtime = tokio::runtime::Runtime::new().unwrap();
-        let mut options = Options::new(
-            TrustDomainBuf::parse("example.org").unwrap(),
-            dir.path().join("ca"),
-            vec!["127.0.0.1:0".parse().unwrap()],
-            dir.path().join("ca.sock"),
-        );
-        options.timing.propagation_secs = 0;
-        let plane = runtime.block_on(ControlPlane::start(options)).unwrap();
-        Self {
-            dir,
-            plane: Some(plane),
-            runtime,
-        }
-    }
-
-    fn file(&self, name: &str, text: &str) -> PathBuf {
-        let path = self.dir.path().join(name);
-        std::fs::write(&path, text).unwrap();
-        path
-    }
-
-    fn command(&self, line: &str) -> Command {
-        let mut command = tidelock(&self.dir.path().join("ca.sock"));
-        command
-            .current_dir(self.dir.path())
-            .args(line.split_whitespace());
-        command
-    }
-
-    fn run(&self, line: &str) -> Output {
-        self.command(line).output().unwrap()
-    }
-
-    fn ok(&self, line: &str) -> String {
-        let output = self.run(line);
-        let (out, err) = text(&output);
-        assert!(output.status.success(), "{line}: {out}{err}");
-        out
-    }
-
-    fn json(&self, line: &str) -> serde_json::Value {
-        serde_json::from_str(&self.ok(&format!("-o json {line}"))).unwrap()
-    }
-
-    fn applied() -> Self {
-        let bench = Self::start();
-        bench.file("a.yaml", DOCUMENTS);
-        bench.file("allow.cedar", POLICY);
-        bench.ok("apply -f a.yaml -f allow.cedar");
-        bench
-    }
-}
-
-impl Drop for Bench {
-    fn drop(&mut self) {
-        if let Some(plane) = self.plane.take() {
-            self.runtime.block_on(plane.stop());
-        }
-    }
+fn applied() -> Bench {
+    let bench = start();
+    bench.file("a.yaml", DOCUMENTS);
+    bench.file("allow.cedar", POLICY);
+    bench.ok("apply -f a.yaml -f allow.cedar");
+    bench
 }
 
 fn tidelock(socket: &Path) -> Command {
@@ -103,14 +44,9 @@ fn tidelock(socket: &Path) -> Command {
     command
 }
 
-fn text(output: &Output) -> (String, String) {
-    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
-    (text(&output.stdout), text(&output.stderr))
-}
-
 #[test]
 fn apply_says_what_became_of_each_document() {
-    let bench = Bench::start();
+    let bench = start();
     bench.file("a.yaml", DOCUMENTS);
     bench.file("allow.cedar", POLICY);
     let first = bench.ok("apply -f a.yaml -f allow.cedar");
@@ -127,7 +63,7 @@ fn apply_says_what_became_of_each_document() {
 
 #[test]
 fn errors_are_a_line_each_by_file_line_and_column_and_nothing_is_applied() {
-    let bench = Bench::start();
+    let bench = start();
     bench.file("a.yaml", DOCUMENTS);
     let bad = DOCUMENTS
         .replace("unix:uid:1000", "unix:uid:root")
@@ -157,7 +93,7 @@ fn errors_are_a_line_each_by_file_line_and_column_and_nothing_is_applied() {
 
 #[test]
 fn everything_applied_can_be_listed_in_both_forms() {
-    let bench = Bench::applied();
+    let bench = applied();
     let identities = bench.ok("get identities");
     assert!(identities.starts_with("NAME  SPIFFE ID"), "{identities}");
     assert!(
@@ -183,7 +119,7 @@ fn everything_applied_can_be_listed_in_both_forms() {
 
 #[test]
 fn delete_removes_one_document_and_says_if_there_is_none() {
-    let bench = Bench::applied();
+    let bench = applied();
     assert!(
         bench
             .ok("delete Policy allow")
@@ -200,7 +136,7 @@ fn delete_removes_one_document_and_says_if_there_is_none() {
 
 #[test]
 fn a_token_is_printed_bare_so_that_scripts_can_use_it() {
-    let bench = Bench::start();
+    let bench = start();
     let token = bench.ok("token create --node n1 --ttl 90s");
     assert_eq!(token.lines().count(), 1);
     assert!(!token.trim().contains(' '));
@@ -218,7 +154,7 @@ fn a_token_is_printed_bare_so_that_scripts_can_use_it() {
 
 #[test]
 fn an_authority_goes_through_its_life() {
-    let bench = Bench::start();
+    let bench = start();
     let listed = |bench: &Bench| {
         bench.json("authority list")["x509"]
             .as_array()
@@ -258,7 +194,7 @@ fn an_authority_goes_through_its_life() {
 
 #[test]
 fn a_list_of_what_is_revoked_is_for_programs_that_know_nothing_of_tidelock() {
-    let bench = Bench::start();
+    let bench = start();
     let id = bench.json("authority list")["x509"][0]["id"].clone();
     let id = id.as_str().unwrap();
     let list = bench.run(&format!("authority crl {id}"));
@@ -282,7 +218,7 @@ fn a_list_of_what_is_revoked_is_for_programs_that_know_nothing_of_tidelock() {
 
 #[test]
 fn the_audit_log_says_who_did_what_and_a_broken_one_is_found() {
-    let bench = Bench::applied();
+    let bench = applied();
     bench.ok("token create --node n1");
     bench.ok("delete policy allow");
     let lines = bench.ok("-o json audit list --all");
@@ -339,7 +275,7 @@ fn the_audit_log_says_who_did_what_and_a_broken_one_is_found() {
 
 #[test]
 fn what_is_revoked_is_listed_in_both_forms() {
-    let bench = Bench::start();
+    let bench = start();
     assert_eq!(bench.json("get revoked")["revoked"], serde_json::json!([]));
     // The only SVID there is without a node.
     let lines = bench.ok("-o json audit list --all");
@@ -367,7 +303,7 @@ fn what_is_revoked_is_listed_in_both_forms() {
 
 #[test]
 fn a_plan_says_what_would_become_of_documents_and_of_whom_and_changes_nothing() {
-    let bench = Bench::applied();
+    let bench = applied();
     let generation = bench.json("status")["generation"].clone();
     let code = |line: &str| bench.run(line).status.code();
     assert_eq!(code("plan -f a.yaml -f allow.cedar"), Some(0));
@@ -419,7 +355,7 @@ fn a_plan_says_what_would_become_of_documents_and_of_whom_and_changes_nothing() 
 
 #[test]
 fn a_plan_that_cannot_be_made_is_no_difference() {
-    let bench = Bench::applied();
+    let bench = applied();
     bench.file(
         "bad.yaml",
         &DOCUMENTS.replace("unix:uid:1000", "unix:uid:root"),
@@ -442,7 +378,7 @@ fn a_plan_that_cannot_be_made_is_no_difference() {
 
 #[test]
 fn status_counts_what_there_is() {
-    let bench = Bench::applied();
+    let bench = applied();
     let json = bench.json("status");
     assert_eq!(json["trust_domain"], "example.org");
     assert_eq!(
@@ -459,11 +395,11 @@ fn status_counts_what_there_is() {
 
 #[test]
 fn events_are_told_from_the_start_and_followed() {
-    let bench = Bench::applied();
+    let bench = applied();
     let listed = bench.ok("events");
     assert!(listed.starts_with("TIME "), "{listed}");
     assert!(listed.contains("documents-changed"), "{listed}");
-    let mut follow = bench.command("-o json events --follow");
+    let mut follow = bench.local("-o json events --follow");
     let mut follow = follow.stdout(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(follow.stdout.take().unwrap()).lines();
     bench.ok("token create --node later");
@@ -492,7 +428,7 @@ fn without_a_control_plane_the_error_says_where_it_was_sought() {
 
 #[test]
 fn a_file_that_cannot_be_read_is_named() {
-    let bench = Bench::start();
+    let bench = start();
     let output = bench.run("apply -f missing.yaml");
     assert_eq!(output.status.code(), Some(1));
     assert!(

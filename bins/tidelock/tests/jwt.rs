@@ -1,92 +1,44 @@
 //! `tidelock jwt`, `bundle` and `authority --kind jwt`, as people run them: what is printed is for other programs.
 
+mod support;
+
 use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
-use tidelock_control::{ControlPlane, Options};
+use support::{Bench, domain};
 use tidelock_spiffe_core::jwt::{Audience, JwtError, JwtSvid, P256};
-use tidelock_spiffe_core::{Bundle, BundleSet, TrustDomainBuf, pem};
+use tidelock_spiffe_core::{Bundle, BundleSet, pem};
 
-struct Bench {
-    dir: tempfile::TempDir,
-    plane: Option<ControlPlane>,
-    runtime: tokio::runtime::Runtime,
+fn start() -> Bench {
+    Bench::start(|options| options.jwt_timing.propagation_secs = 0)
 }
 
-impl Bench {
-    fn start() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let runtime = tokio::runtime::Runtime::new().unwrap();
-        let mut options = Options::new(
-            domain(),
-            dir.path().join("ca"),
-            vec!["127.0.0.1:0".parse().unwrap()],
-            dir.path().join("ca.sock"),
-        );
-        options.jwt_timing.propagation_secs = 0;
-        let plane = runtime.block_on(ControlPlane::start(options)).unwrap();
-        Self {
-            dir,
-            plane: Some(plane),
-            runtime,
-        }
-    }
-
-    fn run(&self, line: &str) -> Output {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_tidelock"));
-        command
-            .env("TIDELOCK_SOCKET", self.dir.path().join("ca.sock"))
-            .args(line.split_whitespace())
-            .stdin(Stdio::null());
-        command.output().unwrap()
-    }
-
-    fn ok(&self, line: &str) -> String {
-        let output = self.run(line);
-        assert!(output.status.success(), "{line}: {output:?}");
-        String::from_utf8(output.stdout).unwrap()
-    }
-
-    fn json(&self, line: &str) -> Value {
-        serde_json::from_str(&self.ok(&format!("-o json {line}"))).unwrap()
-    }
-
-    /// As who is shown it does, with what `tidelock bundle` prints and nothing else.
-    fn taken(&self, token: &str, audience: &str) -> Result<String, JwtError> {
-        let bundle = Bundle::from_jwks(domain(), &self.ok("bundle")).unwrap();
-        let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_secs();
-        let (bundles, names) = (BundleSet::from(bundle), [audience]);
-        let audience = Audience::of(&names);
-        let now = i64::try_from(now).unwrap();
-        let read = JwtSvid::validate(token.trim(), &bundles, audience, now, &P256)?;
-        Ok(read.id().as_str().to_owned())
-    }
-}
-
-impl Drop for Bench {
-    fn drop(&mut self) {
-        if let Some(plane) = self.plane.take() {
-            self.runtime.block_on(plane.stop());
-        }
-    }
-}
-
-fn domain() -> TrustDomainBuf {
-    TrustDomainBuf::parse("example.org").unwrap()
+/// As who is shown it does, with what `tidelock bundle` prints and nothing else.
+fn taken(bench: &Bench, token: &str, audience: &str) -> Result<String, JwtError> {
+    let bundle = Bundle::from_jwks(domain(), &bench.ok("bundle")).unwrap();
+    let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_secs();
+    let (bundles, names) = (BundleSet::from(bundle), [audience]);
+    let audience = Audience::of(&names);
+    let now = i64::try_from(now).unwrap();
+    let read = JwtSvid::validate(token.trim(), &bundles, audience, now, &P256)?;
+    Ok(read.id().as_str().to_owned())
 }
 
 const MINT: &str = "jwt mint --id spiffe://example.org/ci/build --audience reports";
 
 #[test]
 fn a_token_is_printed_bare_and_what_tidelock_bundle_prints_verifies_it() {
-    let bench = Bench::start();
+    let bench = start();
     let token = bench.ok(MINT);
     assert_eq!((token.lines().count(), token.split('.').count()), (1, 3));
     let id = "spiffe://example.org/ci/build".to_owned();
-    assert_eq!(bench.taken(&token, "reports"), Ok(id.clone()));
-    assert_eq!(bench.taken(&token, "bank"), Err(JwtError::Audience));
+    assert_eq!(taken(&bench, &token, "reports"), Ok(id.clone()));
+    assert_eq!(taken(&bench, &token, "bank"), Err(JwtError::Audience));
     let json = bench.json(&format!("{MINT} --audience more --ttl 90s"));
-    assert_eq!(bench.taken(json["token"].as_str().unwrap(), "more"), Ok(id));
+    assert_eq!(
+        taken(&bench, json["token"].as_str().unwrap(), "more"),
+        Ok(id)
+    );
     assert!(json["expires"].as_str().unwrap().ends_with('Z'));
     let keys = bench.json("authority list");
     assert_eq!(json["key_id"], keys["jwt"][0]["id"]);
@@ -99,7 +51,7 @@ fn a_token_is_printed_bare_and_what_tidelock_bundle_prints_verifies_it() {
 
 #[test]
 fn what_no_token_can_be_is_refused_with_a_code() {
-    let bench = Bench::start();
+    let bench = start();
     for (line, code) in [
         (format!("{MINT} --ttl 2h"), "JWT_LIFE_INVALID"),
         (format!("{MINT} --audience reports"), "AUDIENCE_INVALID"),
@@ -117,7 +69,7 @@ fn what_no_token_can_be_is_refused_with_a_code() {
 
 #[test]
 fn a_key_that_signs_tokens_goes_through_its_life() {
-    let bench = Bench::start();
+    let bench = start();
     let token = bench.ok(MINT);
     let first = bench.json("authority list")["jwt"][0]["id"].clone();
     let first = first.as_str().unwrap();
@@ -140,10 +92,10 @@ fn a_key_that_signs_tokens_goes_through_its_life() {
         "{active}"
     );
     bench.ok(&format!("authority taint {first}"));
-    assert!(bench.taken(&token, "reports").is_ok());
+    assert!(taken(&bench, &token, "reports").is_ok());
     bench.ok(&format!("authority revoke {first}"));
-    assert_eq!(bench.taken(&token, "reports"), Err(JwtError::KeyId));
-    assert!(bench.taken(&bench.ok(MINT), "reports").is_ok());
+    assert_eq!(taken(&bench, &token, "reports"), Err(JwtError::KeyId));
+    assert!(taken(&bench, &bench.ok(MINT), "reports").is_ok());
     let told = format!("jwt authority {first} revoked");
     assert!(bench.ok("events").contains(&told));
     let audited = bench.ok("audit list --all");

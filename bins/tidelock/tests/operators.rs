@@ -1,62 +1,28 @@
 //! `tidelock` as operators run it, over mutual TLS.
 
+mod support;
+
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
+use support::{Bench, ok, text};
 
-use tidelock_control::{ControlPlane, Options};
-use tidelock_spiffe_core::TrustDomainBuf;
-
-/// A control plane, and what people keep beside it.
-struct Bench {
-    dir: tempfile::TempDir,
-    plane: Option<ControlPlane>,
-    runtime: tokio::runtime::Runtime,
+fn start() -> Bench {
+    Bench::start(|_| ())
 }
 
-impl Bench {
-    fn start() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let runtime = tokio::runtime::Runtime::new().unwrap();
-        let options = Options::new(
-            TrustDomainBuf::parse("example.org").unwrap(),
-            dir.path().join("ca"),
-            vec!["127.0.0.1:0".parse().unwrap()],
-            dir.path().join("ca.sock"),
-        );
-        let plane = runtime.block_on(ControlPlane::start(options)).unwrap();
-        Self {
-            dir,
-            plane: Some(plane),
-            runtime,
-        }
-    }
+/// What operators do.
+trait Operators {
+    fn by(&self, name: &str, line: &str) -> Output;
+    fn operator(&self, name: &str, spec: &str, bundle: &str);
+}
 
-    fn file(&self, name: &str, text: &str) {
-        std::fs::write(self.dir.path().join(name), text).unwrap();
-    }
-
-    fn command(&self, line: &str) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_tidelock"));
-        let args = line.split_whitespace();
-        command.current_dir(self.dir.path()).args(args);
-        command.stdin(Stdio::null());
-        command
-    }
-
-    /// At the administrators' socket.
-    fn local(&self, line: &str) -> Output {
-        let mut command = self.command(line);
-        command.env("TIDELOCK_SOCKET", self.dir.path().join("ca.sock"));
-        command.output().unwrap()
-    }
-
+impl Operators for Bench {
     /// Over the network, with this operator's files.
     fn by(&self, name: &str, line: &str) -> Output {
-        let at = self.plane.as_ref().unwrap().listening()[0];
         let mut command = self.command(line);
         command
             .env("TIDELOCK_SOCKET", "/nonexistent/ca.sock")
-            .env("TIDELOCK_SERVER", at.to_string())
+            .env("TIDELOCK_SERVER", self.address())
             .env("TIDELOCK_SERVER_BUNDLE", "bundle.pem")
             .env("TIDELOCK_OPERATOR_CERT", format!("{name}.pem"))
             .env("TIDELOCK_OPERATOR_KEY", format!("{name}.key"));
@@ -66,7 +32,7 @@ impl Bench {
     /// An operator with a credential, as INSTALL.md has it.
     fn operator(&self, name: &str, spec: &str, bundle: &str) {
         self.file("operator.yaml", &document(name, spec));
-        ok(self.local("apply -f operator.yaml"));
+        self.ok("apply -f operator.yaml");
         let request = ok(self
             .command(&format!("operator request --key {name}.key"))
             .output()
@@ -75,16 +41,8 @@ impl Bench {
         let issue = format!(
             "operator issue {name} --request request.csr --ttl 8h --cert {name}.pem{bundle}"
         );
-        let told = ok(self.local(&issue));
+        let told = self.ok(&issue);
         assert!(told.starts_with("serial "), "{told}");
-    }
-}
-
-impl Drop for Bench {
-    fn drop(&mut self) {
-        if let Some(plane) = self.plane.take() {
-            self.runtime.block_on(plane.stop());
-        }
     }
 }
 
@@ -101,20 +59,9 @@ fn identity(name: &str, path: &str) -> String {
     )
 }
 
-fn text(output: &Output) -> (String, String) {
-    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
-    (text(&output.stdout), text(&output.stderr))
-}
-
-fn ok(output: Output) -> String {
-    let (out, err) = text(&output);
-    assert!(output.status.success(), "{out}{err}");
-    out
-}
-
 #[test]
 fn an_operator_makes_a_key_is_given_a_credential_and_does_what_its_roles_say() {
-    let bench = Bench::start();
+    let bench = start();
     bench.operator("alice", "{roles: [admin]}", " --bundle bundle.pem");
     bench.operator("bob", "{roles: [editor], prefixes: [/payments]}", "");
     bench.file("pay.yaml", &identity("pay", "/payments/web"));
@@ -166,7 +113,7 @@ fn an_operator_makes_a_key_is_given_a_credential_and_does_what_its_roles_say() {
 #[test]
 fn keys_are_for_their_owner_alone_and_nothing_is_overwritten() {
     use std::os::unix::fs::PermissionsExt as _;
-    let bench = Bench::start();
+    let bench = start();
     bench.operator("alice", "{roles: [admin]}", " --bundle bundle.pem");
     let key = bench.dir.path().join("alice.key");
     let mode = std::fs::metadata(&key).unwrap().permissions().mode();
@@ -180,14 +127,14 @@ fn keys_are_for_their_owner_alone_and_nothing_is_overwritten() {
         (again.status.code(), text(&again).0),
         (Some(1), String::new())
     );
-    let again = bench.local("operator issue alice --request request.csr --cert alice.pem");
+    let again = bench.run("operator issue alice --request request.csr --cert alice.pem");
     assert_eq!(again.status.code(), Some(1));
     assert_eq!(std::fs::read(&key).unwrap(), before);
 }
 
 #[test]
 fn what_is_missing_to_reach_a_server_is_named() {
-    let bench = Bench::start();
+    let bench = start();
     for (flags, missing) in [
         ("", "--server-bundle"),
         (" --server-bundle ca/bundle.pem", "--operator-cert"),
@@ -200,4 +147,25 @@ fn what_is_missing_to_reach_a_server_is_named() {
         assert!(err.contains(&format!("{missing} is needed too")), "{err}");
     }
     assert!(Path::new(&bench.dir.path().join("ca/bundle.pem")).exists());
+}
+
+#[test]
+fn the_command_line_goes_before_the_environment() {
+    let bench = start();
+    let mut command = bench.command("get nodes --socket ca.sock");
+    command.env("TIDELOCK_SERVER", "127.0.0.1:1");
+    ok(command.output().unwrap());
+    // Of the two in the environment, the server.
+    let mut command = bench.local("get nodes");
+    command.env("TIDELOCK_SERVER", "127.0.0.1:1");
+    let (_, why) = text(&command.output().unwrap());
+    assert!(why.contains("--server-bundle"), "{why}");
+    for line in [
+        "--socket ca.sock --server 127.0.0.1:1 get nodes",
+        "--socket ca.sock get nodes --server 127.0.0.1:1",
+    ] {
+        let output = bench.command(line).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{line}");
+        assert!(text(&output).1.contains("give one"), "{line}");
+    }
 }
