@@ -2,6 +2,7 @@
 
 mod exports;
 mod memo;
+mod observed;
 
 use tidelock_datapath::transform::HttpRequest;
 use tidelock_kabi::{DenyReason, Role, Service};
@@ -19,6 +20,8 @@ use crate::text::Text;
 pub(crate) use exports::asked;
 pub use exports::{tl_rs_cut_for, tl_rs_decide, tl_rs_observe};
 pub use memo::{MEMO_WORDS, Memo};
+pub use observed::observe;
+pub(crate) use observed::observe_request;
 
 /// The action that both ends ask about.
 const CONNECT: &str = "connect";
@@ -208,38 +211,6 @@ fn of_request(request: &HttpRequest<'_>, said: &Detail) -> Detail {
     detail
 }
 
-/// The same of a request as [`observe`] of a connection, where policies refused it for this reason or permitted it.
-#[must_use]
-pub(crate) fn observe_request(
-    cfg: &Configuration,
-    asked: &Asked<'_>,
-    request: &HttpRequest<'_>,
-    denied: Option<DenyReason>,
-) -> Option<(DenyReason, Detail)> {
-    let observed = cfg.observed()?;
-    let (service, client) = (asked.service?, asked.client?);
-    let would = would(denied)?;
-    let about = About::Request(request);
-    let (outcome, detail) = ask(cfg, observed, about, client, service.name, asked).ok()?;
-    differs(would, outcome).then(|| (would, of_request(request, &detail)))
-}
-
-/// What observed policies could have made of this answer; `None`: nothing else.
-fn would(denied: Option<DenyReason>) -> Option<DenyReason> {
-    match denied {
-        None => Some(DenyReason::WouldDeny),
-        Some(DenyReason::NoPermit) => Some(DenyReason::WouldPermit),
-        Some(_) => None,
-    }
-}
-
-fn differs(would: DenyReason, outcome: Outcome) -> bool {
-    match would {
-        DenyReason::WouldDeny => outcome == Outcome::Forbidden,
-        _ => outcome == Outcome::Permitted,
-    }
-}
-
 /// Says no if policy forbids the server to listen.
 fn may_not_listen(cfg: &Configuration, service: &str, asked: &Asked<'_>) -> Option<Answer> {
     match listening(cfg, cfg.image(), service, asked)? {
@@ -357,27 +328,6 @@ fn ask(
         detail.push(policy);
     }
     Ok((decision.outcome(), detail))
-}
-
-/// What the policies that are only observed would have changed, and which of them: `None` if nothing. It never changes an
-/// answer; without such policies it is one look at the configuration.
-///
-/// They matter where nothing else does: an observed `forbid` where policy permits, an observed `permit` where no policy
-/// matches. A flow that is refused for any other reason would be with them too.
-#[must_use]
-pub fn observe(cfg: &Configuration, asked: &Asked<'_>) -> Option<(DenyReason, Detail)> {
-    let observed = cfg.observed()?;
-    let (service, client) = (asked.service?, asked.client?);
-    let would = would(decide(cfg, asked).denied)?;
-    if would == DenyReason::WouldDeny
-        && let Some(Ok((Outcome::Forbidden, detail))) =
-            listening(cfg, Some(observed), service.name, asked)
-    {
-        return Some((would, detail));
-    }
-    let about = About::Connection(asked.role);
-    let (outcome, detail) = ask(cfg, observed, about, client, service.name, asked).ok()?;
-    differs(would, outcome).then_some((would, detail))
 }
 
 /// Calls `ask` with the trust domain and every shorter ID; `None` if they are more than `N`.

@@ -235,13 +235,7 @@ fn a_configuration_is_refused_where_it_is_wrong() {
         ("revoked beyond the record", 84, &n(3), Why::Truncated, 0),
         ("revoked short of the record", 84, &n(1), Why::Truncated, 0),
         ("policies beyond the record", 80, &n(8), Why::ListTooLong, 0),
-        (
-            "policies short of the record",
-            80,
-            &n(6),
-            Why::FieldTooLong,
-            0,
-        ),
+        ("policies short of the record", 80, &n(6), Why::Truncated, 0),
         (
             "exe out of place",
             PREFILTER_AT,
@@ -329,7 +323,7 @@ fn a_configuration_is_refused_where_it_is_wrong() {
         (
             "no such mode",
             SERVICE_AT + 32,
-            &[5],
+            &[6],
             Why::OutOfRange,
             SERVICE_AT + 32,
         ),

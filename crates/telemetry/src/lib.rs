@@ -3,7 +3,7 @@
 //! Traces are off unless OpenTelemetry's variables say where a collector is. Then spans wait in a queue with a bound, which a
 //! thread of its own sends from: nothing waits for a collector, and what does not fit is lost.
 //!
-//! ```no_run
+//! ```
 //! use tidelock_telemetry::{Service, Telemetry};
 //!
 //! # async fn program() -> Result<(), tidelock_telemetry::TelemetryError> {
@@ -12,6 +12,8 @@
 //! telemetry.stop().await;
 //! # Ok(())
 //! # }
+//! # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+//! # runtime.block_on(program()).unwrap();
 //! ```
 #![forbid(unsafe_code)]
 

@@ -1,8 +1,12 @@
 //! Bytes → config: one pass over every row, so that later reads need no checks.
 
+use super::rows::{
+    BUNDLE_BYTES, EXTERNAL_BYTES, HAS_UID, PREFILTER_BYTES, SERVICE_BYTES, SPAN_BYTES, span,
+};
 use super::*;
 use crate::bounds::*;
 use crate::header::BODY_AT;
+use crate::list::Rows;
 use crate::read::required;
 use crate::refused::RefusedReason;
 use crate::serial::SERIAL_ROW_BYTES;

@@ -1,6 +1,7 @@
 //! Config → bytes: fixed part, rows of each list, then what the rows point into.
 
-use super::{Config, HAS_UID, Posture, Transform};
+use super::rows::HAS_UID;
+use super::{Config, Posture, Transform};
 use crate::bounds::*;
 use crate::refused::{EncodeError, RefusedReason};
 use crate::write::Writer;
