@@ -1,54 +1,13 @@
 # calls.sh: runs a program that moves bytes in every way that Linux has, ungoverned and governed, direct, mediated and unproved
 # (in plain, as its Service is), and compares what came of each call. Prints `pass WHAT` and `fail WHAT: WHY`.
-export LC_ALL=C.UTF-8
+. /lab/lib-tier.sh
 MOVES=/lab/scene-tools/moves PLAIN=7600 DIRECT=7700 MEDIATED=7800 UNPROVED=8000 LATE=7900
 cd /tmp || exit 1
 
-# service NAME PORT [LINE]
-service() {
-    cat <<END
----
-apiVersion: tidelock.dev/v1
-kind: Service
-metadata:
-  name: $1
-spec:
-  addresses: ["127.0.0.1:$2", "[::1]:$2"]
-  servers: ["spiffe://example.org/moves"]
-$3
----
-apiVersion: tidelock.dev/v1
-kind: Policy
-metadata:
-  name: $1
-spec:
-  cedar: |
-    permit (
-      principal == Workload::"spiffe://example.org/moves",
-      action == Action::"connect",
-      resource == Service::"$1"
-    );
-END
-}
-cat >identity.yaml <<END
-apiVersion: tidelock.dev/v1
-kind: WorkloadIdentity
-metadata:
-  name: moves
-spec:
-  spiffeID: spiffe://example.org/moves
-  selectors: ["unix:path:$MOVES", "unix:uid:2001"]
-END
-{ service direct $DIRECT; service mediated $MEDIATED "  transform: identity"; service unproved $UNPROVED "  mode: plain"; service late $LATE; } >services.yaml
-apply() {
-    local generation
-    generation=$(tidelock apply -f "$1" | sed -n 's/^generation //p')
-    for _ in $(seq 300); do
-        [ "$(sed -n 's/^generation //p' /proc/tidelock/status)" -ge "${generation:-1000000}" ] && return 0
-        sleep 0.1
-    done
-    echo "fail $1: it does not come into force"
-}
+identity moves moves "unix:path:$MOVES" unix:uid:2001 >identity.yaml
+# serves NAME PORT [LINE]
+serves() { service "$1" "127.0.0.1:$2 [::1]:$2" 'servers: ["spiffe://example.org/moves"]' "${@:3}"; permit "$1" moves; }
+{ serves direct $DIRECT; serves mediated $MEDIATED 'transform: identity'; serves unproved $UNPROVED 'mode: plain'; serves late $LATE; } >services.yaml
 apply identity.yaml
 
 # Its server is in accept() when its address becomes a Service's.

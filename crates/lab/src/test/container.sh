@@ -1,41 +1,13 @@
 # container.sh: root of a container, users who lost the right to the device, and other users of what we hook. Prints `pass WHAT` and
 # `fail WHAT: WHY`.
-export LC_ALL=C.UTF-8
+. /lab/lib-tier.sh
 WORK=/tmp/container PORT=7971
 mkdir -p $WORK/pages && cd $WORK || exit 1
-eventually() { local i; for i in $(seq $((200 * LAB_SLOWER))); do "$@" && return 0; sleep 0.1; done; return 1; }
-PYTHON=$(readlink -f "$(command -v python3)") CURL=$(readlink -f "$(command -v curl)")
+PYTHON=$(path_of python3) CURL=$(path_of curl)
 echo served >pages/page
 chmod 1777 $WORK
-as() { setpriv --reuid "$1" --regid "$1" --clear-groups "${@:2}"; }
-cat >documents.yaml <<END
-apiVersion: tidelock.dev/v1
-kind: WorkloadIdentity
-metadata: {name: web}
-spec:
-  spiffeID: spiffe://example.org/web
-  selectors: ["unix:path:$PYTHON", "unix:uid:2001"]
----
-apiVersion: tidelock.dev/v1
-kind: WorkloadIdentity
-metadata: {name: jailed}
-spec:
-  spiffeID: spiffe://example.org/jailed
-  selectors: ["unix:path:$PYTHON", "unix:uid:2003"]
----
-apiVersion: tidelock.dev/v1
-kind: WorkloadIdentity
-metadata: {name: curl}
-spec:
-  spiffeID: spiffe://example.org/curl
-  selectors: ["unix:path:$CURL"]
----
-apiVersion: tidelock.dev/v1
-kind: Service
-metadata: {name: web}
-spec:
-  addresses: ["127.0.0.1:$PORT"]
-  servers: ["spiffe://example.org/web"]
+{ identity web web "unix:path:$PYTHON" unix:uid:2001; identity jailed jailed "unix:path:$PYTHON" unix:uid:2003
+  identity curl curl "unix:path:$CURL"; service web 127.0.0.1:$PORT 'servers: ["spiffe://example.org/web"]'; cat <<END
 ---
 apiVersion: tidelock.dev/v1
 kind: Policy
@@ -43,9 +15,8 @@ metadata: {name: web}
 spec:
   cedar: permit (principal, action == Action::"connect", resource == Service::"web");
 END
-generation=$(tidelock apply -f documents.yaml | sed -n 's/^generation //p')
-in_force() { [ "$(sed -n 's/^generation //p' /proc/tidelock/status)" -ge "${generation:-1000000}" ]; }
-eventually in_force || { echo 'fail set-up: the documents are not in force'; exit 1; }
+} >documents.yaml
+apply documents.yaml
 (cd pages && as 2001 python3 -m http.server --bind 127.0.0.1 $PORT >../server.log 2>&1) &
 honest() { [ "$(as 2004 curl -sS -m 60 http://127.0.0.1:$PORT/page 2>honest.err)" = served ]; }
 eventually honest || { echo "fail set-up: nobody is served: $(cat honest.err)"; exit 1; }

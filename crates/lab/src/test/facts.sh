@@ -1,30 +1,18 @@
 # facts.sh: what policies are told of processes, nodes, addresses and the time, whether a workload may listen, and which requests
 # pass: each policy is applied, and a connection is made or lives on that it decides about. Prints `pass WHAT` and `fail WHAT: WHY`.
-export LC_ALL=C.UTF-8
+. /lab/lib-tier.sh
 WORK=/tmp/facts PORT=7911 OWN=10.66.0.1
 mkdir -p $WORK && cd $WORK || exit 1
-eventually() { local i; for i in $(seq $((200 * LAB_SLOWER))); do "$@" && return 0; sleep 0.1; done; return 1; }
-abort() { echo "fail set-up: $*"; exit 1; }
 ip link add here type dummy && ip addr add $OWN/32 dev here && ip link set here up
-PYTHON=$(readlink -f "$(command -v python3)")
-as() { setpriv --reuid "$1" --regid "$1" --clear-groups "${@:2}"; }
+PYTHON=$(path_of python3)
 # within CGROUP COMMAND…: begun there.
 within() {
     mkdir -p "/sys/fs/cgroup$1" || return 1
     local procs=/sys/fs/cgroup$1/cgroup.procs
     ( echo "$BASHPID" >"$procs" && exec "${@:2}" )
 }
-in_force() { [ "$(sed -n 's/^generation //p' /proc/tidelock/status)" -ge "${generation:-1000000}" ]; }
-# put FILE: its documents are in force.
-put() {
-    tidelock apply -f "$1" >apply.out 2>apply.err || abort "$1 was not applied: $(cat apply.err)"
-    # None where nothing changes.
-    local new; new=$(sed -n 's/^generation //p' apply.out)
-    generation=${new:-$generation}
-    eventually in_force || abort "$1 is not in force"
-}
-# apply CEDAR: these are the policies from now on, beside a permit of everything.
-apply() {
+# decide_by CEDAR: these are the policies from now on, beside a permit of everything.
+decide_by() {
     { cat <<END
 apiVersion: tidelock.dev/v1
 kind: Policy
@@ -35,30 +23,10 @@ spec:
     permit (principal, action == Action::"connect", resource == Service::"echo");
 END
       sed 's/^/    /' <<<"$1"; } >policy.yaml
-    put policy.yaml
+    apply policy.yaml
 }
-cat >documents.yaml <<END
-apiVersion: tidelock.dev/v1
-kind: WorkloadIdentity
-metadata: {name: server}
-spec:
-  spiffeID: spiffe://example.org/server
-  selectors: ["unix:uid:2001", "unix:path:$PYTHON"]
----
-apiVersion: tidelock.dev/v1
-kind: WorkloadIdentity
-metadata: {name: client}
-spec:
-  spiffeID: spiffe://example.org/client
-  selectors: ["unix:uid:2002", "unix:path:$PYTHON"]
----
-apiVersion: tidelock.dev/v1
-kind: Service
-metadata: {name: echo}
-spec:
-  addresses: ["$OWN:$PORT"]
-  servers: ["spiffe://example.org/server"]
-END
+{ identity server server unix:uid:2001 "unix:path:$PYTHON"; identity client client unix:uid:2002 "unix:path:$PYTHON"
+  service echo $OWN:$PORT 'servers: ["spiffe://example.org/server"]'; } >documents.yaml
 cat >server.py <<END
 import socketserver
 class Echo(socketserver.StreamRequestHandler):
@@ -82,8 +50,8 @@ try:
 except OSError as error:
     print(f"{type(error).__name__}: {error}", flush=True)
 END
-put documents.yaml
-apply ''
+apply documents.yaml
+decide_by ''
 SCOPE=/system.slice/docker-$(printf 'ab%.0s' $(seq 32)).scope
 within $SCOPE setpriv --reuid 2001 --regid 2001 --clear-groups python3 server.py >server.log 2>&1 &
 eventually sh -c "ss -Hltn 'sport = :$PORT' | grep -q ." || abort "the server does not run: $(tail -n 3 server.log)"
@@ -92,13 +60,13 @@ once() { as 2002 timeout 120 python3 client.py once 2>&1; }
 told() { tidelock -o json events | grep "$1" | grep -q "$2"; }
 # served WHAT CEDAR
 served() {
-    apply "$2"
+    decide_by "$2"
     local got; got=$(once)
     [ "$got" = ping ] && echo "pass $1" || echo "fail $1: $got: $(tidelock events --tail 2 | paste -sd' ')"
 }
 # refused WHAT ID CEDAR: and an event names the policy.
 refused() {
-    apply "$3"
+    decide_by "$3"
     local got; got=$(once)
     if [ "$got" = ping ]; then echo "fail $1: it was served"
     elif ! eventually told '"denied"' "$2"; then echo "fail $1: no event names $2: $(tidelock events --tail 2 | paste -sd' ')"
@@ -141,8 +109,8 @@ hold() { as 2002 python3 client.py hold >held 2>&1 & holder=$!; eventually grep 
 ended() { ! kill -0 $holder 2>/dev/null; }
 NO_LISTENING="@id(\"no-listening\") forbid (principal == Workload::\"spiffe://example.org/server\", action == Action::\"listen\", resource)
 when { context has process.cgroup && context.process.cgroup like \"*docker*\" && context has address && context.address == ip(\"$OWN\") };"
-apply ''; hold
-apply "$NO_LISTENING"
+decide_by ''; hold
+decide_by "$NO_LISTENING"
 if ! eventually ended; then echo "fail who is forbidden to listen: its connection lives on"
 elif ! grep -q ConnectionReset held; then echo "fail who is forbidden to listen: its connection: $(cat held)"
 else echo "pass who is forbidden to listen is cut"
@@ -153,7 +121,7 @@ served 'who may listen again serves again' ''
 # --- Time.
 UNTIL=$(($(date +%s) + 20 * LAB_SLOWER))
 BEFORE=$(date -u -d "@$UNTIL" +%Y-%m-%dT%H:%M:%SZ)
-apply "@id(\"closing-time\") forbid (principal, action == Action::\"connect\", resource)
+decide_by "@id(\"closing-time\") forbid (principal, action == Action::\"connect\", resource)
 unless { context has time && context.time < datetime(\"$BEFORE\") };"
 hold
 if ! eventually ended; then echo "fail what time ends: it lives on after $BEFORE: $(date -u)"
@@ -175,7 +143,7 @@ spec:
     @id("would-close") forbid (principal, action == Action::"connect", resource) when { context has time };
 END
 } >observed.yaml
-put observed.yaml
+apply observed.yaml
 [ "$(once)" = ping ] && echo "pass what is only observed of the time decides nothing" || echo "fail what is only observed of the time: refused"
 eventually told '"observed"' would-close && echo "pass what is observed of the time is told" || echo "fail what is observed of the time is not told"
 
@@ -210,14 +178,7 @@ as 2001 python3 web.py >>web.log 2>web.err &
 eventually sh -c "ss -Hltn 'sport = :$WEB' | grep -q ." || abort "the web server does not run: $(tail -n 3 web.err)"
 # web CEDAR [LINE]: the Service, with this line, and its policies.
 web() {
-    { cat <<END
-apiVersion: tidelock.dev/v1
-kind: Service
-metadata: {name: web}
-spec:
-  addresses: ["$OWN:$WEB"]
-  servers: ["spiffe://example.org/server"]
-  ${2-transform: authorizeRequests}
+    { service web $OWN:$WEB 'servers: ["spiffe://example.org/server"]' "${2-transform: authorizeRequests}"; cat <<END
 ---
 apiVersion: tidelock.dev/v1
 kind: Policy
@@ -227,7 +188,7 @@ spec:
     permit (principal, action == Action::"connect", resource == Service::"web");
 END
       sed 's/^/    /' <<<"$1"; } >web.yaml
-    put web.yaml
+    apply web.yaml
 }
 CLIENT=spiffe://example.org/client
 READ="permit (principal == Workload::\"$CLIENT\", action == Action::\"http\", resource == Service::\"web\")
@@ -280,7 +241,7 @@ spec:
     @id("would-close") forbid (principal, action == Action::"http", resource) when { context.path == "/reports/a" };
 END
 } >observed.yaml
-put observed.yaml
+apply observed.yaml
 requests 'what is only observed of them decides nothing' "200 URI=$CLIENT" GET /reports/a
 eventually told '"observed"' 'GET /reports/a: would-close' && echo 'pass requests: and is told' || echo "fail requests: and is told: $(tidelock events --tail 2 | paste -sd' ')"
 # Of the others, /reports/b came once, when it was permitted.

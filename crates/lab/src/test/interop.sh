@@ -1,11 +1,9 @@
 # interop.sh: programs that speak TLS by themselves, with an X509-SVID of their own, and governed programs that know nothing of
 # TLS: what arrives is what was sent. Prints `pass WHAT` and `fail WHAT: WHY`.
-export LC_ALL=C.UTF-8
+. /lab/lib-tier.sh
 WORK=/tmp/interop SCENE=i
 SERVED=7901 HYBRID=7902 OLDER=7903 P256=7904 NGINX=7905 TICKETS=7906
 mkdir -p $WORK/pages && cd $WORK || exit 1
-eventually() { local i; for i in $(seq $((200 * LAB_SLOWER))); do "$@" && return 0; sleep 0.1; done; return 1; }
-abort() { echo "fail set-up: $*"; exit 1; }
 at_end() { :; }
 . /lab/lib-rogue.sh
 rogue_network
@@ -13,69 +11,19 @@ OWN_IP=${ROGUE_IP%.*}.1
 
 groupadd -g 2001 servers; useradd -u 2001 -g 2001 -M -d $WORK servers
 groupadd -g 2002 clients; useradd -u 2002 -g 2002 -M -d $WORK clients
-as_server() { setpriv --reuid 2001 --regid 2001 --clear-groups "$@"; }
-as_client() { setpriv --reuid 2002 --regid 2002 --clear-groups "$@"; }
+as_server() { as 2001 "$@"; }
+as_client() { as 2002 "$@"; }
 outside() { ip netns exec "$ROGUE_LINK" "$@"; }
 # The guest's own OpenSSL is 3.0, which knows no ML-KEM; the other is 3.5, which does.
 OLDER_OPENSSL="openssl" NEWER_OPENSSL="/lab/ld-linux-x86-64.so.2 --library-path /lab /lab/openssl"
 
 head -c 300000 /dev/urandom | base64 >pages/page
 SUM=$(sha256sum <pages/page | cut -d' ' -f1)
-outsider() {
-    cat <<END
----
-apiVersion: tidelock.dev/v1
-kind: Service
-metadata:
-  name: outside-$1
-spec:
-  addresses: ["$ROGUE_IP:$1"]
-  servers: ["spiffe://example.org/outside"]
----
-apiVersion: tidelock.dev/v1
-kind: Policy
-metadata:
-  name: outside-$1
-spec:
-  cedar: |
-    permit (principal == Workload::"spiffe://example.org/clients", action == Action::"connect", resource == Service::"outside-$1");
-END
-}
-{ cat <<END
-apiVersion: tidelock.dev/v1
-kind: WorkloadIdentity
-metadata:
-  name: servers
-spec:
-  spiffeID: spiffe://example.org/servers
-  selectors: ["unix:uid:2001", "unix:path:$(readlink -f "$(command -v python3)")"]
----
-apiVersion: tidelock.dev/v1
-kind: WorkloadIdentity
-metadata:
-  name: clients
-spec:
-  spiffeID: spiffe://example.org/clients
-  selectors: ["unix:uid:2002", "unix:path:$(readlink -f "$(command -v curl)")"]
----
-apiVersion: tidelock.dev/v1
-kind: Service
-metadata:
-  name: served
-spec:
-  addresses: ["$OWN_IP:$SERVED"]
-  servers: ["spiffe://example.org/servers"]
----
-apiVersion: tidelock.dev/v1
-kind: Policy
-metadata:
-  name: served
-spec:
-  cedar: |
-    permit (principal == Workload::"spiffe://example.org/outside", action == Action::"connect", resource == Service::"served");
-END
+outsider() { service "outside-$1" "$ROGUE_IP:$1" 'servers: ["spiffe://example.org/outside"]'; permit "outside-$1" clients; }
+{ identity servers servers unix:uid:2001 "unix:path:$(path_of python3)"; identity clients clients unix:uid:2002 "unix:path:$(path_of curl)"
+  service served "$OWN_IP:$SERVED" 'servers: ["spiffe://example.org/servers"]'; permit served outside
   for port in $HYBRID $OLDER $P256 $NGINX $TICKETS; do outsider $port; done; } >documents.yaml
-tidelock apply -f documents.yaml || abort "the documents were not applied"
+apply documents.yaml
 rogue_svid outside spiffe://example.org/outside >svid.log 2>&1
 rogue_svid stranger spiffe://example.org/stranger >>svid.log 2>&1
 

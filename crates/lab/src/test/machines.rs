@@ -296,6 +296,9 @@ pub(super) fn script(
 ) -> Result<Tally> {
     let mut machine = script_machine(places, line, name);
     machine.copy = copy;
+    machine
+        .copy
+        .push(places.repo.join("crates/lab/src/test/lib-tier.sh"));
     machine.args = args;
     play_script(places, &machine)
 }

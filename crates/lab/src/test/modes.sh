@@ -1,11 +1,9 @@
 # modes.sh: Services that take plain clients, go in plain or take nobody, because that is written: who gets through, who does not,
 # what is told of it, and what becomes of what is open when it is written otherwise. Prints `pass WHAT` and `fail WHAT: WHY`.
-export LC_ALL=C.UTF-8
+. /lab/lib-tier.sh
 WORK=/tmp/modes SCENE=m
 PERMISSIVE=7951 GREETING=7952 PLAIN=7953 DENY=7954 STRICT=7955 LEGACY=7956 ALLOW=7957 LATE=7958
 mkdir -p $WORK/pages && cd $WORK || exit 1
-eventually() { local i; for i in $(seq $((200 * LAB_SLOWER))); do "$@" && return 0; sleep 0.1; done; return 1; }
-abort() { echo "fail set-up: $*"; exit 1; }
 at_end() { :; }
 . /lab/lib-rogue.sh
 rogue_network
@@ -13,65 +11,25 @@ OWN_IP=${ROGUE_IP%.*}.1
 groupadd -g 2001 servers; useradd -u 2001 -g 2001 -M -d $WORK servers
 groupadd -g 2003 nobodies; useradd -u 2003 -g 2003 -M -d $WORK nobodies
 groupadd -g 2002 clients; useradd -u 2002 -g 2002 -M -d $WORK clients
-as_server() { setpriv --reuid 2001 --regid 2001 --clear-groups "$@"; }
-as_nobody() { setpriv --reuid 2003 --regid 2003 --clear-groups "$@"; }
-as_client() { setpriv --reuid 2002 --regid 2002 --clear-groups "$@"; }
+as_server() { as 2001 "$@"; }
+as_nobody() { as 2003 "$@"; }
+as_client() { as 2002 "$@"; }
 outside() { ip netns exec "$ROGUE_LINK" "$@"; }
 head -c 300000 /dev/urandom | base64 >pages/page
 SUM=$(sha256sum <pages/page | cut -d' ' -f1)
 
-identity() {
-    cat <<END
----
-apiVersion: tidelock.dev/v1
-kind: WorkloadIdentity
-metadata: {name: $1}
-spec:
-  spiffeID: spiffe://example.org/$1
-  selectors: ["unix:uid:$2", "unix:path:$(readlink -f "$(command -v "$3")")"${4+, "$4"}]
-END
-}
-# service NAME ADDRESS LINE…
-service() {
-    cat <<END
----
-apiVersion: tidelock.dev/v1
-kind: Service
-metadata: {name: $1}
-spec:
-  addresses: ["$2"]
-$(printf '  %s\n' "${@:3}")
-END
-}
-# permit NAME
-permit() {
-    cat <<END
----
-apiVersion: tidelock.dev/v1
-kind: Policy
-metadata: {name: $1}
-spec:
-  cedar: |
-    permit (principal == Workload::"spiffe://example.org/clients", action == Action::"connect", resource == Service::"$1");
-END
-}
 SERVERS='servers: ["spiffe://example.org/servers"]'
 # The kernel knows executable and user: that its process is not in the group, the agent finds.
-{ identity servers 2001 python3; identity clients 2002 curl; identity nobodies 2003 python3 unix:gid:2001
-  service permissive "$OWN_IP:$PERMISSIVE" "$SERVERS" 'mode: permissive'; permit permissive
+{ identity servers servers unix:uid:2001 "unix:path:$(path_of python3)"; identity clients clients unix:uid:2002 "unix:path:$(path_of curl)"
+  identity nobodies nobodies unix:uid:2003 "unix:path:$(path_of python3)" unix:gid:2001
+  service permissive "$OWN_IP:$PERMISSIVE" "$SERVERS" 'mode: permissive'; permit permissive clients
   service greeting "$OWN_IP:$GREETING" "$SERVERS" 'mode: permissive'
   service plain "$OWN_IP:$PLAIN" 'mode: plain'
-  service deny "$OWN_IP:$DENY" 'mode: deny'; permit deny
-  service strict "$OWN_IP:$STRICT" "$SERVERS"; permit strict
-  service legacy "$ROGUE_IP:$LEGACY" 'mode: plain'; permit legacy
-  service allow "$OWN_IP:$ALLOW" "$SERVERS" 'mode: permissive' 'onUnavailable: allow'; permit allow
-  service late "$OWN_IP:$LATE" "$SERVERS" 'mode: permissive' 'onUnavailable: allow'; permit late; } >documents.yaml
-apply() {
-    local generation
-    generation=$(tidelock apply -f "$1" | sed -n 's/^generation //p')
-    in_force() { [ "$(sed -n 's/^generation //p' /proc/tidelock/status)" -ge "${generation:-1000000}" ]; }
-    eventually in_force || abort "$1 does not come into force"
-}
+  service deny "$OWN_IP:$DENY" 'mode: deny'; permit deny clients
+  service strict "$OWN_IP:$STRICT" "$SERVERS"; permit strict clients
+  service legacy "$ROGUE_IP:$LEGACY" 'mode: plain'; permit legacy clients
+  service allow "$OWN_IP:$ALLOW" "$SERVERS" 'mode: permissive' 'onUnavailable: allow'; permit allow clients
+  service late "$OWN_IP:$LATE" "$SERVERS" 'mode: permissive' 'onUnavailable: allow'; permit late clients; } >documents.yaml
 apply documents.yaml
 
 cat >server.py <<END

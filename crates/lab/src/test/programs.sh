@@ -1,6 +1,6 @@
 # programs.sh [ROUNDS]: real servers and clients, unmodified, both ends governed; what arrives is what was sent.
 # Prints `pass WHAT` and `fail WHAT: WHY`.
-export LC_ALL=C.UTF-8
+. /lab/lib-tier.sh
 ROUNDS=${1:-3}
 WORK=/tmp/programs HOST=127.0.0.1
 NGINX=7801 REDIS=7802 ECHO=7803 SSH=7804 RELAY=7805 SQL=7806 IPERF=7807 NODE=7808 TOLD=7809
@@ -9,58 +9,21 @@ PATH=$(echo /usr/lib/postgresql/*/bin):$PATH
 mkdir -p $WORK/pages && cd $WORK || exit 1
 groupadd -g 2001 servers; useradd -u 2001 -g 2001 -M -d $WORK -s /bin/bash servers
 groupadd -g 2002 clients; useradd -u 2002 -g 2002 -M -d $WORK clients
-as_server() { setpriv --reuid 2001 --regid 2001 --clear-groups "$@"; }
-as_client() { setpriv --reuid 2002 --regid 2002 --clear-groups "$@"; }
+as_server() { as 2001 "$@"; }
+as_client() { as 2002 "$@"; }
 sum_of() { sha256sum "$1" | cut -d' ' -f1; }
-eventually() { local i; for i in $(seq $((200 * LAB_SLOWER))); do "$@" && return 0; sleep 0.1; done; return 1; }
 listening() { eventually sh -c "ss -Hltn 'sport = :$1' | grep -q ."; }
 
-# service NAME PORT [LINE]
-service() {
-    cat <<END
----
-apiVersion: tidelock.dev/v1
-kind: Service
-metadata:
-  name: $1
-spec:
-  addresses: ["$HOST:$2"]
-  servers: ["spiffe://example.org/servers"]
-$3
----
-apiVersion: tidelock.dev/v1
-kind: Policy
-metadata:
-  name: $1
-spec:
-  cedar: |
-    permit (principal == Workload::"spiffe://example.org/clients", action == Action::"connect", resource == Service::"$1");
-END
-}
-# identity SIDE UID PROGRAM…: one for each, all of the same name.
-identity() {
-    local program
-    for program in "${@:3}"; do
-        cat <<END
----
-apiVersion: tidelock.dev/v1
-kind: WorkloadIdentity
-metadata:
-  name: $1-${program##*/}
-spec:
-  spiffeID: spiffe://example.org/$1
-  selectors: ["unix:uid:$2", "unix:path:$(readlink -f "$(command -v "$program")")"]
-END
-    done
-}
-{ identity servers 2001 nginx redis-server python3 sshd socat postgres iperf3 node
-  identity clients 2002 curl wget redis-cli redis-benchmark python3 ssh socat psql pgbench iperf3 node wrk
-  service nginx $NGINX; service redis $REDIS; service echo $ECHO; service ssh $SSH; service relay $RELAY
-  service sql $SQL; service iperf $IPERF; service node $NODE
-  service told $TOLD "  transform: forwardClientCert"; } >documents.yaml
-generation=$(tidelock apply -f documents.yaml | sed -n 's/^generation //p')
-in_force() { [ "$(sed -n 's/^generation //p' /proc/tidelock/status)" -ge "${generation:-1000000}" ]; }
-eventually in_force || { echo "fail set-up: the documents are not in force"; exit 1; }
+# identities SIDE UID PROGRAM…: one for each, all of the same name.
+identities() { local program; for program in "${@:3}"; do identity "$1-${program##*/}" "$1" "unix:uid:$2" "unix:path:$(path_of "$program")"; done; }
+# serves NAME PORT [LINE]
+serves() { service "$1" $HOST:$2 'servers: ["spiffe://example.org/servers"]' "${@:3}"; permit "$1" clients; }
+{ identities servers 2001 nginx redis-server python3 sshd socat postgres iperf3 node
+  identities clients 2002 curl wget redis-cli redis-benchmark python3 ssh socat psql pgbench iperf3 node wrk
+  serves nginx $NGINX; serves redis $REDIS; serves echo $ECHO; serves ssh $SSH; serves relay $RELAY
+  serves sql $SQL; serves iperf $IPERF; serves node $NODE
+  serves told $TOLD 'transform: forwardClientCert'; } >documents.yaml
+apply documents.yaml
 
 head -c 3000000 /dev/urandom >pages/large
 echo small >pages/small
