@@ -312,7 +312,7 @@ static int measure(struct tl_subject *s, struct tl_str digest)
 static int settle(u64 id, u64 generation, enum tl_grant grant, u32 identity, u32 reason, struct tl_str digest)
 {
 	struct tl_subject *s;
-	bool lost = false;
+	bool lost, again;
 	int news;
 
 	if (generation != tl_config_generation())
@@ -322,8 +322,8 @@ static int settle(u64 id, u64 generation, enum tl_grant grant, u32 identity, u32
 		return -ENOENT;
 	spin_lock_bh(&s->lock);
 	news = measure(s, digest);
-	if (news >= 0)
-		lost = s->grant == TL_GRANTED && (grant != TL_GRANTED || s->identity != identity);
+	lost = news >= 0 && s->grant == TL_GRANTED && (grant != TL_GRANTED || s->identity != identity);
+	again = (news > 0 || grant == TL_REFUSED) && !list_empty(&s->flows);
 	if (news >= 0 && s->grant != TL_ENDED) {
 		s->grant = grant;
 		s->identity = identity;
@@ -334,7 +334,7 @@ static int settle(u64 id, u64 generation, enum tl_grant grant, u32 identity, u32
 	if (lost)
 		cut_flows(s, TL_R_GRANT_WITHDRAWN);
 	/* What it has open was decided without. */
-	if (news > 0 || grant == TL_REFUSED)
+	if (again)
 		tl_flows_redecide(s, false);
 	kick_flows(s);
 	tl_subject_put(s);
