@@ -33,8 +33,6 @@ mod view;
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use clap::Parser;
-
 use tidelock_proto::trace::TARGET;
 use tidelock_telemetry::{Service, Telemetry};
 use tracing::Instrument as _;

@@ -31,7 +31,7 @@ const MAX_SECRET_BYTES: usize = tidelock_ca::sealed::MAX_SEALED_BYTES + 1;
 #[derive(Debug)]
 pub(crate) struct DataDir {
     path: PathBuf,
-    _lock: File,
+    lock: File,
 }
 
 /// Why the data directory, or a file in it, cannot be used.
@@ -64,6 +64,15 @@ pub enum DataDirError {
     },
 }
 
+impl Drop for DataDir {
+    /// Lets go of the lock itself: a process that this one has forked keeps a copy of the descriptor, and the lock with it, until
+    /// it executes a program.
+    fn drop(&mut self) {
+        // Closing it is left.
+        let _ = self.lock.unlock();
+    }
+}
+
 impl DataDir {
     /// Opens the directory, creating it if need be, and keeps others out.
     pub(crate) fn open(path: &Path) -> Result<Self, DataDirError> {
@@ -87,7 +96,7 @@ impl DataDir {
                 forget_unfinished(path).map_err(failed("tidy up", path))?;
                 Ok(Self {
                     path: path.to_owned(),
-                    _lock: lock,
+                    lock,
                 })
             }
             Err(TryLockError::WouldBlock) => Err(DataDirError::InUse {
@@ -221,6 +230,15 @@ mod tests {
         assert!(matches!(again, Err(DataDirError::InUse { .. })));
         drop(dir);
         assert!(DataDir::open(&temp.path().join("a/b")).is_ok());
+    }
+
+    #[test]
+    fn a_forked_process_keeps_no_directory() {
+        let (temp, dir) = dir();
+        let inherited = dir.lock.try_clone().expect("clone");
+        drop(dir);
+        assert!(DataDir::open(&temp.path().join("a/b")).is_ok());
+        drop(inherited);
     }
 
     #[test]
