@@ -3,8 +3,8 @@
 mod support;
 
 use std::io::{BufRead as _, BufReader};
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::path::Path;
+use std::process::{Command, Stdio};
 use support::{Bench, text};
 
 const DOCUMENTS: &str = "\

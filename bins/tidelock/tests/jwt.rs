@@ -2,8 +2,6 @@
 
 mod support;
 
-use std::process::{Command, Output, Stdio};
-
 use serde_json::Value;
 use support::{Bench, domain};
 use tidelock_spiffe_core::jwt::{Audience, JwtError, JwtSvid, P256};
