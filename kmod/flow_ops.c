@@ -79,11 +79,7 @@ static bool commands_ktls(struct msghdr *msg)
 
 void tl_flow_refused(struct tl_flow *flow, u32 reason)
 {
-	struct tl_rec rec = {};
-
-	tl_flow_describe(flow, &rec);
-	rec.time_ns = 0;
-	tl_device_denied(flow->subject, &rec, reason, NULL, 0);
+	tl_flow_tell(flow, reason, NULL, 0);
 }
 
 int tl_flow_write(struct tl_flow *flow, struct msghdr *msg, size_t len)

@@ -34,16 +34,6 @@ static void queue_publish(struct tl_queue *q)
 	WRITE_ONCE(q->room, tl_rs_queue_room(&q->marks));
 }
 
-/* As for a connection: told, and nothing else comes of it. */
-static void tell_observed(struct tl_flow *flow, const struct tl_decision *observed)
-{
-	struct tl_rec rec = {};
-
-	tl_flow_describe(flow, &rec);
-	rec.time_ns = 0;
-	tl_device_denied(flow->subject, &rec, observed->reason, observed->detail, observed->detail_len);
-}
-
 static void queue_transform(struct tl_flow *flow, struct tl_queue *q)
 {
 	struct tl_decision *denied = &flow->mediation->denied, *observed = &flow->mediation->observed;
@@ -71,7 +61,7 @@ static void queue_transform(struct tl_flow *flow, struct tl_queue *q)
 	progress = tl_rs_transform(&edit);
 	rcu_read_unlock();
 	if (observed->reason)
-		tell_observed(flow, observed);
+		tl_flow_tell(flow, observed->reason, observed->detail, observed->detail_len);
 	if (progress == TL_TRANSFORM_REFUSED)
 		queue_refuse(q, TL_R_PROTOCOL, edit.why);
 	if (progress == TL_TRANSFORM_DENIED)
@@ -231,11 +221,8 @@ void tl_mediated_refuse(struct tl_flow *flow)
 {
 	struct tl_mediation *m = flow->mediation;
 	const struct tl_queue *q = smp_load_acquire(&m->rx.refused) ? &m->rx : &m->tx;
-	struct tl_rec rec = {};
 
-	tl_flow_describe(flow, &rec);
-	rec.time_ns = 0;
-	tl_device_denied(flow->subject, &rec, q->reason, q->why.ptr, q->why.len);
+	tl_flow_tell(flow, q->reason, q->why.ptr, q->why.len);
 	tl_flow_cut(flow, q->reason);
 }
 

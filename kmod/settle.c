@@ -29,14 +29,11 @@ void tl_handshake_drop(struct tl_flow *flow)
 enum tl_outcome tl_settle_refuse(struct tl_flow *flow, u32 reason, int err, const u8 *detail, u32 detail_len)
 {
 	struct sock *sk = flow->sk;
-	struct tl_rec rec = {};
 
 	/* A refusal is never success to the program, whatever the reason. */
 	if (err <= 0)
 		err = EACCES;
-	tl_flow_describe(flow, &rec);
-	rec.time_ns = 0;
-	tl_device_denied(flow->subject, &rec, reason, detail, detail_len);
+	tl_flow_tell(flow, reason, detail, detail_len);
 	if (reason == TL_R_NO_PERMIT)
 		tl_flow_observe(flow, TL_R_WOULD_PERMIT);
 	flow->reason = reason;
@@ -131,16 +128,6 @@ static bool overtaken(struct tl_flow *flow, struct tl_decision *d)
 	return refused;
 }
 
-/* It is no refusal, and the agent has to hear of it as if it were. */
-static void tell_exception(struct tl_flow *flow)
-{
-	struct tl_rec rec = {};
-
-	tl_flow_describe(flow, &rec);
-	rec.time_ns = 0;
-	tl_device_denied(flow->subject, &rec, flow->exception, NULL, 0);
-}
-
 enum tl_outcome tl_settle_open(struct tl_flow *flow)
 {
 	struct tl_decision d = { .reason = TL_R_NO_POLICY };
@@ -165,6 +152,6 @@ enum tl_outcome tl_settle_open(struct tl_flow *flow)
 	if (flow->role == TL_CLIENT)
 		tl_flow_wake(flow);
 	if (flow->exception)
-		tell_exception(flow);
+		tl_flow_tell(flow, flow->exception, NULL, 0);
 	return TL_SETTLED;
 }

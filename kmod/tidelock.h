@@ -246,6 +246,8 @@ void tl_flow_cut(struct tl_flow *flow, u32 reason);
 void tl_flow_announce(struct tl_flow *flow);
 void tl_flow_detach(struct tl_flow *flow, u32 reason);	/* after release: nothing refers to the socket any more */
 void tl_flow_describe(struct tl_flow *flow, struct tl_rec *rec);
+/* Tells the agent of a flow as of one that is refused, for this reason: also what is no refusal, where it has to hear of that. */
+void tl_flow_tell(struct tl_flow *flow, u32 reason, const u8 *detail, u32 detail_len);
 void tl_flow_hook_sk(struct tl_flow *flow);
 void tl_flow_unhook_sk(struct tl_flow *flow, struct sock *sk);
 void tl_flow_wake(struct tl_flow *flow);

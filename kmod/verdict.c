@@ -68,11 +68,19 @@ bool tl_flow_decide_proven(struct tl_flow *flow, const void *cfg, struct tl_deci
 	return decide(flow, &q, d);
 }
 
+void tl_flow_tell(struct tl_flow *flow, u32 reason, const u8 *detail, u32 detail_len)
+{
+	struct tl_rec rec = {};
+
+	tl_flow_describe(flow, &rec);
+	rec.time_ns = 0;
+	tl_device_denied(flow->subject, &rec, reason, detail, detail_len);
+}
+
 /* The decision has been made, and stays: this tells what policies in mode observe would have made of it. */
 void tl_flow_observe(struct tl_flow *flow, u32 would)
 {
 	struct tl_arena *cfg = tl_config_get();
-	struct tl_rec rec = {};
 	struct tl_question q;
 	struct tl_decision d;
 
@@ -82,9 +90,7 @@ void tl_flow_observe(struct tl_flow *flow, u32 would)
 	/* The configuration may be a newer one than decided, and then it speaks of something else. */
 	if (tl_rs_observe(&q, &d) && d.reason == would) {
 		flow->observed = tl_config_generation();
-		tl_flow_describe(flow, &rec);
-		rec.time_ns = 0;
-		tl_device_denied(flow->subject, &rec, d.reason, d.detail, d.detail_len);
+		tl_flow_tell(flow, d.reason, d.detail, d.detail_len);
 	}
 	tl_arena_put(cfg);
 }
@@ -98,7 +104,6 @@ struct again {
 static void redecide(struct tl_flow *flow, void *arg)
 {
 	struct again *again = arg;
-	struct tl_rec rec = {};
 	struct tl_question q;
 	struct tl_decision d = {};
 	bool allow = false;
@@ -123,9 +128,7 @@ static void redecide(struct tl_flow *flow, void *arg)
 	}
 	again->cut++;
 	why = tl_rs_cut_for(d.reason);
-	tl_flow_describe(flow, &rec);
-	rec.time_ns = 0;
-	tl_device_denied(flow->subject, &rec, why, d.detail, d.detail_len);
+	tl_flow_tell(flow, why, d.detail, d.detail_len);
 	tl_flow_observe(flow, TL_R_WOULD_PERMIT);
 	tl_flow_cut(flow, why);
 }

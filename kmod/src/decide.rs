@@ -19,7 +19,7 @@ use crate::mode;
 use crate::text::Text;
 pub(crate) use exports::asked;
 pub use exports::{tl_rs_cut_for, tl_rs_decide, tl_rs_observe};
-pub use memo::{MEMO_WORDS, Memo};
+pub use memo::Memo;
 pub use observed::observe;
 pub(crate) use observed::observe_request;
 

@@ -22,8 +22,8 @@ pub struct Memo {
     id: [u8; ID_BYTES],
 }
 
-/// What C keeps it in.
-pub const MEMO_WORDS: usize = 16;
+/// What C keeps it in: `TL_MEMO_WORDS`.
+const MEMO_WORDS: usize = 16;
 const _: () = assert!(size_of::<Memo>() == MEMO_WORDS * size_of::<u64>());
 
 impl Memo {
