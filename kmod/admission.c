@@ -11,8 +11,6 @@
 
 #include "tidelock.h"
 
-/* Of the machine's memory, for arenas of handshakes. */
-#define MEMORY_SHARE 16
 #define STALLED_AFTER HZ
 #define LOOK_AGAIN_AFTER (HZ / 4)
 
@@ -68,19 +66,11 @@ static void look_again(struct timer_list *timer)
 	spin_unlock(&lock);
 }
 
-/* Peers get three quarters: what programs here begin does not wait for who connects to them. */
-static u32 share(enum tl_role role)
-{
-	u64 fit = ((u64)totalram_pages() << PAGE_SHIFT) / MEMORY_SHARE / TL_FLOW_ARENA;
-	u32 max = min_t(u64, tl_config_limits().max_handshakes, max_t(u64, fit, 4));
-
-	return role == TL_CLIENT ? max : max - max / 4;
-}
-
 bool tl_flow_admit(struct tl_flow *flow)
 {
 	struct list_head *queue = &waiting[flow->role];
-	u32 max = share(flow->role);
+	u64 memory = (u64)totalram_pages() << PAGE_SHIFT;
+	u32 max = tl_rs_handshakes(memory, tl_config_limits().max_handshakes, flow->role);
 
 	spin_lock_bh(&lock);
 	if (pending < max && (list_empty(queue) || queue->next == &flow->of_admission)) {

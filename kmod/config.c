@@ -46,6 +46,37 @@ struct tl_limits tl_config_limits(void)
 	return copy;
 }
 
+/* The number of the Service that an address belongs to, or -1. */
+s32 tl_config_service(const struct tl_addr *addr)
+{
+	s32 service = -1;
+	const void *cfg;
+
+	rcu_read_lock();
+	cfg = tl_config_rcu();
+	if (cfg)
+		service = tl_rs_service(cfg, addr);
+	rcu_read_unlock();
+	return service;
+}
+
+/* The same, if it is one that takes nobody who is not governed. */
+s32 tl_config_closed_service(const struct tl_addr *addr)
+{
+	s32 service = -1;
+	const void *cfg;
+
+	rcu_read_lock();
+	cfg = tl_config_rcu();
+	if (cfg) {
+		service = tl_rs_service(cfg, addr);
+		if (tl_rs_admits_strangers(cfg, service))
+			service = -1;
+	}
+	rcu_read_unlock();
+	return service;
+}
+
 struct build {
 	struct tl_str body;
 	u32 why, at;

@@ -52,7 +52,7 @@ static int verdict_now(struct tl_subject *s, const struct tl_addr *remote, struc
 	q.service = tl_rs_service(q.cfg, remote);
 	q.exe_sha256 = tl_subject_sha256(s);
 	if (grant != TL_GRANTED) {
-		if (tl_rs_goes_without(q.cfg, q.service, reason))
+		if (tl_rs_goes_without(q.cfg, q.service, TL_CLIENT, reason))
 			goto out;
 		err = deny(s, remote, reason, NULL, tl_rs_service_name(q.cfg, q.service), (struct tl_str){});
 		goto out;
@@ -196,9 +196,7 @@ static int governed_connect(struct socket *sock, tl_sockaddr *addr, int len, int
 	struct tl_memo memo = {};
 	struct tl_addr remote;
 	struct tl_subject *s;
-	const void *cfg;
-	bool closed = false;
-	s32 index = -1;
+	s32 closed;
 	int err;
 
 	if (len < (int)sizeof(addr->sa_family) || len > (int)sizeof(struct sockaddr_storage))
@@ -212,14 +210,8 @@ static int governed_connect(struct socket *sock, tl_sockaddr *addr, int len, int
 	tl_subjects_sweep_if_missed();
 	s = tl_subject_current();
 	tl_addr_of(&remote, (struct sockaddr *)addr, sock_net(sock->sk));
-	rcu_read_lock();
-	cfg = tl_config_rcu();
-	if (cfg) {
-		index = tl_rs_service(cfg, &remote);
-		closed = index >= 0 && !tl_rs_admits_strangers(cfg, index);
-	}
-	rcu_read_unlock();
-	if (!s && !closed)
+	closed = tl_config_closed_service(&remote);
+	if (!s && closed < 0)
 		return tl_sabotaged('h') ? -EACCES : plain(sock, addr, len, flags);
 	if (!s && tl_sabotaged('c'))
 		return plain(sock, addr, len, flags);
@@ -228,7 +220,7 @@ static int governed_connect(struct socket *sock, tl_sockaddr *addr, int len, int
 		return plain(sock, addr, len, flags);
 	}
 	if (!s)
-		return deny_stranger(&remote, index);
+		return deny_stranger(&remote, closed);
 	if (tcp_sk(sock->sk)->fastopen_connect)
 		err = deny(s, &remote, TL_R_UNSUPPORTED_SOCKET, NULL, none, none);
 	else

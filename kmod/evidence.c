@@ -7,7 +7,6 @@
 #include <linux/cgroup.h>
 #include <linux/cred.h>
 #include <linux/fs_struct.h>
-#include <linux/magic.h>
 #include <linux/mm.h>
 #include <linux/namei.h>
 #include <linux/nsproxy.h>
@@ -19,23 +18,12 @@
 
 #include "subject.h"
 
-/* File systems whose content can change without the inode showing it. */
+/* Of an overlay it is the file beneath that counts. */
 static bool unhashable(struct file *exe)
 {
-	switch (file_inode(exe)->i_sb->s_magic) {
-	case FUSE_SUPER_MAGIC:
-	case NFS_SUPER_MAGIC:
-	case SMB_SUPER_MAGIC:
-	case CIFS_SUPER_MAGIC:
-	case SMB2_SUPER_MAGIC:
-	case V9FS_MAGIC:
-	case AFS_SUPER_MAGIC:
-	case CEPH_SUPER_MAGIC:
-	case CODA_SUPER_MAGIC:
-		return true;
-	}
-	/* memfd and deleted files: no path leads to them. */
-	return d_unlinked(exe->f_path.dentry);
+	struct dentry *entry = exe->f_path.dentry;
+
+	return tl_rs_unhashable(d_real_inode(entry)->i_sb->s_magic, d_unlinked(entry));
 }
 
 static void root_of(struct task_struct *task, struct path *root)

@@ -90,7 +90,7 @@ int tl_flow_write(struct tl_flow *flow, struct msghdr *msg, size_t len)
 		return -EKEYEXPIRED;
 	n = flow->inner->sendmsg(flow->sock, msg, len);
 	if (n > 0)
-		atomic64_add(n / TLS_MAX_PAYLOAD_SIZE + 1, &flow->records);
+		atomic64_add(tl_rs_records_of(n), &flow->records);
 	return n;
 }
 
@@ -138,6 +138,7 @@ static int flow_sendmsg(struct socket *sock, struct msghdr *msg, size_t len)
 {
 	struct tl_flow *flow = tl_flow_of(sock);
 	int err = tl_flow_await(flow, msg->msg_flags & MSG_DONTWAIT, sock_sndtimeo(sock->sk, 0));
+	u32 flags, reason;
 
 	if (err)
 		return err;
@@ -146,10 +147,13 @@ static int flow_sendmsg(struct socket *sock, struct msghdr *msg, size_t len)
 	/* kTLS would take what it cannot send any more. */
 	if (tl_flow_closed(flow) || READ_ONCE(sock->sk->sk_shutdown) & SEND_SHUTDOWN)
 		return sk_stream_error(sock->sk, msg->msg_flags, -EPIPE);
-	if (msg->msg_flags & (MSG_FASTOPEN | MSG_OOB)) {
-		tl_flow_refused(flow, TL_R_UNSUPPORTED_SOCKET);
+	flags = tl_splice_flags(msg->msg_flags);
+	reason = tl_rs_send_flags(&flags);
+	if (reason) {
+		tl_flow_refused(flow, reason);
 		return -EOPNOTSUPP;
 	}
+	msg->msg_flags = flags;
 	if (msg->msg_controllen) {
 		if (commands_ktls(msg)) {
 			tl_flow_refused(flow, TL_R_SOCKET_OPTION);
@@ -160,9 +164,6 @@ static int flow_sendmsg(struct socket *sock, struct msghdr *msg, size_t len)
 	}
 	msg->msg_name = NULL;
 	msg->msg_namelen = 0;
-	msg->msg_flags = tl_splice_flags(msg->msg_flags);
-	/* Hints that change nothing here. */
-	msg->msg_flags &= ~(MSG_CONFIRM | MSG_DONTROUTE | MSG_EOR | MSG_BATCH);
 	return msg->msg_flags & MSG_ZEROCOPY ? send_zerocopy(flow, msg, len) : transmit(flow, msg, len);
 }
 

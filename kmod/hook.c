@@ -26,35 +26,6 @@ bool tl_is_tcp(const struct socket *sock)
 	       (sk->sk_family == AF_INET || sk->sk_family == AF_INET6);
 }
 
-static bool in_service(const struct tl_addr *addr)
-{
-	const void *cfg;
-	bool hit;
-
-	rcu_read_lock();
-	cfg = tl_config_rcu();
-	hit = cfg && tl_rs_service(cfg, addr) >= 0;
-	rcu_read_unlock();
-	return hit;
-}
-
-/* A Service that takes nobody who is not governed. */
-static bool in_closed_service(const struct tl_addr *addr)
-{
-	const void *cfg;
-	bool hit = false;
-	s32 index;
-
-	rcu_read_lock();
-	cfg = tl_config_rcu();
-	if (cfg) {
-		index = tl_rs_service(cfg, addr);
-		hit = index >= 0 && !tl_rs_admits_strangers(cfg, index);
-	}
-	rcu_read_unlock();
-	return hit;
-}
-
 /* Tasks that the kernel runs for itself are never governed. */
 static bool idle(struct socket *sock)
 {
@@ -81,7 +52,7 @@ static bool connect_wanted(struct pt_regs *regs)
 	    (addr->sa_family == AF_INET6 && len < SIN6_LEN_RFC2133))
 		return false;
 	tl_addr_of(&remote, addr, sock_net(sock->sk));
-	return in_closed_service(&remote);
+	return tl_config_closed_service(&remote) >= 0;
 }
 
 static bool fastopen_wanted(struct pt_regs *regs)
@@ -99,7 +70,7 @@ static bool listener_wanted(struct pt_regs *regs)
 	if (governed_task())
 		return true;
 	tl_addr_local(&local, sock->sk);
-	return in_service(&local);
+	return tl_config_service(&local) >= 0;
 }
 
 static bool socket_wanted(struct pt_regs *regs)

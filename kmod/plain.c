@@ -13,16 +13,13 @@ static u32 first_bytes(struct tl_flow *flow)
 {
 	u8 bytes[TL_FIRST_BYTES];
 	struct kvec vec = { .iov_base = bytes, .iov_len = sizeof(bytes) };
-	bool all_came = READ_ONCE(flow->expired);
+	bool waited = READ_ONCE(flow->expired);
 	struct msghdr msg = {};
-	int n;
+	int came;
 
 	iov_iter_kvec(&msg.msg_iter, READ, &vec, 1, sizeof(bytes));
-	n = tl_tcp_recvmsg(flow->sk, &msg, sizeof(bytes), MSG_PEEK | MSG_DONTWAIT);
-	/* An end, or an error, which is the program's to read. */
-	if (n != -EAGAIN && n <= 0)
-		all_came = true;
-	return tl_rs_first_bytes(bytes, max(n, 0), all_came);
+	came = tl_tcp_recvmsg(flow->sk, &msg, sizeof(bytes), MSG_PEEK | MSG_DONTWAIT);
+	return tl_rs_first_bytes(bytes, came, waited);
 }
 
 static void wait_ms(struct tl_flow *flow, u32 ms)
@@ -74,8 +71,7 @@ enum tl_outcome tl_go_without(struct tl_flow *flow, u32 reason)
 
 	tl_arena_put(flow->cfg);
 	flow->cfg = tl_config_get();
-	if (flow->role != TL_CLIENT || !flow->cfg ||
-	    !tl_rs_goes_without(flow->cfg->mem, tl_rs_service(flow->cfg->mem, &flow->remote), reason))
+	if (!flow->cfg || !tl_rs_goes_without(flow->cfg->mem, tl_rs_service(flow->cfg->mem, &flow->remote), flow->role, reason))
 		return tl_settle_refuse_for(flow, reason);
 	flow->exception = TL_R_WENT_IN_PLAIN;
 	kfree(flow->local_id);

@@ -59,6 +59,8 @@ struct tl_evidence {
 #define TL_EV_EXE_UNHASHABLE	(1u << 3)	/* memfd, deleted, FUSE, network file */
 #define TL_EV_CREDS_CHANGED	(1u << 4)	/* re-appraised after setuid and the like */
 #define TL_EV_FORKED		(1u << 5)	/* replayed to a new agent session */
+/* Whether no hash stands for a file: by its file system's magic number, and whether a path leads to it. [any] */
+bool tl_rs_unhashable(u64 magic, bool unlinked);
 #define TL_NET_UNKNOWN 1	/* no namespace has such a small number */
 #define TL_ARGV_MAX 1024
 #define TL_SHA256 32
@@ -210,14 +212,15 @@ enum tl_wire { TL_WIRE_TLS = 0, TL_WIRE_PLAIN, TL_WIRE_LOOK };
 /* At this end of a connection to this Service (or -1). TL_WIRE_LOOK: the client's first bytes tell. [any] */
 u32  tl_rs_wire(const void *cfg, s32 service, u32 role);
 #define TL_FIRST_BYTES 6
-/* What they tell, up to TL_FIRST_BYTES of them: TL_WIRE_LOOK for more, unless all came that are waited for. [any] */
-u32  tl_rs_first_bytes(const u8 *bytes, u64 len, bool all_came);
+/* What a look at up to TL_FIRST_BYTES of them tells, that gave so many, 0 at the end, or -errno: TL_WIRE_LOOK for more, unless
+ * they were waited for long enough. [any] */
+u32  tl_rs_first_bytes(const u8 *bytes, s32 came, bool waited);
 /* How long they are waited for, in milliseconds. [any] */
 u32  tl_rs_look_ms(void);
 /* May a process that nothing governs connect to it, untouched? [any] */
 bool tl_rs_admits_strangers(const void *cfg, s32 service);
-/* May a governed client that gets no identity for this reason go in plain? [any] */
-bool tl_rs_goes_without(const void *cfg, s32 service, u32 reason);
+/* May this governed end, that gets no identity for this reason, go in plain? [any] */
+bool tl_rs_goes_without(const void *cfg, s32 service, u32 role, u32 reason);
 
 /* ---- identities: keys are born here and never leave ------------------------- */
 
@@ -264,6 +267,8 @@ struct tl_step {
 	u64 records_max;	/* TL_ESTABLISHED: how many the key may protect that we send with */
 	u8  peer_hash[32];	/* SHA-256 of the peer's certificate, when known */
 };
+/* How many handshakes may go on when one of this role begins, on a machine of so many bytes, if the configuration permits max. [any] */
+u32  tl_rs_handshakes(u64 memory, u32 max, u32 role);
 /* Starts the engine in the current arena and does its first step (a client has bytes to send). [lane] */
 void tl_rs_flow_start(const struct tl_flow_new *p, struct tl_step *out);
 /* Feeds one whole record (header and body), decrypted in place. [lane] */
@@ -286,6 +291,10 @@ enum tl_after {
  * length, messages may span records: give every byte once, in order. `state` is 0 at first, one per flow.
  * TL_AFTER_MORE: an alert of which only one byte has come. TL_AFTER_KEY_UPDATE: as CUT, with a reason of its own. [any] */
 u32  tl_rs_control_record(u64 *state, u8 type, const u8 *piece, u64 len);
+/* Leaves in *flags what kTLS is given for a program's MSG_* flags; 0, or the DenyReason that refuses them. [any] */
+u32  tl_rs_send_flags(u32 *flags);
+/* How many records so many bytes of a program may have become. [any] */
+u64  tl_rs_records_of(u64 bytes);
 /* The two bytes of a close_notify alert. [any] */
 void tl_rs_close_notify(u8 out[2]);
 

@@ -145,6 +145,8 @@ u64 tl_config_generation(void);
 /* Under rcu_read_lock: the configuration in force for [any] queries, or NULL. */
 const void *tl_config_rcu(void);
 struct tl_limits tl_config_limits(void);
+s32 tl_config_service(const struct tl_addr *addr);
+s32 tl_config_closed_service(const struct tl_addr *addr);
 int tl_config_set(const struct tl_cmd *cmd, u32 *why, u32 *at);
 void tl_config_drop(void);
 /* Anything to govern at all? One load: the hooks ask first. */

@@ -31,6 +31,7 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+pub mod admission;
 pub mod arena;
 pub mod config;
 pub mod context;
@@ -38,6 +39,7 @@ pub mod control;
 pub mod decide;
 pub mod entropy;
 pub mod errno;
+pub mod executable;
 pub mod facts;
 #[cfg(test)]
 mod fake;
@@ -52,6 +54,7 @@ pub mod mode;
 mod panic;
 pub mod queue;
 pub mod records;
+pub mod sending;
 pub mod session;
 pub mod socket;
 pub mod sockopt;

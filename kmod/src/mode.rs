@@ -7,6 +7,7 @@ use tidelock_kabi::{DenyReason, Mode, OnUnavailable, Role, Service};
 
 use crate::config;
 use crate::decide::{Answer, Asked};
+use crate::errno::EAGAIN;
 use crate::ffi;
 
 /// What goes over the wire at one end of a connection: `enum tl_wire`.
@@ -82,7 +83,7 @@ pub const fn admits_strangers(service: &Service<'_>) -> bool {
 }
 
 /// May a governed client that was refused an identity for this reason go in plain? Only where agent or control plane did not
-/// answer; whom they refused stays refused.
+/// answer; whom they refused stays refused. A server never does: nobody would know whom they talk to.
 #[must_use]
 pub fn goes_without(service: &Service<'_>, refused: DenyReason) -> bool {
     let unavailable = matches!(
@@ -161,16 +162,20 @@ pub unsafe extern "C" fn tl_rs_wire(cfg: *const u8, service: i32, role: u32) -> 
     wire.unwrap_or(Wire::Tls).number()
 }
 
-/// What a client's first bytes tell: `enum tl_wire`. Context: any.
+/// What a client's first bytes tell: `enum tl_wire`. `came` is what looking at them gave: how many there are, 0 at the stream's
+/// end, or `-errno`; `waited` says that [`LOOK_MS`] have passed. Context: any.
 ///
 /// # Safety
-/// `bytes` is null or points to `len` bytes that nobody writes during the call.
+/// `bytes` is null or points to as many bytes as came, that nobody writes during the call.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn tl_rs_first_bytes(bytes: *const u8, len: u64, all_came: bool) -> u32 {
+pub unsafe extern "C" fn tl_rs_first_bytes(bytes: *const u8, came: i32, waited: bool) -> u32 {
+    let count = u64::try_from(came).unwrap_or(0);
+    // An end, or an error, which is the program's to read: nothing follows.
+    let ended = count == 0 && came != -EAGAIN;
     // SAFETY: the caller's contract.
-    let bytes = unsafe { ffi::bytes(bytes, len) };
+    let bytes = unsafe { ffi::bytes(bytes, count) };
     bytes
-        .map_or(Wire::Tls, |bytes| first_bytes(bytes, all_came))
+        .map_or(Wire::Tls, |bytes| first_bytes(bytes, waited || ended))
         .number()
 }
 
@@ -190,13 +195,19 @@ pub unsafe extern "C" fn tl_rs_admits_strangers(cfg: *const u8, service: i32) ->
     unsafe { with(cfg, service, admits_strangers) }.unwrap_or(false)
 }
 
-/// May a governed client that gets no identity for this reason go to this Service in plain? Context: any.
+/// May this governed end, that gets no identity for this reason, go in plain to this Service? Context: any.
 ///
 /// # Safety
 /// `cfg` is null or points to an arena that stays during the call.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn tl_rs_goes_without(cfg: *const u8, service: i32, reason: u32) -> bool {
-    let reason = DenyReason::from_number(reason);
+pub unsafe extern "C" fn tl_rs_goes_without(
+    cfg: *const u8,
+    service: i32,
+    role: u32,
+    reason: u32,
+) -> bool {
+    let client = Role::from_number(role) == Some(Role::Client);
+    let reason = DenyReason::from_number(reason).filter(|_| client);
     reason.is_some_and(|reason| {
         // SAFETY: the caller's contract.
         unsafe { with(cfg, service, |service| goes_without(service, reason)) }.unwrap_or(false)

@@ -202,6 +202,22 @@ fn who_says_nothing_waits_for_the_server() {
     assert_eq!(first_bytes(&[22, 3], true), Wire::Plain);
 }
 
+#[test]
+fn an_end_or_an_error_of_the_socket_is_the_programs_to_read() {
+    let looked = |bytes: &[u8], came: i32, waited| {
+        // SAFETY: the bytes are the test's own, and as many as came or none.
+        unsafe { tl_rs_first_bytes(bytes.as_ptr(), came, waited) }
+    };
+    let (plain, look) = (Wire::Plain.number(), Wire::Look.number());
+    assert_eq!(looked(&[], -EAGAIN, false), look);
+    assert_eq!(looked(&[], -EAGAIN, true), plain, "the server speaks first");
+    assert_eq!(looked(&[], 0, false), plain, "an end");
+    assert_eq!(looked(&[], -crate::errno::ECONNRESET, false), plain);
+    assert_eq!(looked(&[22, 3], 2, false), look);
+    assert_eq!(looked(&[22, 3], 2, true), plain);
+    assert_eq!(looked(&[22, 3, 1, 0, 9, 1], 6, false), Wire::Tls.number());
+}
+
 proptest! {
     /// More bytes never turn an answer round.
     #[test]
