@@ -149,6 +149,7 @@ static int again(struct tl_flow *flow, struct socket *sock, tl_sockaddr *addr, i
 	flow->reason = 0;
 	flow->err = 0;
 	flow->expired = false;
+	flow->since_ns = 0;
 	flow->plain = false;
 	flow->exception = 0;
 	flow->memo = memo;

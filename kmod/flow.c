@@ -57,6 +57,27 @@ static void on_deadline(struct timer_list *timer)
 	tl_job_queue(&flow->job);
 }
 
+/* With flow->lock: an open flow is to be decided again after so long; 0: not by time. A flow that was let go of has no timer. */
+void tl_flow_arm(struct tl_flow *flow, u32 ms)
+{
+	if (flow->phase != TL_FLOW_OPEN || !flow->sock)
+		return;
+	WRITE_ONCE(flow->expired, false);
+	if (ms)
+		mod_timer(&flow->deadline, jiffies + msecs_to_jiffies(ms));
+	else
+		timer_delete(&flow->deadline);
+}
+
+void tl_flow_look_again(struct tl_flow *flow, u32 ms)
+{
+	if (!ms && !timer_pending(&flow->deadline))
+		return;
+	mutex_lock(&flow->lock);
+	tl_flow_arm(flow, ms);
+	mutex_unlock(&flow->lock);
+}
+
 /* ---- the socket's callbacks: until a flow settles they wake our worker and nobody else ------- */
 
 /* With sk_callback_lock held for reading. During conversion sk_socket is a stand-in: no flow. */

@@ -336,14 +336,18 @@ void tl_flow_run(struct tl_lane *lane, struct tl_job *job)
 {
 	struct tl_flow *flow = container_of(job, struct tl_flow, job);
 	enum tl_outcome next = TL_WAIT;
-	bool goes_on = true;
+	bool goes_on = true, aged = false;
 
 	mutex_lock(&flow->lock);
-	if (flow->phase == TL_FLOW_PENDING && flow->sock)
+	if (flow->phase == TL_FLOW_PENDING && flow->sock) {
 		next = step(flow, lane);
-	else if (flow->phase == TL_FLOW_OPEN && flow->sock && flow->mediation)
-		goes_on = tl_mediated_run(flow);
+	} else if (flow->phase == TL_FLOW_OPEN && flow->sock) {
+		aged = xchg(&flow->expired, false);
+		goes_on = !flow->mediation || tl_mediated_run(flow);
+	}
 	mutex_unlock(&flow->lock);
+	if (aged)
+		tl_flow_redecide(flow);
 	if (!goes_on)
 		tl_mediated_refuse(flow);
 	/* One step at a time, so that a busy peer does not keep others waiting. */

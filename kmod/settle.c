@@ -138,6 +138,7 @@ enum tl_outcome tl_settle_open(struct tl_flow *flow)
 	flow->suite = flow->step->suite;
 	flow->records_max = tl_sabotaged('b') ? U64_MAX : flow->step->records_max;
 	tl_handshake_drop(flow);
+	flow->since_ns = ktime_get_boottime_ns();
 	tl_flow_announce(flow);
 	/* Only from here on whoever decides anew finds it among the live flows. */
 	if (!tl_sabotaged('b') && overtaken(flow, &d))
@@ -145,6 +146,7 @@ enum tl_outcome tl_settle_open(struct tl_flow *flow)
 	if (flow->plain)
 		atomic64_inc(&in_plain);
 	smp_store_release(&flow->phase, TL_FLOW_OPEN);
+	tl_flow_arm(flow, d.again_ms);
 	/* What came in behind the handshake is kTLS's to see; owned by us, it looks from its own worker. */
 	lock_sock(sk);
 	sk->sk_data_ready(sk);

@@ -189,11 +189,13 @@ struct tl_question {
 	u32 plain;		/* 1: nothing is proved on the wire */
 	u32 refused;		/* why its process was refused an identity, or 0: of who goes in plain without one */
 	u32 carried;		/* what its bytes go through: as tl_rs_transforms said, or 0: that is not settled yet */
+	u64 age_ms;		/* since the flow opened; 0: it opens */
 	struct tl_memo *memo;	/* of the end that asks, touched by nobody else meanwhile; or NULL: policies are asked anew */
 };
 struct tl_decision {
 	u32 allow;		/* 1 or 0 */
 	u32 reason;		/* tidelock_kabi::DenyReason when 0 */
+	u32 again_ms;		/* of a flow that may be: ask again after so long at the latest; 0: only when something changes */
 	u32 detail_len;
 	u8  detail[256];	/* determining policies, or `no permit matched` */
 };
@@ -362,7 +364,7 @@ enum tl_reason {
 	TL_R_DRAINED, TL_R_GRANT_WITHDRAWN, TL_R_POLICY_CHANGED, TL_R_EXITED, TL_R_PEER_CLOSED, TL_R_LOCAL_CLOSED,
 	TL_R_TRUNCATED, TL_R_INTERNAL, TL_R_AGENT_GONE, TL_R_SOCKET_OPTION,
 	TL_R_WOULD_DENY, TL_R_WOULD_PERMIT, TL_R_PEER_REVOKED, TL_R_SVID_REVOKED, TL_R_KEY_USED_UP,
-	TL_R_SERVICE_DENIED, TL_R_NOT_IN_PLAIN, TL_R_TOOK_IN_PLAIN, TL_R_WENT_IN_PLAIN, TL_R_KEY_UPDATED,
+	TL_R_SERVICE_DENIED, TL_R_NOT_IN_PLAIN, TL_R_TOOK_IN_PLAIN, TL_R_WENT_IN_PLAIN, TL_R_KEY_UPDATED, TL_R_FLOW_TOO_OLD,
 };
 /* Is it one? Others tell of what happened all the same. [any] */
 bool tl_rs_is_refusal(u32 reason);

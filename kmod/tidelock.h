@@ -190,6 +190,7 @@ struct tl_flow {
 	enum tl_flow_stage stage;
 	u64 id;
 	u64 opened_ns;
+	u64 since_ns;			/* the same on CLOCK_BOOTTIME; 0: not open yet */
 	u64 observed;				/* the generation at which it was told of what is only observed */
 	struct socket *sock;			/* NULL once released */
 	struct sock *sk;
@@ -254,6 +255,9 @@ void tl_flow_hook_sk(struct tl_flow *flow);
 void tl_flow_unhook_sk(struct tl_flow *flow, struct sock *sk);
 void tl_flow_wake(struct tl_flow *flow);
 /* Decides all live flows anew, or those of one subject; the number cut. `timed`: nothing has changed but the time. */
+void tl_flow_arm(struct tl_flow *flow, u32 ms);
+void tl_flow_look_again(struct tl_flow *flow, u32 ms);	/* the same without flow->lock */
+void tl_flow_redecide(struct tl_flow *flow);
 u64 tl_flows_redecide(const struct tl_subject *of, bool timed);
 void tl_flows_cut_all(u32 reason);
 /* How many live. */

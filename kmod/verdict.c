@@ -31,6 +31,7 @@ static struct tl_question question(struct tl_flow *flow, const void *cfg, struct
 		.plain = flow->plain,
 		.refused = flow->plain ? refused(flow->subject) : 0,
 		.carried = flow->carried,
+		.age_ms = flow->since_ns ? div_u64(ktime_get_boottime_ns() - flow->since_ns, NSEC_PER_MSEC) : 0,
 	};
 }
 
@@ -121,6 +122,7 @@ static void redecide(struct tl_flow *flow, void *arg)
 	}
 	rcu_read_unlock();
 	if (allow) {
+		tl_flow_look_again(flow, d.again_ms);
 		/* While only time passes, once is enough. */
 		if (!again->timed || flow->observed != tl_config_generation())
 			tl_flow_observe(flow, TL_R_WOULD_DENY);
@@ -131,6 +133,13 @@ static void redecide(struct tl_flow *flow, void *arg)
 	tl_flow_tell(flow, why, d.detail, d.detail_len);
 	tl_flow_observe(flow, TL_R_WOULD_PERMIT);
 	tl_flow_cut(flow, why);
+}
+
+void tl_flow_redecide(struct tl_flow *flow)
+{
+	struct again again = {};
+
+	redecide(flow, &again);
 }
 
 u64 tl_flows_redecide(const struct tl_subject *of, bool timed)

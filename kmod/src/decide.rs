@@ -1,5 +1,6 @@
 //! The policy question: may this client use this Service of this server?
 
+mod age;
 mod exports;
 mod memo;
 mod observed;
@@ -68,6 +69,8 @@ pub struct Asked<'a> {
     pub refused: Option<DenyReason>,
     /// What the bytes go through, once that is settled.
     pub carried: Option<Carried>,
+    /// Milliseconds since the flow opened.
+    pub age_ms: u64,
 }
 
 /// The answer.
@@ -101,6 +104,7 @@ impl From<Answer> for Decision {
         Self {
             allow: u32::from(answer.denied.is_none()),
             reason: answer.denied.map_or(0, DenyReason::number),
+            again_ms: 0,
             detail_len,
             detail,
         }
@@ -131,6 +135,9 @@ pub(crate) fn decide_again(cfg: &Configuration, asked: &Asked<'_>, memo: &mut Me
             "no permit matched: not a service's address",
         );
     };
+    if let Some(answer) = age::too_old(&service, asked.age_ms) {
+        return answer;
+    }
     if let Some(answer) = mode::says(&service, asked) {
         return answer;
     }
@@ -248,7 +255,10 @@ fn revoked(cfg: &Configuration, asked: &Asked<'_>) -> Option<Answer> {
 #[must_use]
 pub fn cut_for(refused: DenyReason) -> DenyReason {
     match refused {
-        DenyReason::PeerRevoked | DenyReason::SvidRevoked | DenyReason::NotGranted => refused,
+        DenyReason::PeerRevoked
+        | DenyReason::SvidRevoked
+        | DenyReason::NotGranted
+        | DenyReason::FlowTooOld => refused,
         _ => DenyReason::PolicyChanged,
     }
 }

@@ -63,7 +63,8 @@ pub const fn of_reason(reason: DenyReason) -> i32 {
         | R::LocalClosed
         | R::Truncated
         | R::KeyUsedUp
-        | R::KeyUpdated => ECONNRESET,
+        | R::KeyUpdated
+        | R::FlowTooOld => ECONNRESET,
         // All else, and what a later contract may add, is a refusal.
         _ => EACCES,
     }

@@ -254,6 +254,8 @@ pub struct Question {
     pub refused: u32,
     /// What the bytes go through: [`DIRECT`], the number of a transform, or 0: that is not settled yet.
     pub carried: u32,
+    /// Milliseconds since the flow opened; 0: it opens.
+    pub age_ms: u64,
     /// What policies have permitted this end of the flow, or null: it is not kept.
     pub memo: *mut Memo,
 }
@@ -266,6 +268,8 @@ pub struct Decision {
     pub allow: u32,
     /// Why not, when `allow` is 0.
     pub reason: u32,
+    /// When `allow` is 1: ask again after so many milliseconds at the latest; 0: only when something changes.
+    pub again_ms: u32,
     /// Bytes used in `detail`.
     pub detail_len: u32,
     /// Determining policies, or `no permit matched`.
@@ -293,8 +297,8 @@ const _: () = {
     assert!(size_of::<Cmd>() == 96);
     assert!(size_of::<Rec>() == 272);
     assert!(size_of::<Limits>() == 28);
-    assert!(size_of::<Question>() == 176);
-    assert!(size_of::<Decision>() == 268);
+    assert!(size_of::<Question>() == 184);
+    assert!(size_of::<Decision>() == 272);
     assert!(size_of::<Svid>() == 40);
     assert!(size_of::<FlowNew>() == 224);
     assert!(size_of::<Step>() == 512);

@@ -102,6 +102,7 @@ pub(crate) fn service(service: &Service) -> v1::Service {
         transform: transform(service.transform).into(),
         mode: service_mode(service.mode).into(),
         on_unavailable: on_unavailable(service.on_unavailable).into(),
+        max_flow_age_secs: service.max_flow_age_secs.unwrap_or(0),
         tls: service.tls.as_ref().map(|tls| v1::ServiceTls {
             server_name: tls.server_name.clone(),
             roots: tls.roots.clone(),

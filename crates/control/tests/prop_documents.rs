@@ -120,10 +120,10 @@ fn service() -> impl Strategy<Value = Document> {
         vec(address(), 1..5),
         btree_set(spiffe_id(), 0..5),
         transform,
-        modes,
+        (modes, proptest::option::of(1..=365 * 24 * 3600_u32)),
     )
         .prop_map(
-            |(name, addresses, servers, transform, (mode, on_unavailable))| {
+            |(name, addresses, servers, transform, ((mode, on_unavailable), max_flow_age_secs))| {
                 let proves = mode.proves_servers() && servers.is_empty();
                 let mode = if proves { ServiceMode::Deny } else { mode };
                 let takes_plain = mode.takes_plain();
@@ -140,9 +140,14 @@ fn service() -> impl Strategy<Value = Document> {
                     } else {
                         OnUnavailable::Deny
                     },
+                    max_flow_age_secs,
                     tls: outside.then(|| ServiceTls {
                         server_name: "api.example.com".to_owned(),
-                        roots: vec![root()],
+                        roots: if max_flow_age_secs.is_some() {
+                            vec![root()]
+                        } else {
+                            Vec::new()
+                        },
                     }),
                 })
             },

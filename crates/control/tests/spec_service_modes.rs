@@ -1,8 +1,8 @@
 //! `mode` and `onUnavailable` of Services: what is read, and what is refused where it stands.
 
 use tidelock_control::document::{
-    Document, Format, MAX_ROOTS_PER_SERVICE, OnUnavailable, Service, ServiceMode, SourceFile,
-    parse_files,
+    Document, Format, MAX_FLOW_AGE_SECS, MAX_ROOTS_PER_SERVICE, OnUnavailable, Service,
+    ServiceMode, SourceFile, parse_files,
 };
 use tidelock_spiffe_core::{TrustDomain, pem};
 
@@ -138,10 +138,35 @@ fn a_server_outside_is_told_by_name_and_roots() {
 }
 
 #[test]
+fn without_roots_those_of_the_nodes_systems_vouch() {
+    let tls = "  mode: originate\n  tls: {serverName: api.example.com}\n";
+    let service = parse(tls).expect("good");
+    assert!(service.tls.as_ref().expect("written").roots.is_empty());
+    let printed = Document::Service(service.clone()).to_json().to_string();
+    assert!(!printed.contains("roots"), "{printed}");
+}
+
+#[test]
+fn a_flow_lives_from_a_second_to_a_year() {
+    let read = |text: &str| parse(&format!("{SERVERS}  maxFlowAge: {text}\n"));
+    assert_eq!(parse(SERVERS).expect("good").max_flow_age_secs, None);
+    for (text, secs) in [("1s", 1), ("1h30m", 5_400), ("365d", MAX_FLOW_AGE_SECS)] {
+        assert_eq!(read(text).expect(text).max_flow_age_secs, Some(secs));
+    }
+    for text in ["0s", "366d", "1", "1h 30m", "-1s", "''"] {
+        let errors = read(text).expect_err(text);
+        assert!(
+            errors[0].starts_with("f.yaml:7:15: spec.maxFlowAge: "),
+            "{errors:?}"
+        );
+    }
+}
+
+#[test]
 fn only_a_server_outside_has_tls_and_it_has_nothing_else() {
     refused(
         "  mode: originate\n",
-        "f.yaml:6:9: spec.mode: is `originate`, and `tls` has to say which server: its `serverName` and its `roots`",
+        "f.yaml:6:9: spec.mode: is `originate`, and `tls` has to say which server: its `serverName`, and its `roots` unless the nodes' own are meant",
     );
     let tls = tls("api.example.com", &root());
     refused(

@@ -14,35 +14,26 @@ use crate::provider::EXTERNAL_SIGNATURES;
 use crate::record::MAX_CHAIN_BYTES;
 use crate::verifier::{Findings, check_bounds};
 
-/// Most authorities that may vouch for one server: more than any list of public ones has.
+/// Most authorities in one list: more than any list of public ones has.
 pub const MAX_ROOTS: usize = 256;
 
-/// Who a server outside has to be, and who may vouch for it.
-#[derive(Debug)]
-pub struct External {
-    name: DnsName<'static>,
-    roots: Vec<TrustAnchor<'static>>,
-}
+/// Who may vouch for servers outside. One list may serve many of them.
+#[derive(Debug, Default)]
+pub struct Roots(Vec<TrustAnchor<'static>>);
 
-impl External {
-    /// A server of this DNS name. Nobody may vouch for it yet.
-    ///
-    /// # Errors
-    /// It is no DNS name (RFC 1034 §3.5).
-    pub fn new(name: &str) -> Result<Self, ExternalError> {
-        let name = DnsName::try_from(name)
-            .map_err(|_| ExternalError::NotAName)?
-            .to_owned();
-        let roots = Vec::new();
-        Ok(Self { name, roots })
+impl Roots {
+    /// Nobody.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self(Vec::new())
     }
 
-    /// Lets the authority whose certificate is `der` vouch for it. Its age does not matter (RFC 5280 §6.1.1 d).
+    /// Lets the authority whose certificate is `der` vouch. Its age does not matter (RFC 5280 §6.1.1 d).
     ///
     /// # Errors
     /// [`ExternalError`] says why it may not; nothing has changed then.
-    pub fn add_root(&mut self, der: &[u8]) -> Result<(), ExternalError> {
-        if self.roots.len() >= MAX_ROOTS {
+    pub fn add(&mut self, der: &[u8]) -> Result<(), ExternalError> {
+        if self.0.len() >= MAX_ROOTS {
             return Err(ExternalError::TooMany);
         }
         if der.len() > MAX_CHAIN_BYTES {
@@ -50,8 +41,28 @@ impl External {
         }
         let der = CertificateDer::from(der);
         let root = anchor_from_trusted_cert(&der).map_err(ExternalError::NotAnAnchor)?;
-        self.roots.push(root.to_owned());
+        self.0.push(root.to_owned());
         Ok(())
+    }
+}
+
+/// Who a server outside has to be, and who may vouch for it.
+#[derive(Debug)]
+pub struct External {
+    name: DnsName<'static>,
+    roots: Arc<Roots>,
+}
+
+impl External {
+    /// A server of this DNS name, for which these may vouch.
+    ///
+    /// # Errors
+    /// It is no DNS name (RFC 1034 §3.5).
+    pub fn new(name: &str, roots: Arc<Roots>) -> Result<Self, ExternalError> {
+        let name = DnsName::try_from(name)
+            .map_err(|_| ExternalError::NotAName)?
+            .to_owned();
+        Ok(Self { name, roots })
     }
 
     /// Its name.
@@ -75,7 +86,7 @@ impl External {
         let leaf = EndEntityCert::try_from(leaf)?;
         leaf.verify_for_usage(
             EXTERNAL_SIGNATURES.all,
-            &self.roots,
+            &self.roots.0,
             rest,
             now,
             KeyUsage::server_auth(),

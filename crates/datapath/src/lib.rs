@@ -138,7 +138,7 @@ pub use engine::{
     ALPN, Engine, Established, ExternalParams, Failure, Output, Params, Reason, Refused,
 };
 pub use entropy::{Entropy, EntropyUnavailable};
-pub use external::{External, ExternalError, MAX_ROOTS};
+pub use external::{External, ExternalError, MAX_ROOTS, Roots};
 pub use identity::{Identity, InstallError, SigningFailed, Svid};
 pub use ktls::{KtlsInfo, MAX_KTLS_INFO_BYTES};
 pub use peer::{Peer, PeerError};

@@ -10,7 +10,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use support::openssl::{Killed, connect, exchange, free_port, run};
 use tidelock_datapath::{
     Engine, Established, External, ExternalError, ExternalParams, Failure, MAX_ROOTS, Mono, Now,
-    PeerError, Reason,
+    PeerError, Reason, Roots,
 };
 use tidelock_testkit::SeededEntropy;
 use webpki::Error as Path;
@@ -172,12 +172,12 @@ impl Met {
     }
 }
 
-fn external(name: &str, roots: &[Vec<u8>]) -> External {
-    let mut external = External::new(name).expect("a name");
-    for root in roots {
-        external.add_root(root).expect("a root");
+fn external(name: &str, ders: &[Vec<u8>]) -> External {
+    let mut roots = Roots::new();
+    for der in ders {
+        roots.add(der).expect("a root");
     }
-    external
+    External::new(name, Arc::new(roots)).expect("a name")
 }
 
 fn now() -> Now {
@@ -322,23 +322,23 @@ fn a_server_that_asks_for_a_certificate_gets_none() {
 fn what_is_no_name_and_no_root_is_refused() {
     for name in ["", "a b", "*.a", "-a", "a..b"] {
         assert_eq!(
-            External::new(name).unwrap_err(),
+            External::new(name, Arc::default()).unwrap_err(),
             ExternalError::NotAName,
             "{name}"
         );
     }
     let pki = Pki::new("roots", P256, P256, "sha256", "DNS:a");
-    let mut external = external(NAME, &[]);
+    let mut roots = Roots::new();
     assert!(matches!(
-        external.add_root(b"no certificate"),
+        roots.add(b"no certificate"),
         Err(ExternalError::NotAnAnchor(_))
     ));
     assert!(matches!(
-        external.add_root(&vec![0; 1 << 20]),
+        roots.add(&vec![0; 1 << 20]),
         Err(ExternalError::TooLong { .. })
     ));
     for _ in 0..MAX_ROOTS {
-        external.add_root(&pki.root()).expect("room");
+        roots.add(&pki.root()).expect("room");
     }
-    assert_eq!(external.add_root(&pki.root()), Err(ExternalError::TooMany));
+    assert_eq!(roots.add(&pki.root()), Err(ExternalError::TooMany));
 }

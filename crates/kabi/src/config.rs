@@ -41,6 +41,8 @@ pub struct Config<'a> {
     pub posture: Option<Posture<'a>>,
     /// The servers outside of the Services of [`Mode::Originate`]; one for each.
     pub externals: List<'a, External<'a>>,
+    /// CA certificates in DER, that vouch for those of them that have none of their own.
+    pub system_roots: List<'a, &'a [u8]>,
 }
 
 /// What the agent knows of its node, and policies may ask for.
@@ -173,6 +175,8 @@ pub struct Service<'a> {
     pub mode: Mode,
     /// What becomes of a connection for which no identity is to be had.
     pub on_unavailable: OnUnavailable,
+    /// How old its flows may become, in seconds; `None`: as old as they like.
+    pub max_flow_age_s: Option<u32>,
     /// The SPIFFE IDs that may serve it; none: nobody may.
     pub servers: List<'a, &'a str>,
 }
@@ -281,7 +285,7 @@ pub struct External<'a> {
     pub service: &'a str,
     /// Its DNS name (RFC 6125 §6.4), in lower case.
     pub server_name: &'a str,
-    /// CA certificates in DER; none: nobody is believed to be it.
+    /// CA certificates in DER; none: those of [`Config::system_roots`].
     pub roots: List<'a, &'a [u8]>,
 }
 

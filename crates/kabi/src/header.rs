@@ -8,7 +8,7 @@ use crate::write::Writer;
 /// First four bytes of every record, as a number: `TIDK`.
 pub const MAGIC: u32 = 0x4b44_4954;
 /// The version of this contract. Module and agent must have the same.
-pub const ABI_VERSION: u16 = 6;
+pub const ABI_VERSION: u16 = 7;
 /// Length of a header, in bytes.
 pub const HEADER_BYTES: usize = 24;
 /// [`HEADER_BYTES`] as an offset.

@@ -87,5 +87,7 @@ numbered! {
         WentInPlain = 35 => "no identity was to be had, and the connection went in plain (onUnavailable: allow)",
         /// The peer changed its key, which this kernel cannot follow.
         KeyUpdated = 36 => "the peer changed its key (KeyUpdate), which is not followed here: connect again",
+        /// The flow is as old as its Service lets one become.
+        FlowTooOld = 37 => "the connection is as old as its service lets one become (maxFlowAge): connect again",
     }
 }

@@ -13,7 +13,7 @@ fn the_header_has_24_bytes_little_endian() {
     let bytes = ToKernel::Drain.to_vec(0x0102_0304_0506_0708).unwrap();
     let header = [
         &b"TIDK"[..],              // magic
-        &[6, 0],                   // abi
+        &[7, 0],                   // abi
         &[8, 0],                   // kind
         &[24, 0, 0, 0],            // length
         &[0, 0, 0, 0],             // reserved
@@ -116,6 +116,7 @@ fn a_record_to_the_kernel_can_have_a_mebibyte() {
         transform: None,
         mode: Mode::Strict,
         on_unavailable: OnUnavailable::Deny,
+        max_flow_age_s: None,
         servers,
     };
     let policy = vec![0; MAX_POLICY_BYTES];
@@ -156,7 +157,8 @@ fn reasons_keep_their_numbers() {
         PeerRefused HandshakeDeadline Protocol ResourceLimit UnsupportedSocket CredentialsChanged \
         SvidExpired NoPolicy Drained GrantWithdrawn PolicyChanged Exited PeerClosed LocalClosed \
         Truncated Internal AgentGone SocketOption WouldDeny WouldPermit PeerRevoked SvidRevoked KeyUsedUp \
-        ServiceDenied NotInPlain TookInPlain WentInPlain KeyUpdated";
+        ServiceDenied NotInPlain TookInPlain WentInPlain KeyUpdated \
+        FlowTooOld";
     let refused = "TooShort TooLong Magic AbiVersion Kind Length Reserved HelloFirst HelloAgain Sequence \
         OldGeneration WrongGeneration Truncated Trailing NotUtf8 FieldTooLong ListTooLong Empty \
         OutOfRange Layout GovernsAll BadCidr BadSpiffeId Unknown BadPolicy BadChain NoMemory Internal \
@@ -167,7 +169,7 @@ fn reasons_keep_their_numbers() {
             .map(|r| format!("{r:?}"))
             .eq(deny.split_whitespace())
     );
-    assert!(DenyReason::ALL.iter().map(|r| r.number()).eq(1..=36));
+    assert!(DenyReason::ALL.iter().map(|r| r.number()).eq(1..=37));
     assert!(
         RefusedReason::ALL
             .iter()
@@ -186,7 +188,7 @@ fn reasons_keep_their_numbers() {
             .all(|r| RefusedReason::from_number(r.number()) == Some(*r))
     );
     assert_eq!(
-        (DenyReason::from_number(0), DenyReason::from_number(37)),
+        (DenyReason::from_number(0), DenyReason::from_number(38)),
         (None, None)
     );
     assert_eq!(

@@ -72,6 +72,7 @@ fn a_service_covers_an_address_by_range_port_and_namespace() {
         transform: None,
         mode: Mode::Strict,
         on_unavailable: OnUnavailable::Deny,
+        max_flow_age_s: None,
         servers: List::default(),
     };
     assert!(service.covers(&endpoint("10.0.0.7", 80, 0)));
@@ -101,6 +102,7 @@ fn a_wildcard_address_is_covered_by_port() {
         transform: None,
         mode: Mode::Strict,
         on_unavailable: OnUnavailable::Deny,
+        max_flow_age_s: None,
         servers: List::default(),
     };
     for any in ["0.0.0.0", "::"] {
@@ -121,6 +123,7 @@ fn a_server_is_one_byte_for_byte() {
         transform: None,
         mode: Mode::Strict,
         on_unavailable: OnUnavailable::Deny,
+        max_flow_age_s: None,
         servers: List::of(&ids),
     };
     assert!(service.is_server("spiffe://td/b"));

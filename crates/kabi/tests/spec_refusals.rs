@@ -133,7 +133,7 @@ fn numbers_that_name_something_are_not_zero() {
             "{kind}"
         );
     }
-    for reason in [0_u8, 37, 255] {
+    for reason in [0_u8, 38, 255] {
         assert_eq!(
             fault(&edited(ToKernelKind::Refuse, 40, &[reason])),
             (Why::OutOfRange, 40)
@@ -175,7 +175,7 @@ fn a_spiffe_id_is_a_workloads() {
 /// row, two authority rows, then text, certificates and policies, and last two revoked serials.
 const PREFILTER_AT: usize = 24 + 64;
 const SERVICE_AT: usize = PREFILTER_AT + 2 * 16;
-const SERVER_AT: usize = SERVICE_AT + 2 * 44;
+const SERVER_AT: usize = SERVICE_AT + 2 * 48;
 const BUNDLE_AT: usize = SERVER_AT + 2 * 8;
 const AUTHORITY_AT: usize = BUNDLE_AT + 16;
 const TEXT_AT: usize = AUTHORITY_AT + 2 * 8;
@@ -350,21 +350,21 @@ fn a_configuration_is_refused_where_it_is_wrong() {
         ),
         (
             "servers out of place",
-            SERVICE_AT + 36,
+            SERVICE_AT + 40,
             &n(1),
             Why::Layout,
-            SERVICE_AT + 36,
+            SERVICE_AT + 40,
         ),
         (
             "too many servers",
-            SERVICE_AT + 40,
+            SERVICE_AT + 44,
             &n(65),
             Why::ListTooLong,
-            SERVICE_AT + 36,
+            SERVICE_AT + 40,
         ),
         (
             "servers beyond the list",
-            SERVICE_AT + 44 + 40,
+            SERVICE_AT + 48 + 44,
             &n(1),
             Why::Layout,
             0,
@@ -514,9 +514,9 @@ fn a_server_outside_has_a_service_and_a_dns_name() {
         ),
     ]);
     let len = edited(ToKernelKind::Config, 0, &[]).len();
-    // Behind the last external of the sample lie two serials and a posture.
+    // Behind the last external of the sample lie a root of the system, two serials and a posture.
     let names = "bankapi.bank.examplerootnext".len();
-    let end = POSTURE_BYTES + 2 * 21;
+    let end = SYSTEM_ROOTS_BYTES + POSTURE_BYTES + 2 * 21;
     let why = |back: usize, to: &[u8]| {
         fault(&edited(ToKernelKind::Config, len - end - names - back, to)).0
     };
@@ -526,6 +526,35 @@ fn a_server_outside_has_a_service_and_a_dns_name() {
     assert_eq!(why(12, &n(0)), Why::Empty);
     assert_eq!(why(40 - 16, &n(1)), Why::Layout);
     assert_eq!(why(40 - 20, &n(257)), Why::ListTooLong);
+}
+
+/// Two counts, the row of one root, and its bytes.
+const SYSTEM_ROOTS_BYTES: usize = 2 * 4 + 8 + "everybody's".len();
+
+#[test]
+fn roots_of_the_system_have_no_gaps() {
+    use RefusedReason as Why;
+    let len = edited(ToKernelKind::Config, 0, &[]).len();
+    let start = len - POSTURE_BYTES - 2 * 21 - SYSTEM_ROOTS_BYTES;
+    let why = |at: usize, to: &[u8]| fault(&edited(ToKernelKind::Config, start + at, to)).0;
+    assert_eq!(why(0, &n(MAX_ROOTS + 1)), Why::ListTooLong);
+    assert_eq!(why(0, &n(0)), Why::Layout);
+    assert_eq!(why(4, &n(MAX_RECORD_BYTES + 1)), Why::TooLong);
+    assert_eq!(why(4, &n(10)), Why::Layout);
+    assert_eq!(why(8, &n(1)), Why::Layout);
+    assert_eq!(why(12, &n(0)), Why::Empty);
+    assert_eq!(why(12, &n(MAX_CERT_BYTES + 1)), Why::FieldTooLong);
+    let roots = |roots: &'static [&'static [u8]]| {
+        ToKernel::Config(Config {
+            generation: 1,
+            system_roots: List::of(roots),
+            ..Config::default()
+        })
+    };
+    not_encoded([
+        (roots(&[b"root", b""]), Why::Empty),
+        (roots(&[b"r" as &[u8]; MAX_ROOTS + 1]), Why::ListTooLong),
+    ]);
 }
 
 #[test]
@@ -604,8 +633,8 @@ fn a_trust_domain_has_one_bundle_and_a_name() {
         ..Config::default()
     };
     let mut bytes = ToKernel::Config(config).to_vec(1).unwrap();
-    // In front of no servers outside, and a posture that says nothing.
-    let last = bytes.len() - 1 - (4 * 4) - (4 + 8);
+    // In front of no servers outside, no roots of the system, and a posture that says nothing.
+    let last = bytes.len() - 1 - (4 * 4) - (2 * 4) - (4 + 8);
     bytes[last] = b'a';
     assert_eq!(fault(&bytes).0, RefusedReason::Duplicate);
 }
@@ -668,6 +697,7 @@ fn a_configuration_that_the_kernel_would_refuse_is_not_encoded() {
         transform: None,
         mode: Mode::Strict,
         on_unavailable: OnUnavailable::Deny,
+        max_flow_age_s: None,
         servers: List::default(),
     };
     let services = |list| Config {
@@ -707,6 +737,13 @@ fn a_configuration_that_the_kernel_would_refuse_is_not_encoded() {
         (
             one(Service {
                 netns: Some(0),
+                ..service
+            }),
+            Why::OutOfRange,
+        ),
+        (
+            one(Service {
+                max_flow_age_s: Some(0),
                 ..service
             }),
             Why::OutOfRange,

@@ -3,8 +3,8 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use tidelock_datapath::{External, TrustStore};
-use tidelock_kabi::{Config, Fault, RefusedReason};
+use tidelock_datapath::{External, Roots, TrustStore};
+use tidelock_kabi::{Config, Fault, List, RefusedReason};
 use tidelock_spiffe_core::TrustDomain;
 
 use super::{NO_MEMORY, fault};
@@ -29,24 +29,36 @@ pub(super) fn trust(view: &Config<'static>, body: &[u8]) -> Result<TrustStore, F
     Ok(trust)
 }
 
-/// The servers outside, by their Services, each with its authorities.
+/// The servers outside, by their Services, each with its authorities: those that were written for it, or else the system's, which
+/// all others share.
 pub(super) fn externals(
     view: &Config<'static>,
     body: &[u8],
 ) -> Result<Vec<(&'static str, Arc<External>)>, Fault> {
+    let system = roots(view.system_roots, body)?;
     let mut all = Vec::new();
     all.try_reserve_exact(view.externals.len())
         .map_err(|_| NO_MEMORY)?;
     for of in view.externals {
         let name = of.server_name;
-        let mut external = External::new(name)
+        let roots = if of.roots.is_empty() {
+            Arc::clone(&system)
+        } else {
+            roots(of.roots, body)?
+        };
+        let external = External::new(name, roots)
             .map_err(|_| fault(RefusedReason::BadServerName, body, name.as_bytes()))?;
-        for der in of.roots {
-            external
-                .add_root(der)
-                .map_err(|_| fault(RefusedReason::BadChain, body, der))?;
-        }
         all.push((of.service, Arc::new(external)));
     }
     Ok(all)
+}
+
+fn roots(ders: List<'static, &'static [u8]>, body: &[u8]) -> Result<Arc<Roots>, Fault> {
+    let mut roots = Roots::new();
+    for der in ders {
+        roots
+            .add(der)
+            .map_err(|_| fault(RefusedReason::BadChain, body, der))?;
+    }
+    Ok(Arc::new(roots))
 }

@@ -212,6 +212,8 @@ fn limits_are_those_of_the_record() {
 const NO_POSTURE: usize = 4 + 8;
 /// Four counts of an empty section.
 const NO_EXTERNALS: usize = 4 * 4;
+/// Two of another.
+const NO_SYSTEM_ROOTS: usize = 2 * 4;
 
 /// What a refused configuration says, and what is at that place of the record, up to its last part.
 fn refused(config: Config<'_>) -> (RefusedReason, Vec<u8>) {
@@ -219,7 +221,7 @@ fn refused(config: Config<'_>) -> (RefusedReason, Vec<u8>) {
     let refusal = world::build_body(&record[HEADER_BYTES..]).unwrap_err();
     assert_eq!(refusal.errno, -EBADMSG);
     let why = RefusedReason::from_number(refusal.why).unwrap();
-    let end = record.len() - NO_EXTERNALS - NO_POSTURE;
+    let end = record.len() - NO_EXTERNALS - NO_SYSTEM_ROOTS - NO_POSTURE;
     (
         why,
         record[usize::try_from(refusal.at).unwrap()..end].to_vec(),
@@ -263,6 +265,16 @@ fn a_bad_root_of_a_server_outside_refuses_the_whole() {
     let externals = List::of(&externals);
     let record = ToKernel::Config(Config {
         externals,
+        ..world::config(&[], &[], &[], &[])
+    });
+    let record = record.to_vec(2).unwrap();
+    let refusal = world::build_body(&record[HEADER_BYTES..]).unwrap_err();
+    assert_eq!(refusal.why, RefusedReason::BadChain.number());
+    let at = usize::try_from(refusal.at).unwrap();
+    let end = record.len() - NO_SYSTEM_ROOTS - NO_POSTURE;
+    assert_eq!(record[at..end], *b"not a root");
+    let record = ToKernel::Config(Config {
+        system_roots: List::of(&roots),
         ..world::config(&[], &[], &[], &[])
     });
     let record = record.to_vec(2).unwrap();
@@ -352,6 +364,35 @@ fn the_arena_asked_for_is_enough_for_many_authorities() {
         used < tl_rs_config_bytes(body as u64),
         "{used} bytes for about {body}"
     );
+}
+
+/// However many servers they vouch for.
+#[test]
+fn the_systems_roots_are_kept_once() {
+    let ca = TestCa::with_root(TD, |params| params.subject_alt_names.clear());
+    let roots = [ca.authority(); 256];
+    let services = [web()];
+    let used = |count: usize| {
+        let external = External {
+            service: "web",
+            server_name: "a",
+            roots: List::default(),
+        };
+        let externals = std::vec![external; count];
+        let config = Config {
+            externals: List::of(&externals),
+            system_roots: List::of(&roots),
+            ..world::config(&[], &services, &[], &[])
+        };
+        let record = ToKernel::Config(config).to_vec(2).unwrap();
+        let cfg = world::build_body(&record[HEADER_BYTES..]).unwrap();
+        // SAFETY: the arena is alive.
+        (unsafe { tl_rs_arena_used(cfg) }, record.len())
+    };
+    let (few, few_bytes) = used(1);
+    let (many, many_bytes) = used(1000);
+    let grown = usize::try_from(many - few).unwrap();
+    assert!(grown < 8 * (many_bytes - few_bytes), "{few}, {many}");
 }
 
 #[test]

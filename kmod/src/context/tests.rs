@@ -40,6 +40,7 @@ fn ask(question: &Question) -> u32 {
     let mut out = Decision {
         allow: 9,
         reason: 9,
+        again_ms: 0,
         detail_len: 0,
         detail: [0; DETAIL_BYTES],
     };

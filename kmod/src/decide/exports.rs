@@ -2,7 +2,7 @@
 
 use tidelock_kabi::{DenyReason, Role};
 
-use super::{Answer, Asked, cut_for, decide, decide_again, observe};
+use super::{Answer, Asked, age, cut_for, decide, decide_again, observe};
 use crate::config::{self, Configuration};
 use crate::ffi::{Decision, Question};
 use crate::mediation::Carried;
@@ -15,13 +15,17 @@ use crate::mediation::Carried;
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tl_rs_decide(q: *const Question, out: *mut Decision) {
     // SAFETY: the caller's contract.
-    let answer = match unsafe { q.as_ref() } {
+    let (answer, again_ms) = match unsafe { q.as_ref() } {
         // SAFETY: the caller's contract.
         Some(question) => unsafe { answer(question) },
-        None => Answer::deny(DenyReason::Internal, ""),
+        None => (Answer::deny(DenyReason::Internal, ""), 0),
+    };
+    let decision = Decision {
+        again_ms,
+        ..answer.into()
     };
     // SAFETY: the caller's contract.
-    unsafe { out.write(answer.into()) };
+    unsafe { out.write(decision) };
 }
 
 /// What would policies that are only observed have said? `false`: the same, or there are none. Else `out` says which of
@@ -50,6 +54,7 @@ pub unsafe extern "C" fn tl_rs_observe(q: *const Question, out: *mut Decision) -
         out.write(Decision {
             allow: u32::from(would == DenyReason::WouldDeny),
             reason: would.number(),
+            again_ms: 0,
             detail_len,
             detail,
         })
@@ -65,22 +70,27 @@ pub extern "C" fn tl_rs_cut_for(reason: u32) -> u32 {
         .number()
 }
 
+/// The answer, and after how many milliseconds to ask again.
+///
 /// # Safety
 /// As for [`tl_rs_decide`].
-unsafe fn answer(question: &Question) -> Answer {
+unsafe fn answer(question: &Question) -> (Answer, u32) {
     // SAFETY: the caller's contract.
     let Some(cfg) = (unsafe { config::at(question.cfg) }) else {
-        return Answer::deny(DenyReason::NoPolicy, "");
+        return (Answer::deny(DenyReason::NoPolicy, ""), 0);
     };
     // SAFETY: the caller's contract.
     let Some(asked) = (unsafe { asked(cfg, question, question.service) }) else {
-        return Answer::deny(DenyReason::Internal, "");
+        return (Answer::deny(DenyReason::Internal, ""), 0);
     };
     // SAFETY: the caller's contract.
-    match unsafe { question.memo.as_mut() } {
+    let answer = match unsafe { question.memo.as_mut() } {
         Some(memo) => decide_again(cfg, &asked, memo),
         None => decide(cfg, &asked),
-    }
+    };
+    let service = asked.service.filter(|_| answer.denied.is_none());
+    let again_ms = service.map_or(0, |service| age::again_ms(&service, asked.age_ms));
+    (answer, again_ms)
 }
 
 /// The question; `None` if it is none.
@@ -116,5 +126,6 @@ pub(crate) unsafe fn asked<'a>(
         plain: question.plain != 0,
         refused: DenyReason::from_number(question.refused),
         carried: Carried::from_number(question.carried),
+        age_ms: question.age_ms,
     })
 }

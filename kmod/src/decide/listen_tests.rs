@@ -44,6 +44,7 @@ fn ask(question: &Question) -> (u32, String) {
     let mut out = Decision {
         allow: 9,
         reason: 9,
+        again_ms: 0,
         detail_len: 0,
         detail: [0; DETAIL_BYTES],
     };
@@ -157,6 +158,7 @@ fn what_is_only_observed_forbids_nobody_to_listen_and_is_told() {
     let mut out = Decision {
         allow: 9,
         reason: 9,
+        again_ms: 0,
         detail_len: 0,
         detail: [0; DETAIL_BYTES],
     };

@@ -29,6 +29,7 @@ fn answered(question: &Question) -> (u32, u32, std::string::String) {
     let mut out = Decision {
         allow: 9,
         reason: 9,
+        again_ms: 0,
         detail_len: 9,
         detail: [9; DETAIL_BYTES],
     };
@@ -76,6 +77,7 @@ fn look(
     let mut out = Decision {
         allow: 9,
         reason: 9,
+        again_ms: 0,
         detail_len: 0,
         detail: [0; DETAIL_BYTES],
     };

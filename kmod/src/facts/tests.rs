@@ -64,6 +64,7 @@ fn ask_measured(
     let mut out = Decision {
         allow: 9,
         reason: 9,
+        again_ms: 0,
         detail_len: 0,
         detail: [0; DETAIL_BYTES],
     };

@@ -73,6 +73,7 @@ pub(crate) fn web() -> Service<'static> {
         transform: None,
         mode: Mode::Strict,
         on_unavailable: OnUnavailable::Deny,
+        max_flow_age_s: None,
         servers: List::of(&[SERVER]),
     }
 }
@@ -95,6 +96,7 @@ pub(crate) fn config<'a>(
         revoked: List::default(),
         posture: None,
         externals: List::default(),
+        system_roots: List::default(),
     }
 }
 
@@ -203,6 +205,7 @@ pub(crate) fn question(cfg: *const u8) -> Question {
         plain: 0,
         refused: 0,
         carried: 0,
+        age_ms: 0,
         memo: ptr::null_mut(),
     }
 }

@@ -48,8 +48,8 @@ fn all() -> Probe {
         Limits = tl_limits { grant_wait_ms, handshake_ms, max_handshakes,
             max_handshakes_per_listener, n_prefilter, n_services, redecide_ms }
         Question = tl_question { cfg, service, role, client_id, server_id, addr, client, now_ms, process,
-            exe_sha256, own_serial, peer_serial, plain, refused, carried, memo }
-        Decision = tl_decision { allow, reason, detail_len, detail }
+            exe_sha256, own_serial, peer_serial, plain, refused, carried, age_ms, memo }
+        Decision = tl_decision { allow, reason, again_ms, detail_len, detail }
         Svid = tl_svid { not_before, not_after, serial, serial_len }
         FlowNew = tl_flow_new { cfg, identity, service, role, addr, client, now_ms, process,
             exe_sha256, memo }
@@ -167,6 +167,7 @@ fn reasons() -> impl Iterator<Item = (&'static str, DenyReason)> {
         ("TL_R_TOOK_IN_PLAIN", R::TookInPlain),
         ("TL_R_WENT_IN_PLAIN", R::WentInPlain),
         ("TL_R_KEY_UPDATED", R::KeyUpdated),
+        ("TL_R_FLOW_TOO_OLD", R::FlowTooOld),
     ]
     .into_iter()
 }

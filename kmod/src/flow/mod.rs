@@ -79,6 +79,7 @@ impl Authorize for Gate {
                 plain: false,
                 refused: None,
                 carried: None,
+                age_ms: 0,
             },
             &mut { self.memo },
         );

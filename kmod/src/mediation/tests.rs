@@ -50,6 +50,7 @@ fn told(
     let mut denied = Decision {
         allow: 1,
         reason: 0,
+        again_ms: 0,
         detail_len: 0,
         detail: [0; DETAIL_BYTES],
     };

@@ -9,6 +9,7 @@ fn service(mode: Mode, on_unavailable: OnUnavailable) -> Service<'static> {
     Service {
         mode,
         on_unavailable,
+        max_flow_age_s: None,
         servers: List::of(&[SERVER]),
         ..web()
     }
@@ -50,6 +51,7 @@ fn said_of_refused(
         plain,
         refused,
         carried: None,
+        age_ms: 0,
     };
     says(&service, &asked)
 }

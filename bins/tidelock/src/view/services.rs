@@ -3,6 +3,7 @@
 use serde::Serialize;
 use tidelock_proto::v1::{GetServicesResponse, Netns, OnUnavailable, ServiceMode, Transform};
 
+use crate::span;
 use crate::table::Table;
 
 /// A Service: where it is and who may serve it.
@@ -17,6 +18,8 @@ pub(crate) struct ServiceRow {
     on_unavailable: &'static str,
     /// The DNS name that a server outside has to prove; empty: it is not outside.
     server_name: String,
+    /// How old its flows may become, in seconds; 0: as old as they like.
+    max_flow_age_secs: u32,
 }
 
 /// Rows in the order the control plane gave them.
@@ -53,6 +56,7 @@ pub(crate) fn rows(answer: GetServicesResponse) -> Vec<ServiceRow> {
             addresses: service.addresses,
             servers: service.servers,
             server_name: service.server_name,
+            max_flow_age_secs: service.max_flow_age_secs,
         })
         .collect()
 }
@@ -66,6 +70,7 @@ pub(crate) fn table(rows: &[ServiceRow]) -> Table {
         "MODE",
         "ON-UNAVAILABLE",
         "TRANSFORM",
+        "MAX-FLOW-AGE",
         "SERVERS",
     ]);
     for row in rows {
@@ -76,6 +81,10 @@ pub(crate) fn table(rows: &[ServiceRow]) -> Table {
             row.mode.into(),
             row.on_unavailable.into(),
             row.transform.into(),
+            match row.max_flow_age_secs {
+                0 => "none".into(),
+                secs => span::short(secs.into()),
+            },
             match row.server_name.as_str() {
                 "" => row.servers.join(" "),
                 name => format!("{name} (TLS)"),
@@ -103,12 +112,13 @@ mod tests {
                 mode: ServiceMode::Strict.into(),
                 on_unavailable: OnUnavailable::Deny.into(),
                 server_name: String::new(),
+                max_flow_age_secs: 5400,
             }],
         };
         assert_eq!(
             table(&rows(answer)).to_string(),
-            "NAME  ADDRESSES                NETNS  MODE    ON-UNAVAILABLE  TRANSFORM          SERVERS\n\
-             web   10.0.0.0/24:80 [::1]:80  host   strict  deny            forwardClientCert  spiffe://td/web\n"
+            "NAME  ADDRESSES                NETNS  MODE    ON-UNAVAILABLE  TRANSFORM          MAX-FLOW-AGE  SERVERS\n\
+             web   10.0.0.0/24:80 [::1]:80  host   strict  deny            forwardClientCert  1h30m         spiffe://td/web\n"
         );
     }
 }

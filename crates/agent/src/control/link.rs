@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 
 use super::connect::Server;
 use super::join::{self, JoinError, JoinWith};
+use super::roots::with_system_roots;
 use super::{Client, Kept, words};
 use crate::core::{Backoff, Desired, DesiredError, Jitter};
 use crate::node::{BundleDigest, NodeSvid, Store, StoreError};
@@ -256,7 +257,7 @@ impl Link {
                 tracing::error!("the control plane's authorities are not kept: {error}");
             }
         }
-        let told = read(snapshot, svid);
+        let told = read(snapshot, svid).await;
         let issuers = match &told {
             FromControl::Desired(desired) => desired.issuers.clone(),
             _ => Vec::new(),
@@ -267,10 +268,11 @@ impl Link {
     }
 }
 
-fn read(snapshot: Snapshot, svid: &NodeSvid) -> FromControl {
+async fn read(snapshot: Snapshot, svid: &NodeSvid) -> FromControl {
     match Desired::parse(snapshot) {
         Ok(desired) => {
             let desired = desired.at_node(svid.node(), svid.attested_at_ms);
+            let desired = with_system_roots(desired).await;
             FromControl::Desired(Arc::new(desired))
         }
         Err(error) => FromControl::Unusable(error),

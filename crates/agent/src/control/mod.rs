@@ -5,6 +5,7 @@ mod join;
 mod kept;
 mod link;
 mod report;
+mod roots;
 mod sign;
 mod x509pop;
 

@@ -32,6 +32,7 @@ pub struct Desired {
     prefilter: Vec<Rule>,
     services: Vec<ServiceRange>,
     outside: Vec<Outside>,
+    system_roots: Vec<Vec<u8>>,
     bundles: Vec<Authorities>,
     policy: Vec<u8>,
     observed: Vec<u8>,
@@ -131,6 +132,7 @@ impl Desired {
             prefilter,
             services,
             outside,
+            system_roots: Vec::new(),
             bundles: snapshot.bundles.into_iter().map(authorities).collect(),
             policy: policy.image,
             observed: policy.observed_image,
@@ -152,6 +154,22 @@ impl Desired {
     pub fn at_node(self, name: &str, attested_at_ms: Option<i64>) -> Self {
         Self {
             posture: Some((name.to_owned(), attested_at_ms)),
+            ..self
+        }
+    }
+
+    /// Whether the authorities that this node's own system trusts vouch for a server outside.
+    #[must_use]
+    pub fn wants_system_roots(&self) -> bool {
+        self.outside.iter().any(|outside| outside.roots.is_empty())
+    }
+
+    /// The authorities that this node's own system trusts, as DER. Without them nobody is believed to be a server for which
+    /// [they vouch](Self::wants_system_roots).
+    #[must_use]
+    pub fn with_system_roots(self, system_roots: Vec<Vec<u8>>) -> Self {
+        Self {
+            system_roots,
             ..self
         }
     }
@@ -182,6 +200,7 @@ impl Desired {
                 transform: service.transform,
                 mode: service.mode,
                 on_unavailable: service.on_unavailable,
+                max_flow_age_s: service.max_flow_age_s,
                 servers: List::of(servers),
             })
             .collect();
@@ -214,6 +233,7 @@ impl Desired {
                 roots: List::of(roots),
             })
             .collect();
+        let system_roots: Vec<&[u8]> = self.system_roots.iter().map(Vec::as_slice).collect();
         use_config(Config {
             generation: self.generation,
             limits: self.limits,
@@ -224,6 +244,7 @@ impl Desired {
             observed: &self.observed,
             revoked: List::of(&self.revoked),
             externals: List::of(&externals),
+            system_roots: List::of(&system_roots),
             posture: self.posture.as_ref().map(|(node, attested_at_ms)| Posture {
                 node,
                 attested_at_ms: *attested_at_ms,

@@ -78,6 +78,7 @@ pub(super) fn services(core: &Arc<Core>, permit: &Permit) -> v1::GetServicesResp
         transform: convert::transform(service.transform).into(),
         mode: convert::service_mode(service.mode).into(),
         on_unavailable: convert::on_unavailable(service.on_unavailable).into(),
+        max_flow_age_secs: service.max_flow_age_secs.unwrap_or(0),
         server_name: service
             .tls
             .as_ref()

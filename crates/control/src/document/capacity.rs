@@ -19,6 +19,9 @@ pub const MAX_ADDRESSES: usize = 1_024;
 
 /// Most authorities that may vouch for a server outside: those that a few providers sign by. The kernel takes `MAX_ROOTS`.
 pub const MAX_ROOTS_PER_SERVICE: usize = 32;
+/// What the authorities that a node's own system trusts take in its configuration, at most, once for all Services that want them.
+/// A list of public ones has some 150, of less than 200 KiB.
+pub const MAX_SYSTEM_ROOTS_BYTES: usize = 256 * 1024;
 /// Most SPIFFE IDs that may serve one Service (`MAX_SERVERS_PER_SERVICE`).
 pub const MAX_SERVERS_PER_SERVICE: usize = 64;
 
@@ -68,7 +71,7 @@ pub(crate) fn fits(
     let most =
         |of: fn(&Identities) -> usize| of(&everywhere) + named.values().map(of).max().unwrap_or(0);
     let images = compiled.image.len() + compiled.observed.len();
-    let config = images + shared.services;
+    let config = images + shared.services + shared.system_roots;
     let bounds = [
         (
             "identities of one node",
@@ -123,6 +126,8 @@ struct Shared {
     addresses: usize,
     /// In the kernel's configuration.
     services: usize,
+    /// The same, of the system's authorities.
+    system_roots: usize,
     /// Bytes of policy text.
     sources: usize,
 }
@@ -131,6 +136,9 @@ impl Shared {
     fn add(&mut self, service: &Service) {
         self.addresses += service.addresses.len();
         self.services += service.config_bytes();
+        if service.wants_system_roots() {
+            self.system_roots = MAX_SYSTEM_ROOTS_BYTES;
+        }
     }
 }
 

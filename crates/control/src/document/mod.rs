@@ -25,7 +25,7 @@ pub use address::{Address, AddressError};
 pub(crate) use capacity::fits;
 pub use capacity::{
     MAX_ADDRESSES, MAX_CONFIG_BYTES, MAX_IDENTITIES_PER_NODE, MAX_OPERATORS, MAX_POLICY_BYTES,
-    MAX_ROOTS_PER_SERVICE, MAX_SERVERS_PER_SERVICE, MAX_STATE_BYTES,
+    MAX_ROOTS_PER_SERVICE, MAX_SERVERS_PER_SERVICE, MAX_STATE_BYTES, MAX_SYSTEM_ROOTS_BYTES,
 };
 pub(crate) use check::{Compiled, compile, conflicts};
 pub use conflict::{NotPermitted, Overlap, Place};
@@ -41,7 +41,7 @@ pub(crate) use parse::{Marks, Parsed, in_order, parse};
 pub use policy::{Policy, PolicyMode};
 pub use prefix::{PathPrefix, PrefixError};
 pub use schema::JSON_SCHEMA;
-pub use service::{Netns, Service, Transform};
+pub use service::{MAX_FLOW_AGE_SECS, MIN_FLOW_AGE_SECS, Netns, Service, Transform};
 pub use spiffe_id::{IdTemplate, WorkloadId};
 pub use tls::{ServiceTls, TlsError};
 

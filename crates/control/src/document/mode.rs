@@ -106,7 +106,9 @@ pub enum ModeError {
         mode: ServiceMode,
     },
     /// A server outside of which nothing is known.
-    #[error("is `originate`, and `tls` has to say which server: its `serverName` and its `roots`")]
+    #[error(
+        "is `originate`, and `tls` has to say which server: its `serverName`, and its `roots` unless the nodes' own are meant"
+    )]
     NoTls,
     /// Nobody asks it.
     #[error("is for `mode: originate`: in `mode: {}` nobody speaks TLS to a server outside", mode.as_str())]

@@ -8,6 +8,7 @@ use tidelock_spiffe_core::{SpiffeIdBuf, TrustDomain};
 use super::mode::modes;
 use super::spiffe_id::workload_id;
 use super::{Address, MAX_SERVERS_PER_SERVICE, OnUnavailable, Reason, ServiceMode, ServiceTls};
+use crate::duration::{parse_secs, print_secs};
 use crate::name::Name;
 use crate::yaml::{Cursor, Pos, Reader};
 
@@ -18,8 +19,14 @@ pub(super) const FIELDS: &[&str] = &[
     "transform",
     "mode",
     "onUnavailable",
+    "maxFlowAge",
     "tls",
 ];
+
+/// The least that a flow may live: a handshake has to be worth its while.
+pub const MIN_FLOW_AGE_SECS: u32 = 1;
+/// The most: more is no bound.
+pub const MAX_FLOW_AGE_SECS: u32 = 365 * 24 * 3600;
 
 /// A list item's length in the kernel contract.
 const BYTES_PER_ITEM: usize = 4;
@@ -44,6 +51,8 @@ pub struct Service {
     pub mode: ServiceMode,
     /// What becomes of a client that gets no identity in time.
     pub on_unavailable: OnUnavailable,
+    /// How old its flows may become, in seconds; `None`: as old as they like.
+    pub max_flow_age_secs: Option<u32>,
     /// Who the server has to be, in [`ServiceMode::Originate`] and no other.
     pub tls: Option<ServiceTls>,
 }
@@ -114,6 +123,9 @@ impl Service {
         let transform = fields
             .optional("transform")
             .map_or(Some(None), |at| transform(reader, &at).map(Some));
+        let max_flow_age_secs = fields
+            .optional("maxFlowAge")
+            .map_or(Some(None), |at| flow_age(reader, &at).map(Some));
         let modes = modes(reader, &fields, transform.flatten());
         let tls = fields
             .optional("tls")
@@ -136,10 +148,16 @@ impl Service {
                 transform: transform?,
                 mode,
                 on_unavailable,
+                max_flow_age_secs: max_flow_age_secs?,
                 tls: tls?,
             },
             places,
         ))
+    }
+
+    /// Whether the authorities that a node's own system trusts vouch for its server.
+    pub(super) fn wants_system_roots(&self) -> bool {
+        self.tls.as_ref().is_some_and(|tls| tls.roots.is_empty())
     }
 
     /// What it takes in a node's kernel configuration, roughly.
@@ -167,6 +185,9 @@ impl Service {
         }
         if self.on_unavailable != OnUnavailable::default() {
             spec["onUnavailable"] = self.on_unavailable.as_str().into();
+        }
+        if let Some(secs) = self.max_flow_age_secs {
+            spec["maxFlowAge"] = print_secs(secs).into();
         }
         if let Some(tls) = &self.tls {
             spec["tls"] = tls.to_json();
@@ -229,6 +250,16 @@ fn servers(reader: &mut Reader<'_>, at: &Cursor<'_>, ours: TrustDomain<'_>) -> V
         }
     }
     read
+}
+
+fn flow_age(reader: &mut Reader<'_>, at: &Cursor<'_>) -> Option<u32> {
+    let text = &reader.text(at)?.text;
+    parse_secs(text, MIN_FLOW_AGE_SECS, MAX_FLOW_AGE_SECS)
+        .map_err(|error| {
+            let text = text.clone();
+            reader.refuse(at, Reason::Duration { text, error });
+        })
+        .ok()
 }
 
 fn netns(reader: &mut Reader<'_>, at: &Cursor<'_>) -> Option<Netns> {

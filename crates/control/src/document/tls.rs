@@ -17,7 +17,7 @@ const CERTIFICATE: &str = "CERTIFICATE";
 pub struct ServiceTls {
     /// Its DNS name, in lower case.
     pub server_name: String,
-    /// CA certificates in DER; at least one, all different.
+    /// CA certificates in DER, all different; none: those that each node's own system trusts.
     pub roots: Vec<Vec<u8>>,
 }
 
@@ -38,7 +38,9 @@ pub enum TlsError {
         why: pem::PemError,
     },
     /// There is no certificate.
-    #[error("has no certificate: write the server's authorities here, in PEM")]
+    #[error(
+        "has no certificate: write the server's authorities here, in PEM, or leave `roots` out for those that the nodes' own systems trust"
+    )]
     NoRoot,
     /// One of them is none.
     #[error("certificate {number} cannot be an authority: {why}")]
@@ -56,9 +58,10 @@ impl ServiceTls {
         let server_name = reader
             .required(&fields, "serverName")
             .and_then(|at| server_name(reader, &at));
-        let roots = reader
-            .required(&fields, "roots")
-            .and_then(|at| roots(reader, &at));
+        let roots = match fields.optional("roots") {
+            Some(at) => roots(reader, &at),
+            None => Some(Vec::new()),
+        };
         Some(Self {
             server_name: server_name?,
             roots: roots?,
@@ -66,8 +69,12 @@ impl ServiceTls {
     }
 
     pub(super) fn to_json(&self) -> Value {
-        let roots = self.roots.iter().map(|der| pem::encode(CERTIFICATE, der));
-        json!({ "serverName": self.server_name, "roots": roots.collect::<String>() })
+        let mut tls = json!({ "serverName": self.server_name });
+        if !self.roots.is_empty() {
+            let roots = self.roots.iter().map(|der| pem::encode(CERTIFICATE, der));
+            tls["roots"] = roots.collect::<String>().into();
+        }
+        tls
     }
 
     /// What it takes in a node's kernel configuration, roughly.

@@ -51,6 +51,7 @@ async fn the_first_message_is_everything() {
         transform: v1::Transform::Unspecified.into(),
         mode: v1::ServiceMode::Strict.into(),
         on_unavailable: v1::OnUnavailable::Deny.into(),
+        max_flow_age_secs: 0,
         tls: None,
     };
     assert_eq!(first.services, [web]);

@@ -95,6 +95,7 @@ struct Parts<'a> {
     revoked: Table<'a>,
     posture: Option<Posture<'a>>,
     externals: List<'a, External<'a>>,
+    system_roots: List<'a, &'a [u8]>,
 }
 
 impl<'a> Parts<'a> {
@@ -121,6 +122,7 @@ impl<'a> Parts<'a> {
         let ders_at = r.at();
         let (ders, policy, observed) = (r.take(ders)?, r.take(policy)?, r.take(observed)?);
         let externals = externals(r)?;
+        let system_roots = system_roots(r)?;
         let revoked = Table::take(r, revoked, SERIAL_ROW_BYTES)?;
         let posture = Posture::read(r)?;
         r.end()?;
@@ -139,19 +141,19 @@ impl<'a> Parts<'a> {
             revoked,
             posture,
             externals,
+            system_roots,
         })
     }
 
     /// Checks every row, in the order of the sections.
     fn check(&self) -> Result<(), Fault> {
-        let (mut texts, mut ders) = (Section { next: 0 }, Section { next: 0 });
+        let mut texts = Section { next: 0 };
         self.check_prefilter(&mut texts)?;
         self.check_services(&mut texts)?;
         self.check_servers(&mut texts)?;
         self.check_bundles(&mut texts)?;
-        self.check_authorities(&mut ders)?;
+        certificates(&self.authorities, self.ders, self.ders_at)?;
         texts.end(self.text.len(), self.text_at)?;
-        ders.end(self.ders.len(), self.ders_at)?;
         self.check_revoked()?;
         let at = self.bundles.at;
         super::check_distinct(self.bundles()).map_err(|why| Fault { why, at })
@@ -195,6 +197,7 @@ impl<'a> Parts<'a> {
             }
             let _netns = r.u32()?;
             check_mode(&mut r)?;
+            let _max_flow_age_s = r.u32()?;
             servers.span(&mut r, MAX_SERVERS_PER_SERVICE, RefusedReason::ListTooLong)?;
         }
         servers.end(self.servers.count, r.at())
@@ -224,16 +227,6 @@ impl<'a> Parts<'a> {
             )?;
         }
         authorities.end(self.authorities.count, r.at())
-    }
-
-    fn check_authorities(&self, ders: &mut Section) -> Result<(), Fault> {
-        let mut r = self.authorities.reader();
-        for _ in 0..self.authorities.count {
-            let at = r.at();
-            let len = ders.span(&mut r, MAX_CERT_BYTES, RefusedReason::FieldTooLong)?;
-            required(len == 0, at)?;
-        }
-        Ok(())
     }
 
     fn check_revoked(&self) -> Result<(), Fault> {
@@ -319,13 +312,7 @@ fn externals<'a>(r: &mut Reader<'a>) -> Result<List<'a, External<'a>>, Fault> {
     }
     spans.end(roots.count, row.at())?;
     texts.end(text.len(), text_at)?;
-    let (mut certs, mut row) = (Section { next: 0 }, roots.reader());
-    for _ in 0..roots.count {
-        let at = row.at();
-        let len = certs.span(&mut row, MAX_CERT_BYTES, RefusedReason::FieldTooLong)?;
-        required(len == 0, at)?;
-    }
-    certs.end(ders.len(), ders_at)?;
+    certificates(&roots, ders, ders_at)?;
     let rows = Rows {
         rows: externals.bytes,
         inner: roots.bytes,
@@ -333,6 +320,33 @@ fn externals<'a>(r: &mut Reader<'a>) -> Result<List<'a, External<'a>>, Fault> {
         bytes: ders,
     };
     Ok(List::over(rows, externals.count))
+}
+
+/// Certificates with no rows but their own.
+fn system_roots<'a>(r: &mut Reader<'a>) -> Result<List<'a, &'a [u8]>, Fault> {
+    let count = r.len(MAX_ROOTS, RefusedReason::ListTooLong)?;
+    let ders = r.len(MAX_RECORD_BYTES, RefusedReason::TooLong)?;
+    let roots = Table::take(r, count, SPAN_BYTES)?;
+    let (ders_at, ders) = (r.at(), r.take(ders)?);
+    certificates(&roots, ders, ders_at)?;
+    let rows = Rows {
+        rows: roots.bytes,
+        inner: &[],
+        text: "",
+        bytes: ders,
+    };
+    Ok(List::over(rows, count))
+}
+
+/// Spans of certificates, and the section that they cover.
+fn certificates(spans: &Table<'_>, ders: &[u8], ders_at: u32) -> Result<(), Fault> {
+    let (mut certs, mut row) = (Section { next: 0 }, spans.reader());
+    for _ in 0..spans.count {
+        let at = row.at();
+        let len = certs.span(&mut row, MAX_CERT_BYTES, RefusedReason::FieldTooLong)?;
+        required(len == 0, at)?;
+    }
+    certs.end(ders.len(), ders_at)
 }
 
 pub(super) fn config(body: &[u8]) -> Result<Config<'_>, Fault> {
@@ -352,5 +366,6 @@ pub(super) fn config(body: &[u8]) -> Result<Config<'_>, Fault> {
         revoked: parts.revoked(),
         posture: parts.posture,
         externals: parts.externals,
+        system_roots: parts.system_roots,
     })
 }

@@ -52,6 +52,7 @@ pub(super) fn config(config: &Config<'_>, w: &mut Writer<'_>) -> Done {
     w.put(config.policy)?;
     w.put(config.observed)?;
     externals(config, w)?;
+    system_roots(config, w)?;
     revoked_rows(config, w)?;
     Posture::write(config.posture, w)
 }
@@ -133,6 +134,10 @@ fn service_rows(config: &Config<'_>, w: &mut Writer<'_>, text: &mut Section) -> 
             None => w.u32(0)?,
         }
         w.put(&[service.mode.number(), service.on_unavailable.number(), 0, 0])?;
+        match service.max_flow_age_s {
+            Some(seconds) => w.id32(seconds)?,
+            None => w.u32(0)?,
+        }
         let len = service.servers.len();
         servers.span(w, len, MAX_SERVERS_PER_SERVICE, RefusedReason::ListTooLong)?;
     }
@@ -203,6 +208,21 @@ fn externals(config: &Config<'_>, w: &mut Writer<'_>) -> Done {
         w.put(text.as_bytes())?;
     }
     for der in ders() {
+        w.put(der)?;
+    }
+    Ok(())
+}
+
+fn system_roots(config: &Config<'_>, w: &mut Writer<'_>) -> Done {
+    let roots = config.system_roots;
+    w.count(roots.len(), MAX_ROOTS, RefusedReason::ListTooLong)?;
+    let bytes = sum(roots.iter().map(<[u8]>::len));
+    w.count(bytes, MAX_RECORD_BYTES, RefusedReason::TooLong)?;
+    let mut spans = Section { next: 0 };
+    for der in roots {
+        spans.field(w, der.len(), MAX_CERT_BYTES)?;
+    }
+    for der in roots {
         w.put(der)?;
     }
     Ok(())

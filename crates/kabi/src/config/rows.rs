@@ -7,7 +7,7 @@ use crate::refused::{Fault, RefusedReason};
 
 pub(super) const SPAN_BYTES: usize = 8;
 pub(super) const PREFILTER_BYTES: usize = 16;
-pub(super) const SERVICE_BYTES: usize = 44;
+pub(super) const SERVICE_BYTES: usize = 48;
 pub(super) const BUNDLE_BYTES: usize = 16;
 pub(super) const EXTERNAL_BYTES: usize = 24;
 /// In a prefilter row: a uid is given.
@@ -81,6 +81,7 @@ impl<'a> sealed::Row<'a> for Service<'a> {
         let port = row.u16().ok()?;
         let netns = row.u32().ok().map(|n| Some(n).filter(|&n| n != 0))?;
         let [mode, on_unavailable, _, _] = row.array().ok()?;
+        let max_flow_age_s = row.u32().ok().map(|s| Some(s).filter(|&s| s != 0))?;
         Some(Self {
             name,
             cidr,
@@ -89,6 +90,7 @@ impl<'a> sealed::Row<'a> for Service<'a> {
             transform: Transform::of_row(transform)?,
             mode: Mode::from_number(mode)?,
             on_unavailable: OnUnavailable::from_number(on_unavailable)?,
+            max_flow_age_s,
             servers: inner(row, rows)?,
         })
     }

@@ -85,10 +85,17 @@ fn service() -> impl Strategy<Value = Service<'static>> {
     let modes = (
         proptest::sample::select(Mode::ALL),
         proptest::sample::select(OnUnavailable::ALL),
+        option::of(1_u32..),
     );
     let place = (cidr(), 1_u16.., option::of(1_u32..));
     (name, place, transform, modes, servers).prop_map(
-        |(name, (cidr, port, netns), transform, (mode, on_unavailable), servers)| Service {
+        |(
+            name,
+            (cidr, port, netns),
+            transform,
+            (mode, on_unavailable, max_flow_age_s),
+            servers,
+        )| Service {
             name,
             cidr,
             port,
@@ -96,6 +103,7 @@ fn service() -> impl Strategy<Value = Service<'static>> {
             transform,
             mode,
             on_unavailable,
+            max_flow_age_s,
             servers,
         },
     )
@@ -159,13 +167,21 @@ pub(crate) fn config() -> impl Strategy<Value = Config<'static>> {
         attested_at_ms,
     });
     let externals = vec(external(), 0..3).prop_map(|list| List::of(leak(list)));
+    let system_roots = vec(bytes(1, MAX_CERT_BYTES), 0..3).prop_map(|der| List::of(leak(der)));
+    let externals = (externals, system_roots);
     let revoked = (revoked, proptest::option::of(posture), externals);
     let parts = (prefilter, services, bundles, images, revoked);
     (1_u64.., limits(), parts).prop_map(
         |(
             generation,
             limits,
-            (prefilter, services, bundles, (policy, observed), (revoked, posture, externals)),
+            (
+                prefilter,
+                services,
+                bundles,
+                (policy, observed),
+                (revoked, posture, (externals, system_roots)),
+            ),
         )| {
             Config {
                 generation,
@@ -178,6 +194,7 @@ pub(crate) fn config() -> impl Strategy<Value = Config<'static>> {
                 revoked,
                 posture,
                 externals,
+                system_roots,
             }
         },
     )

@@ -20,6 +20,7 @@ pub(crate) fn every_to_kernel() -> Vec<Kernel> {
         transform: None,
         mode: Mode::Strict,
         on_unavailable: OnUnavailable::Deny,
+        max_flow_age_s: None,
         servers,
     };
     let other = Service {
@@ -28,6 +29,7 @@ pub(crate) fn every_to_kernel() -> Vec<Kernel> {
         transform: Some(Transform::ForwardClientCert),
         mode: Mode::Permissive,
         on_unavailable: OnUnavailable::Allow,
+        max_flow_age_s: Some(3600),
         servers: List::default(),
         ..service
     };
@@ -63,6 +65,7 @@ pub(crate) fn every_to_kernel() -> Vec<Kernel> {
             server_name: "api.bank.example",
             roots: List::of(leak(vec![&b"root"[..], b"next"])),
         }])),
+        system_roots: List::of(leak(vec![&b"everybody's"[..]])),
     };
     let chain = List::of(leak(vec![&b"leaf"[..], b"issuer"]));
     vec![

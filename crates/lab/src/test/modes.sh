@@ -168,14 +168,20 @@ certified() {
 EC='ec -pkeyopt ec_paramgen_curve:P-256'
 { authority ec-root ec -pkeyopt ec_paramgen_curve:P-384; authority rsa-root rsa:2048; authority other-root $EC
   certified own ec-root $HOST $EC; certified rsa rsa-root $HOST rsa:2048; certified else ec-root other.example $EC; certified unknown other-root $HOST $EC; } || abort 'no certificates'
-# outside_server NAME PORT ROOT OPTION…: one of them, and the Service that it is.
+# outside_server NAME PORT ROOT OPTION…: one of them, and the Service that it is. With `system` as its root it has none of its own.
 outside_server() {
     ip netns exec "$ROGUE_LINK" openssl s_server -quiet -WWW -accept "$ROGUE_IP:$2" -key "$1.key" -cert "$1.pem" "${@:4}" >>legacy.log 2>&1 &
-    service "outside-$1${4-}" "$ROGUE_IP:$2" 'mode: originate' 'tls:' "  serverName: $HOST" '  roots: |' >>originate.yaml
+    service "outside-$1-$3${4-}" "$ROGUE_IP:$2" 'mode: originate' 'tls:' "  serverName: $HOST" >>originate.yaml
+    [ "$3" = system ] && return
+    echo '    roots: |' >>originate.yaml
     sed 's/^/      /' "$3.pem" >>originate.yaml
 }
 outside_server own 7961 ec-root; outside_server rsa 7962 rsa-root; outside_server else 7963 ec-root
 outside_server unknown 7964 ec-root; outside_server own 7965 ec-root -tls1_2
+# What the system trusts, and something in it that nobody can use.
+mkdir -p /etc/ssl/certs
+{ cat rsa-root.pem; echo '-----BEGIN CERTIFICATE-----'; head -c 48 pages/page | tr -d '\n' | base64; echo '-----END CERTIFICATE-----'; cat ec-root.pem; } >/etc/ssl/certs/ca-certificates.crt
+outside_server own 7966 system; outside_server unknown 7967 system
 cat >>originate.yaml <<END
 ---
 apiVersion: tidelock.dev/v1
@@ -187,20 +193,22 @@ spec:
 END
 apply originate.yaml
 outside_listens() { outside ss -Hltn "sport = :$1" | grep -q .; }
-for port in 7961 7962 7963 7964 7965; do eventually outside_listens $port || abort "nobody listens outside at $port: $(tail -n 3 legacy.log)"; done
+for port in 7961 7962 7963 7964 7965 7966 7967; do eventually outside_listens $port || abort "nobody listens outside at $port: $(tail -n 3 legacy.log)"; done
 before=$(in_plain)
 gets 'originate: a program that speaks plain HTTP is served by TLS' "$ROGUE_IP" 7961 as_client
 gets 'originate: by a server and an authority that sign with RSA' "$ROGUE_IP" 7962 as_client
 counted 'originate: nothing goes in plain' "$before" 0
-told 'originate: and it is told' '"what":"flow-opened"' '"service":"outside-own"' '"client_id":"spiffe://example.org/clients"' '"plain":false'
+told 'originate: and it is told' '"what":"flow-opened"' '"service":"outside-own-ec-root"' '"client_id":"spiffe://example.org/clients"' '"plain":false'
 refused 'originate: another server is refused' 'permission denied|could ?n.t connect' "$ROGUE_IP" 7963 as_client
-told 'originate: by its name' '"service":"outside-else"' "$(denied peer_unauthenticated)" "the server is not \`$HOST\`"
+told 'originate: by its name' '"service":"outside-else-ec-root"' "$(denied peer_unauthenticated)" "the server is not \`$HOST\`"
 refused 'originate: one that another authority vouches for is refused' 'permission denied|could ?n.t connect' "$ROGUE_IP" 7964 as_client
+gets 'originate: without roots, those that the system trusts vouch' "$ROGUE_IP" 7966 as_client
+refused 'originate: and nobody else' 'permission denied|could ?n.t connect' "$ROGUE_IP" 7967 as_client
 refused 'originate: TLS 1.2 is refused' 'refused|permission denied|could ?n.t connect' "$ROGUE_IP" 7965 as_client
 refused 'originate: a process that nothing governs is refused' 'permission denied|could ?n.t connect' "$ROGUE_IP" 7961 env
 as_server timeout 30 python3 -c 'import socket, sys; socket.create_connection((sys.argv[1], 7961))' "$ROGUE_IP" 2>curl.err && echo 'fail originate: whom no policy permits is refused: it is connected' ||
     { grep -q PermissionError curl.err && echo 'pass originate: whom no policy permits is refused' || echo "fail originate: whom no policy permits is refused: $(tail -n 1 curl.err)"; }
-service outside-own "$ROGUE_IP:7961" 'mode: originate' >wrong.yaml
+service outside-own-ec-root "$ROGUE_IP:7961" 'mode: originate' >wrong.yaml
 tidelock apply -f wrong.yaml >apply.out 2>&1
 grep -q 'spec.mode: is `originate`, and `tls` has to say which server' apply.out && echo 'pass originate: without tls it is refused where it stands' || echo "fail originate: without tls it is refused where it stands: $(head -n 2 apply.out)"
 
@@ -219,6 +227,24 @@ apply strict.yaml
 wait $hold
 grep -q ConnectionResetError hold.txt && echo 'pass strict again: a connection in plain is cut' || echo "fail strict again: a connection in plain is cut: $(cat hold.txt)"
 told 'strict again: and it is told' '"what":"denied"' '"service":"greeting"' "$(denied policy_changed)" 'mode: strict'
+
+# --- maxFlowAge
+# slowly: as a client that takes half a minute for the page, into slow.err.
+slowly() { as_client timeout 90 curl -sS --limit-rate 14k -o /dev/null "http://$OWN_IP:$STRICT/pages/page" 2>slow.err; }
+open_at_strict() { tidelock -o json get flows | grep -q '"service":"strict"'; }
+cut_down() { grep -qi 'reset by peer' slow.err && echo "pass $1" || echo "fail $1: curl says $(tail -n 1 slow.err)"; }
+slowly & slow=$!
+eventually open_at_strict || echo 'fail maxFlowAge: no connection to cut'
+service strict "$OWN_IP:$STRICT" "$SERVERS" 'maxFlowAge: 3s' >age.yaml
+apply age.yaml
+wait $slow; cut_down 'maxFlowAge: a connection that is too old when it is written is reset'
+slowly; cut_down 'maxFlowAge: one that becomes too old is reset'
+told 'maxFlowAge: and it is told' '"what":"denied"' '"service":"strict"' "$(denied flow_too_old)" 'maxFlowAge: 3s'
+gets 'maxFlowAge: who connects again is served' "$OWN_IP" $STRICT as_client
+service strict "$OWN_IP:$STRICT" "$SERVERS" 'maxFlowAge: 1h' >age.yaml
+apply age.yaml
+as_client timeout 90 curl -sS --limit-rate 60k "http://$OWN_IP:$STRICT/pages/page" 2>curl.err | sha256sum | grep -q "^$SUM " &&
+    echo 'pass maxFlowAge: one that is younger goes on' || echo "fail maxFlowAge: one that is younger goes on: $(tail -n 1 curl.err)"
 
 # --- onUnavailable
 kill -9 "$(pgrep -x tidelock-agent)"

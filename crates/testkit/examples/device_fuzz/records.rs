@@ -195,6 +195,7 @@ fn governing(authority: &[u8]) -> Config<'static> {
         transform: None,
         mode: Mode::Strict,
         on_unavailable: OnUnavailable::Deny,
+        max_flow_age_s: None,
         servers: List::of(common::leak(vec!["spiffe://example.org/1"])),
     };
     let curl = PrefilterEntry {
@@ -222,6 +223,7 @@ fn governing(authority: &[u8]) -> Config<'static> {
         revoked: List::default(),
         posture: None,
         externals: List::default(),
+        system_roots: List::default(),
     }
 }
 

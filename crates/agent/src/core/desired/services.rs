@@ -15,6 +15,7 @@ pub(super) struct ServiceRange {
     pub(super) transform: Option<Transform>,
     pub(super) mode: Mode,
     pub(super) on_unavailable: OnUnavailable,
+    pub(super) max_flow_age_s: Option<u32>,
     pub(super) servers: Vec<String>,
 }
 
@@ -23,6 +24,7 @@ pub(super) struct ServiceRange {
 pub(super) struct Outside {
     pub(super) service: String,
     pub(super) server_name: String,
+    /// None: those of the system.
     pub(super) roots: Vec<Vec<u8>>,
 }
 
@@ -113,6 +115,7 @@ pub(super) fn services(services: Vec<proto::Service>) -> Result<Vec<ServiceRange
                 }));
             }
         };
+        let max_flow_age_s = Some(service.max_flow_age_secs).filter(|&secs| secs != 0);
         let (mode, on_unavailable) = modes(&service).map_err(refuse)?;
         let servers = service
             .servers
@@ -129,6 +132,7 @@ pub(super) fn services(services: Vec<proto::Service>) -> Result<Vec<ServiceRange
                 transform,
                 mode,
                 on_unavailable,
+                max_flow_age_s,
                 servers: servers.clone(),
             });
         }
