@@ -229,22 +229,22 @@ grep -q ConnectionResetError hold.txt && echo 'pass strict again: a connection i
 told 'strict again: and it is told' '"what":"denied"' '"service":"greeting"' "$(denied policy_changed)" 'mode: strict'
 
 # --- maxFlowAge
-# slowly: as a client that takes half a minute for the page, into slow.err.
-slowly() { as_client timeout 90 curl -sS --limit-rate 14k -o /dev/null "http://$OWN_IP:$STRICT/pages/page" 2>slow.err; }
-open_at_strict() { tidelock -o json get flows | grep -q '"service":"strict"'; }
-cut_down() { grep -qi 'reset by peer' slow.err && echo "pass $1" || echo "fail $1: curl says $(tail -n 1 slow.err)"; }
-slowly & slow=$!
-eventually open_at_strict || echo 'fail maxFlowAge: no connection to cut'
-service strict "$OWN_IP:$STRICT" "$SERVERS" 'maxFlowAge: 3s' >age.yaml
-apply age.yaml
-wait $slow; cut_down 'maxFlowAge: a connection that is too old when it is written is reset'
-slowly; cut_down 'maxFlowAge: one that becomes too old is reset'
-told 'maxFlowAge: and it is told' '"what":"denied"' '"service":"strict"' "$(denied flow_too_old)" 'maxFlowAge: 3s'
-gets 'maxFlowAge: who connects again is served' "$OWN_IP" $STRICT as_client
-service strict "$OWN_IP:$STRICT" "$SERVERS" 'maxFlowAge: 1h' >age.yaml
-apply age.yaml
-as_client timeout 90 curl -sS --limit-rate 60k "http://$OWN_IP:$STRICT/pages/page" 2>curl.err | sha256sum | grep -q "^$SUM " &&
-    echo 'pass maxFlowAge: one that is younger goes on' || echo "fail maxFlowAge: one that is younger goes on: $(tail -n 1 curl.err)"
+# aged: a governed client that says nothing, into age.txt: what it was told, and how it ended.
+aged() { as_server timeout "$1" python3 talk.py hold "$OWN_IP" $GREETING </dev/null >age.txt 2>&1; }
+is_open() { grep -q hello age.txt; }
+was_reset() { grep -q ConnectionResetError age.txt && echo "pass $1" || echo "fail $1: $(paste -sd' ' age.txt)"; }
+of_age() { service greeting "$OWN_IP:$GREETING" "$SERVERS" "$@" >age.yaml; apply age.yaml; }
+permit greeting servers >age.yaml; apply age.yaml
+aged 90 & age=$!
+eventually is_open || echo "fail maxFlowAge: no connection to reset: $(paste -sd' ' age.txt)"
+sleep 2
+of_age 'maxFlowAge: 2s'
+wait $age; was_reset 'maxFlowAge: a connection that is too old when it is written is reset'
+aged 90; was_reset 'maxFlowAge: one that becomes too old is reset'
+told 'maxFlowAge: and it is told' '"what":"denied"' '"service":"greeting"' "$(denied flow_too_old)" 'maxFlowAge: 2s'
+of_age 'maxFlowAge: 1h'
+aged 10
+is_open && ! grep -q Error age.txt && echo 'pass maxFlowAge: one that is younger goes on' || echo "fail maxFlowAge: one that is younger goes on: $(paste -sd' ' age.txt)"
 
 # --- onUnavailable
 kill -9 "$(pgrep -x tidelock-agent)"
