@@ -272,9 +272,7 @@ impl Segment {
 /// A variable at the start of a text, and what follows it.
 fn variable(text: &str) -> Option<(Variable, &str)> {
     let (name, after) = text.strip_prefix(OPEN)?.split_once(CLOSE)?;
-    let name = name.trim_matches(' ');
-    let mut all = Variable::ALL.into_iter();
-    Some((all.find(|variable| variable.name() == name)?, after))
+    Some((Variable::of_name(name.trim_matches(' '))?, after))
 }
 
 fn plain(text: &str, at: usize) -> Result<(), TemplateError> {

@@ -21,10 +21,10 @@ pub(crate) const CLOSE: &str = "}}";
 /// | `unix.gid` | the kernel, at exec | every member of the group (`newgrp`, setgid programs) |
 /// | `systemd.unit` | `/proc/PID/cgroup`, after exec | whoever may start a unit of that name, or write to its cgroup |
 /// | `exe.name` | the kernel, at exec | nobody: selectors name the path |
-/// | `unix.user` | nobody yet | a name is not evidence: the kernel knows uids |
+/// | `unix.user` | the node's `/etc/passwd`, of the uid | as `unix.uid`, and by the same uid's other names if it has several: the first one counts |
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Ord, PartialOrd, Hash)]
 pub enum Variable {
-    /// `{{trustDomain}}`: the control plane's. Stands where a trust domain stands, and nowhere else.
+    /// `{{trustDomain}}`, or `{{td}}` for short: the control plane's. Stands where a trust domain stands, and nowhere else.
     TrustDomain,
     /// `{{node.name}}`: the node that attested. The control plane fills it in.
     NodeName,
@@ -69,6 +69,15 @@ impl Variable {
             Self::Unit => "systemd.unit",
             Self::ExeName => "exe.name",
         }
+    }
+
+    /// The variable of a name that templates may write.
+    #[must_use]
+    pub fn of_name(name: &str) -> Option<Self> {
+        if name == "td" {
+            return Some(Self::TrustDomain);
+        }
+        Self::ALL.into_iter().find(|of| of.name() == name)
     }
 
     /// Does it differ from process to process, so that only the node can say what it is?

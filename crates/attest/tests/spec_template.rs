@@ -17,8 +17,10 @@ fn a_template_has_variables_where_segments_have_text() {
     ] {
         assert_eq!(Template::parse(text).expect(text).to_string(), text);
     }
-    let spaced = Template::parse("spiffe://{{ trustDomain }}/{{ unix.uid }}").unwrap();
-    assert_eq!(spaced.to_string(), "spiffe://{{trustDomain}}/{{unix.uid}}");
+    for spaced in ["{{ trustDomain }}", "{{td}}", "{{ td }}"] {
+        let spaced = Template::parse(&format!("spiffe://{spaced}/{{{{ unix.uid }}}}")).unwrap();
+        assert_eq!(spaced.to_string(), "spiffe://{{trustDomain}}/{{unix.uid}}");
+    }
 }
 
 #[test]

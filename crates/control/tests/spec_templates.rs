@@ -83,11 +83,6 @@ fn templates_that_are_wrong_are_refused_where_they_stand() {
             "`spiffe://{{trustDomain}}/tidelock/{{node.name}}`: IDs below `/tidelock/` are Tidelock's own",
         ),
         (
-            "spiffe://example.org/{{unix.user}}",
-            "`spiffe://example.org/{{unix.user}}`: `{{unix.user}}` is not given out: the kernel knows users by number, and what \
-             their names are each node's `/etc/passwd` says; write `{{unix.uid}}`",
-        ),
-        (
             &long,
             &format!(
                 "`{long}` does not give every node a SPIFFE ID: what comes of the template is no SPIFFE ID"

@@ -147,7 +147,8 @@ impl Entry {
             EntryId::Fixed(_) => false,
             EntryId::Template(template) => {
                 let mut variables = template.variables();
-                need == Need::Surroundings && variables.any(|of| of == Variable::Unit)
+                let looked_up = |of| matches!(of, Variable::Unit | Variable::User);
+                need == Need::Surroundings && variables.any(looked_up)
             }
         }
     }
@@ -177,7 +178,7 @@ fn fixed(id: &str) -> Result<SpiffeIdBuf, EntryProblem> {
 fn template(text: &str, selectors: &Selectors) -> Result<Template, EntryProblem> {
     let id = || text.to_owned();
     let template = Template::parse(text).map_err(|why| EntryProblem::Template { id: id(), why })?;
-    let unknown = |of: &Variable| !of.is_of_process() || *of == Variable::User;
+    let unknown = |of: &Variable| !of.is_of_process();
     if let Some(variable) = template.variables().find(unknown) {
         return Err(EntryProblem::Variable { id: id(), variable });
     }

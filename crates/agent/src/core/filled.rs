@@ -66,7 +66,8 @@ fn fill(
         Variable::Gid => Some(process.gid.to_string()),
         Variable::Unit => surroundings?.unit.clone(),
         Variable::ExeName => exe_name(process),
-        Variable::TrustDomain | Variable::NodeName | Variable::NodeGroup | Variable::User => None,
+        Variable::User => surroundings?.user.clone(),
+        Variable::TrustDomain | Variable::NodeName | Variable::NodeGroup => None,
     };
     let filled = template.fill(value).and_then(|filled| filled.id());
     let id = filled.map_err(Unfilled::Fill)?;
@@ -132,6 +133,7 @@ mod tests {
         let entry = entry(&format!("spiffe://td/{template}"), "unix:path:/bin/a").expect("good");
         let surroundings = Surroundings {
             unit: unit.map(str::to_owned),
+            user: unit.map(|unit| unit.trim_end_matches(".service").to_owned()),
             ..Surroundings::default()
         };
         let id = entry.id_of(process, Some(&surroundings));
@@ -145,6 +147,7 @@ mod tests {
             ("g{{unix.gid}}", "spiffe://td/g33"),
             ("{{exe.name}}/x", "spiffe://td/a-b/x"),
             ("{{systemd.unit}}", "spiffe://td/nginx.service"),
+            ("by/{{unix.user}}", "spiffe://td/by/nginx"),
         ] {
             let id = filled(template, &process("/opt/a-b"), Some("nginx.service"));
             assert_eq!(id.as_deref(), Ok(expected));
@@ -173,6 +176,8 @@ mod tests {
                 value(unit),
             ),
             ("{{systemd.unit}}", &a, None, unknown(unit)),
+            ("{{unix.user}}", &a, None, unknown(Variable::User)),
+            ("{{unix.user}}", &a, Some("svc$"), value(Variable::User)),
             ("{{exe.name}}", &process("/bin/a b"), None, value(name)),
             (
                 "{{exe.name}}",
@@ -202,14 +207,9 @@ mod tests {
 
     #[test]
     fn an_entry_with_a_variable_that_is_not_ours_to_fill_is_refused() {
-        for (variable, name) in [
-            (Variable::NodeName, "node.name"),
-            (Variable::User, "unix.user"),
-        ] {
-            let id = format!("spiffe://td/{{{{{name}}}}}");
-            let refused = entry(&id, "unix:path:/bin/a");
-            assert_eq!(refused, Err(EntryProblem::Variable { id, variable }));
-        }
+        let (id, variable) = ("spiffe://td/{{node.name}}".to_owned(), Variable::NodeName);
+        let refused = entry(&id, "unix:path:/bin/a");
+        assert_eq!(refused, Err(EntryProblem::Variable { id, variable }));
         let id = "spiffe://td/{{exe.name}}".to_owned();
         let by_content = format!("unix:sha256:{} unix:uid:1", "0".repeat(64));
         let refused = entry(&id, &by_content);

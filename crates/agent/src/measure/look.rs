@@ -17,6 +17,9 @@ const TICK_NS: u64 = 10_000_000;
 /// Inode of the initial cgroup namespace (`PROC_CGROUP_INIT_INO` in Linux): in another one, `/proc` tells of a part of the tree.
 const INITIAL_CGROUP_NS: u64 = 0xEFFF_FFFB;
 
+/// Longest `/etc/passwd` that is read: some ten thousand users.
+const MAX_PASSWD_BYTES: usize = 1024 * 1024;
+
 /// Longest `/proc/PID/stat`: 52 numbers and a name.
 const MAX_STAT_BYTES: usize = 4096;
 
@@ -46,6 +49,8 @@ pub struct Surroundings {
     pub unit: Option<String>,
     /// Container of one of the host's runtimes.
     pub container: Option<ContainerId>,
+    /// The name of its effective uid, as the node's `/etc/passwd` says.
+    pub user: Option<String>,
 }
 
 /// Why it is not known what a process belongs to. It then fits neither selectors that ask for it nor their opposites.
@@ -115,6 +120,24 @@ pub fn look(at: &Look) -> Result<Surroundings, LookError> {
         groups: status.groups().collect(),
         unit: cgroup.unit().map(str::to_owned),
         container: cgroup.container(),
+        user: user(at.uid),
+    })
+}
+
+/// The name of a uid in the node's own file, and in no directory beyond it: that could be asked of somebody else. The
+/// first of several counts, as for `getpwuid`.
+fn user(uid: u32) -> Option<String> {
+    let passwd = read(Path::new("/etc/passwd"), MAX_PASSWD_BYTES).ok()?;
+    let passwd = String::from_utf8(passwd).ok()?;
+    name_of(&passwd, uid).map(str::to_owned)
+}
+
+/// `passwd(5)`: name, password, uid, and more.
+fn name_of(passwd: &str, uid: u32) -> Option<&str> {
+    passwd.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let (name, _, number) = (fields.next()?, fields.next()?, fields.next()?);
+        (number.parse() == Ok(uid) && !name.is_empty()).then_some(name)
     })
 }
 
@@ -204,6 +227,18 @@ mod tests {
         let status = std::fs::read("/proc/self/status").unwrap();
         let own: Vec<u32> = Status::parse(&status).unwrap().groups().collect();
         assert_eq!(found.groups, own);
+    }
+
+    #[test]
+    fn a_uid_has_the_first_name_that_is_written_for_it() {
+        let passwd = "root:x:0:0:root:/root:/bin/sh\n# a remark\n\nhalf:x\n:x:7:7::/:\nweb:x:33:33::/var/www:\n\
+                      www:x:33:33::/:\nodd:x:033x:1::/:\n";
+        assert_eq!(name_of(passwd, 0), Some("root"));
+        assert_eq!(name_of(passwd, 33), Some("web"));
+        for nobody in [7, 1, u32::MAX] {
+            assert_eq!(name_of(passwd, nobody), None, "{nobody}");
+        }
+        assert_eq!(user(0).as_deref(), Some("root"));
     }
 
     #[test]

@@ -24,7 +24,6 @@ impl Reason {
             Self::SpiffeId { .. } | Self::NoPath { .. } => ErrorCode::SpiffeIdInvalid,
             Self::Template { .. }
             | Self::TemplateFill { .. }
-            | Self::UserName { .. }
             | Self::ExeName { .. }
             | Self::GroupName { .. } => ErrorCode::TemplateInvalid,
             Self::UnknownGroup { .. } => ErrorCode::NodeGroupUnknown,

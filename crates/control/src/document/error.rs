@@ -131,15 +131,6 @@ pub enum Reason {
         /// Why not.
         error: FillError,
     },
-    /// A template with the name of a user.
-    #[error(
-        "`{text}`: `{{{{unix.user}}}}` is not given out: the kernel knows users by number, and what their names are each node's \
-         `/etc/passwd` says; write `{{{{unix.uid}}}}`"
-    )]
-    UserName {
-        /// As written.
-        text: String,
-    },
     /// A template with the name of a file that anybody could give it.
     #[error(
         "`{text}`: for `{{{{exe.name}}}}` every way to fit has to name a path: a file that is told by its content can be given \

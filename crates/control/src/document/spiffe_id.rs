@@ -198,9 +198,6 @@ fn template(text: &str, ours: TrustDomain<'_>) -> Result<IdTemplate, Reason> {
     };
     let domain = |variable| (variable == Variable::TrustDomain).then(|| ours.as_str().to_owned());
     let ours = written.fill(domain).map_err(unfilled)?;
-    if ours.variables().any(|of| of == Variable::User) {
-        return Err(Reason::UserName { text: owned() });
-    }
     // Whatever a node's name and a process are, an ID has to come of it: the longest, then.
     let longest = ours.fill(longest).and_then(|longest| longest.id());
     let longest = longest.map_err(unfilled)?;
@@ -219,8 +216,8 @@ fn longest(variable: Variable) -> Option<String> {
         Variable::NodeName | Variable::NodeGroup => Some(letters(MAX_NAME_BYTES)),
         Variable::Uid | Variable::Gid => Some((u32::MAX - 1).to_string()),
         Variable::Unit => Some(letters(MAX_VALUE_BYTES - SERVICE.len()) + SERVICE),
-        Variable::ExeName => Some(letters(MAX_VALUE_BYTES)),
-        Variable::TrustDomain | Variable::User => None,
+        Variable::ExeName | Variable::User => Some(letters(MAX_VALUE_BYTES)),
+        Variable::TrustDomain => None,
     }
 }
 
