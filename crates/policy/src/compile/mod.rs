@@ -14,6 +14,7 @@ mod parts;
 mod source;
 mod tree;
 mod types;
+mod unasked;
 mod validate;
 mod words;
 
