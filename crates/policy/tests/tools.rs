@@ -275,7 +275,9 @@ spec: {cedar: 'forbid(principal, axion, resource);'}
 
 #[test]
 fn policies_in_documents_keep_their_places() {
-    let text = tools::cedar_of_yaml("a.yaml", DOCUMENTS).unwrap();
+    let read = tools::cedar_of_yaml("a.yaml", DOCUMENTS);
+    assert_eq!((read.documents, read.errors.as_slice()), (3, &[][..]));
+    let text = read.cedar;
     let checked = tools::check(
         SCHEMA,
         &[Source {
@@ -295,7 +297,7 @@ fn policies_in_documents_keep_their_places() {
             .replace("principle", "principal")
             .replace("axion", "action"),
     );
-    let compiled = tools::check(SCHEMA, &[source(&fine.unwrap())])
+    let compiled = tools::check(SCHEMA, &[source(&fine.cedar)])
         .compiled
         .unwrap();
     let lines: Vec<_> = compiled
@@ -304,8 +306,34 @@ fn policies_in_documents_keep_their_places() {
         .map(|place| (place.line, place.column))
         .collect();
     assert_eq!(lines, [(11, 5), (15, 16), (18, 16)]);
-    let error = tools::cedar_of_yaml("a.yaml", "kind: Policy\nspec: {}\n").unwrap_err();
-    assert_eq!(error.to_string(), "a.yaml:1:1: `spec.cedar` is missing");
+}
+
+#[test]
+fn a_document_without_a_policy_hides_no_other() {
+    let text = format!(
+        "kind: Policy\nspec: {{}}\n---\n{DOCUMENTS}---\nkind: Policy\nspec: {{cedar: []}}\n"
+    );
+    let read = tools::cedar_of_yaml("a.yaml", &text);
+    let told: Vec<String> = read.errors.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        told,
+        [
+            "a.yaml:1:1: `spec.cedar` is missing",
+            "a.yaml:24:15: has to be a string"
+        ]
+    );
+    let checked = tools::check(SCHEMA, &[source(&read.cedar)]);
+    let lines: Vec<_> = checked
+        .errors
+        .iter()
+        .map(|error| error.place.as_ref().unwrap().line)
+        .collect();
+    assert_eq!(lines, [18, 21]);
+    let broken = tools::cedar_of_yaml("a.yaml", "a: [1\n");
+    assert!(
+        broken.errors.len() == 1 && broken.cedar.is_empty(),
+        "{broken:?}"
+    );
 }
 
 const TESTS: &str = "\
