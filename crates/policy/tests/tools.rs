@@ -336,6 +336,57 @@ fn a_document_without_a_policy_hides_no_other() {
     );
 }
 
+#[test]
+fn of_a_long_line_the_part_around_the_error_is_shown() {
+    let fine = "permit(principal, action, resource); ".repeat(500);
+    for (text, shown) in [
+        (format!("{fine}permit(princ);{fine}"), "…"),
+        (format!("permit(princ);{fine}"), "permit(princ);"),
+    ] {
+        let checked = tools::check(SCHEMA, &[source(&text)]);
+        let told = tools::show(&checked.errors, &[source(&text)]);
+        let lines: Vec<&str> = told.lines().collect();
+        let [_, _, line, marks, ..] = lines.as_slice() else {
+            panic!("{told}")
+        };
+        assert!(
+            line.starts_with(&format!("1 | {shown}")) && line.ends_with('…'),
+            "{told}"
+        );
+        assert!(line.chars().count() < 250, "{told}");
+        let at = marks.chars().position(|c| c == '^').unwrap();
+        let meant: String = line.chars().skip(at).take(5).collect();
+        assert_eq!(meant, "princ", "{told}");
+    }
+    // As many policies as it likes on one line do not make the lines shown longer than their number.
+    let text = ";".repeat(5_000);
+    let checked = tools::check(SCHEMA, &[source(&text)]);
+    assert_eq!(checked.errors.len(), 5_000);
+    assert!(tools::show(&checked.errors, &[source(&text)]).len() < 1_000_000);
+}
+
+#[test]
+fn nothing_in_a_policy_acts_on_a_terminal() {
+    let name = "\\u{1b}[31mred\\u{7}\u{202e}der\\n";
+    let text = format!(
+        "@id(\"{name}\") permit(principal, action, resource) when {{ context.prt == \"\u{1b}[2J\" }};"
+    );
+    let plain = |text: &str| {
+        let acts =
+            |c: char| (c.is_control() && c != '\n') || ('\u{202a}'..='\u{202e}').contains(&c);
+        assert!(!text.chars().any(acts), "{text:?}");
+        assert!(text.contains("?[31mred"), "{text:?}");
+    };
+    let checked = tools::check(SCHEMA, &[source(&text)]);
+    plain(&tools::show(&checked.errors, &[source(&text)]));
+    let text = text.replace("prt == \"\u{1b}[2J\"", "port == 1");
+    let policies = Policies::compile(SCHEMA, &[source(&text)]).unwrap();
+    for port in [1, 2] {
+        let question = read("Service::\"db\"", &format!("{{\"port\": {port}}}")).unwrap();
+        plain(&policies.explain(&question).unwrap().to_string());
+    }
+}
+
 const TESTS: &str = "\
 apiVersion: tidelock.dev/v1
 kind: PolicyTest

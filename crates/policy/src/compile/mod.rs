@@ -16,7 +16,7 @@ mod tree;
 mod types;
 mod unasked;
 mod validate;
-mod words;
+pub(crate) mod words;
 
 pub use error::{CompileError, Place, Reason, Unsupported};
 pub use link::Link;
