@@ -275,6 +275,8 @@ impl<'s> Compilation<'s> {
         let cost = Image::reopen(&image)
             .map_err(|error| whole(BuildError::Refused(error)))?
             .cost();
+        let unlinked = self.unlinked();
+        self.warnings.extend(unlinked);
         if published {
             let idle = self.idle_at_ends(names, &types, [&image, &observed]);
             self.warnings.extend(idle);
