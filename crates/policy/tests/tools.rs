@@ -461,6 +461,11 @@ fn a_test_file_with_anything_unknown_in_it_is_refused_by_line() {
         ),
         ("port: 631", "port: \"631\"", "t.yaml:14:7: context: "),
         ("kind: PolicyTest", "kind: &x PolicyTest", "t.yaml:2:"),
+        (
+            "metadata: {",
+            "metadata: !!map {",
+            "t.yaml:3:11: tags are not supported",
+        ),
         ("metadata:", "kind:", "t.yaml:3:1: `kind` is given twice"),
     ] {
         assert!(TESTS.contains(from), "{from}");

@@ -79,7 +79,9 @@ impl<'t> Loader<'t> {
             Event::MappingStart(1.., _) | Event::Alias(_) => {
                 return refused("anchors and aliases are not supported: write the value out");
             }
-            Event::Scalar(_, _, _, Some(_)) | Event::SequenceStart(_, Some(_)) => {
+            Event::Scalar(_, _, _, Some(_))
+            | Event::SequenceStart(_, Some(_))
+            | Event::MappingStart(_, Some(_)) => {
                 return refused("tags are not supported");
             }
             Event::Scalar(text, style, ..) => Yaml::Scalar {
