@@ -210,7 +210,7 @@ pub(crate) struct Asked {
     /// What is to be done.
     #[arg(long, default_value = "connect")]
     pub(crate) action: String,
-    /// To what: the name of a Service, or an entity such as `External::"192.0.2.0/24"`.
+    /// To what: the name of a Service, or an entity such as `Service::"db"`.
     #[arg(long)]
     pub(crate) resource: String,
     /// The port of the server's end; the same as `port` in the context.

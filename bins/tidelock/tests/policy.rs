@@ -84,6 +84,55 @@ fn check_shows_every_error_of_every_file() {
 }
 
 #[test]
+fn check_shows_what_is_wrong_with_a_file_beside_what_is_wrong_in_others() {
+    let files = Files::new(&[
+        ("none.yaml", "kind: Policy\nspec: {}\n"),
+        ("broken.yaml", "kind: [\n"),
+        ("bad.cedar", "permit(principle, action, resource);\n"),
+        ("other.yaml", "kind: Service\n"),
+        ("good.cedar", POLICY),
+    ]);
+    let line = "policy check -f none.yaml -f broken.yaml -f bad.cedar";
+    let (status, out, err) = files.run(line);
+    assert_eq!((status, out.as_str()), (1, ""));
+    for told in [
+        "none.yaml:1:1: `spec.cedar` is missing\n",
+        "broken.yaml:",
+        "bad.cedar:1:8: ",
+    ] {
+        assert!(err.contains(told), "{err}");
+    }
+    let (status, json) = files.json(line);
+    let named: Vec<_> = json["errors"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|error| &error["file"])
+        .collect();
+    assert_eq!(status, 1);
+    assert_eq!(named[..3], ["none.yaml", "broken.yaml", "bad.cedar"]);
+    // A file that is right does not make an image of half of what was given.
+    let (status, json) = files.json("policy check -f good.cedar -f none.yaml");
+    assert!(status == 1 && json["policies"].is_null(), "{json}");
+    let (status, _, err) = files.run("policy check -f good.cedar -f other.yaml");
+    assert_eq!(
+        (status, err.as_str()),
+        (0, "warning: other.yaml: has no document of kind Policy\n")
+    );
+}
+
+#[test]
+fn check_says_what_kernels_do_not_take() {
+    let policies: String = (0..8_000)
+        .map(|n| format!("@id(\"{n}\") permit(principal == Workload::\"spiffe://example.org/workload/{n}\", action == Action::\"connect\", resource);\n"))
+        .collect();
+    let files = Files::new(&[("many.cedar", &policies)]);
+    let (status, _, err) = files.run("policy check -f many.cedar");
+    assert_eq!(status, 0);
+    assert!(err.contains("is more than kernels take, 524288"), "{err}");
+}
+
+#[test]
 fn test_fails_if_one_answer_is_another() {
     let tests = |decision: &str| {
         format!(

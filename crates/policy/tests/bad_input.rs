@@ -201,11 +201,24 @@ fn every_entity_and_action_of_the_published_schema_can_be_asked_about() {
     let source = Source { name: "all", text };
     let compiled = compile(&[source]).unwrap_or_else(|errors| panic!("{errors:#?}"));
     // What is in the schema for later is asked for, and warned of where somebody asks already.
-    let [early] = compiled.warnings.as_slice() else {
-        panic!("{:#?}", compiled.warnings)
-    };
-    assert_eq!(
-        early.message(),
-        "permits nothing: `context.onBehalfOf` is known at neither end; an end knows port, addresses, time, its own process and its node's posture"
-    );
+    let warned: Vec<(u32, String)> = compiled
+        .warnings
+        .iter()
+        .map(|odd| (odd.place.as_ref().unwrap().line, odd.message()))
+        .collect();
+    let expected = [
+        (2, "permits nothing: the resource that is asked about"),
+        (
+            5,
+            "permits nothing: `context.onBehalfOf` is known at neither end; an end knows port, addresses, time, its own process and its node's posture",
+        ),
+        (8, "permits nothing: to listen takes no permit."),
+    ];
+    assert_eq!(warned.len(), expected.len(), "{warned:#?}");
+    for ((line, told), (expected_line, begins)) in warned.iter().zip(expected) {
+        assert!(
+            *line == expected_line && told.starts_with(begins),
+            "{line}: {told}"
+        );
+    }
 }

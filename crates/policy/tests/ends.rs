@@ -169,9 +169,9 @@ fn a_client_has_no_address_before_it_connects() {
 
 #[test]
 fn what_no_end_asks_is_not_warned_of() {
-    let listen =
-        "permit(principal, action == Action::\"listen\", resource) when { context has time };";
-    assert!(warnings(listen).is_empty());
+    let inject =
+        "permit(principal, action == Action::\"inject\", resource) when { context has client };";
+    assert!(warnings(inject).is_empty());
     let mine = SCHEMA.replace("entity User;", "entity User; entity Mine;");
     let text = permit("context has client");
     let checked = tools::check(

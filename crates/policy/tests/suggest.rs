@@ -135,3 +135,44 @@ fn flows_are_read_as_they_are_printed() {
     assert!(error.to_string().starts_with("f.json:1:12: "), "{error}");
     assert!(read_flows("f.json", "{\"nodes\": []}", false).is_err());
 }
+
+#[test]
+fn what_is_suggested_compiles_however_much_was_seen() {
+    let client = format!("spiffe://example.org/{}", "a".repeat(2_000));
+    let service = "s".repeat(63);
+    let seen: Vec<Seen> = (0..=u16::MAX)
+        .filter(|port| port % 2 == 0)
+        .map(|port| Seen {
+            client: client.clone(),
+            service: service.clone(),
+            port,
+        })
+        .collect();
+    for (client, named) in [(client.as_str(), 0), ("spiffe://example.org/web", 8)] {
+        let seen: Vec<Seen> = seen
+            .iter()
+            .cloned()
+            .map(|one| Seen {
+                client: client.into(),
+                ..one
+            })
+            .collect();
+        let cedar = suggest(&seen);
+        assert_eq!(cedar.matches("@id").count(), named);
+        let compiled = compile(&[Source {
+            name: "suggested",
+            text: &cedar,
+        }])
+        .unwrap_or_else(|errors| panic!("{}", errors[0]));
+        assert_eq!(compiled.policies.len(), 8);
+        assert!(compiled.warnings.is_empty(), "{:#?}", compiled.warnings);
+        let image = Image::check(&compiled.image).unwrap();
+        for port in [0, 1, 8_190, 8_191, 8_192, 8_193, 40_000, 65_534, 65_535] {
+            assert_eq!(
+                allows(&image, "connect", client, &service, port),
+                port % 2 == 0,
+                "{port}"
+            );
+        }
+    }
+}

@@ -67,6 +67,28 @@ fn a_template_that_nothing_links_decides_nothing() {
 }
 
 #[test]
+fn a_template_that_nothing_links_is_warned_of_at_its_slot() {
+    let warned = |links: &[Link<'_>]| -> Vec<(u32, String)> {
+        let warnings = compile(links).unwrap().warnings.into_iter();
+        let unlinked = warnings.filter(|odd| {
+            odd.message()
+                .starts_with("decides nothing: it is a template")
+        });
+        unlinked
+            .map(|odd| odd.place.unwrap())
+            .map(|place| (place.line, place.policy))
+            .collect()
+    };
+    assert_eq!(warned(&[]), [(3, "access".into()), (5, "all of it".into())]);
+    let access = Link {
+        resource: Some(EntityRef::new("Service", "db")),
+        ..link("access", "a", "web")
+    };
+    assert_eq!(warned(&[access]), [(5, "all of it".into())]);
+    assert_eq!(warned(&[access, link("all of it", "b", "web")]), []);
+}
+
+#[test]
 fn wrong_links_are_refused_with_their_templates_place() {
     let errors = compile(&[
         link("none", "a", "web"),

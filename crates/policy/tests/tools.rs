@@ -275,7 +275,9 @@ spec: {cedar: 'forbid(principal, axion, resource);'}
 
 #[test]
 fn policies_in_documents_keep_their_places() {
-    let text = tools::cedar_of_yaml("a.yaml", DOCUMENTS).unwrap();
+    let read = tools::cedar_of_yaml("a.yaml", DOCUMENTS);
+    assert_eq!((read.documents, read.errors.as_slice()), (3, &[][..]));
+    let text = read.cedar;
     let checked = tools::check(
         SCHEMA,
         &[Source {
@@ -295,7 +297,7 @@ fn policies_in_documents_keep_their_places() {
             .replace("principle", "principal")
             .replace("axion", "action"),
     );
-    let compiled = tools::check(SCHEMA, &[source(&fine.unwrap())])
+    let compiled = tools::check(SCHEMA, &[source(&fine.cedar)])
         .compiled
         .unwrap();
     let lines: Vec<_> = compiled
@@ -304,8 +306,85 @@ fn policies_in_documents_keep_their_places() {
         .map(|place| (place.line, place.column))
         .collect();
     assert_eq!(lines, [(11, 5), (15, 16), (18, 16)]);
-    let error = tools::cedar_of_yaml("a.yaml", "kind: Policy\nspec: {}\n").unwrap_err();
-    assert_eq!(error.to_string(), "a.yaml:1:1: `spec.cedar` is missing");
+}
+
+#[test]
+fn a_document_without_a_policy_hides_no_other() {
+    let text = format!(
+        "kind: Policy\nspec: {{}}\n---\n{DOCUMENTS}---\nkind: Policy\nspec: {{cedar: []}}\n"
+    );
+    let read = tools::cedar_of_yaml("a.yaml", &text);
+    let told: Vec<String> = read.errors.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        told,
+        [
+            "a.yaml:1:1: `spec.cedar` is missing",
+            "a.yaml:24:15: has to be a string"
+        ]
+    );
+    let checked = tools::check(SCHEMA, &[source(&read.cedar)]);
+    let lines: Vec<_> = checked
+        .errors
+        .iter()
+        .map(|error| error.place.as_ref().unwrap().line)
+        .collect();
+    assert_eq!(lines, [18, 21]);
+    let broken = tools::cedar_of_yaml("a.yaml", "a: [1\n");
+    assert!(
+        broken.errors.len() == 1 && broken.cedar.is_empty(),
+        "{broken:?}"
+    );
+}
+
+#[test]
+fn of_a_long_line_the_part_around_the_error_is_shown() {
+    let fine = "permit(principal, action, resource); ".repeat(500);
+    for (text, shown) in [
+        (format!("{fine}permit(princ);{fine}"), "…"),
+        (format!("permit(princ);{fine}"), "permit(princ);"),
+    ] {
+        let checked = tools::check(SCHEMA, &[source(&text)]);
+        let told = tools::show(&checked.errors, &[source(&text)]);
+        let lines: Vec<&str> = told.lines().collect();
+        let [_, _, line, marks, ..] = lines.as_slice() else {
+            panic!("{told}")
+        };
+        assert!(
+            line.starts_with(&format!("1 | {shown}")) && line.ends_with('…'),
+            "{told}"
+        );
+        assert!(line.chars().count() < 250, "{told}");
+        let at = marks.chars().position(|c| c == '^').unwrap();
+        let meant: String = line.chars().skip(at).take(5).collect();
+        assert_eq!(meant, "princ", "{told}");
+    }
+    // As many policies as it likes on one line do not make the lines shown longer than their number.
+    let text = ";".repeat(5_000);
+    let checked = tools::check(SCHEMA, &[source(&text)]);
+    assert_eq!(checked.errors.len(), 5_000);
+    assert!(tools::show(&checked.errors, &[source(&text)]).len() < 1_000_000);
+}
+
+#[test]
+fn nothing_in_a_policy_acts_on_a_terminal() {
+    let name = "\\u{1b}[31mred\\u{7}\u{202e}der\\n";
+    let text = format!(
+        "@id(\"{name}\") permit(principal, action, resource) when {{ context.prt == \"\u{1b}[2J\" }};"
+    );
+    let plain = |text: &str| {
+        let acts =
+            |c: char| (c.is_control() && c != '\n') || ('\u{202a}'..='\u{202e}').contains(&c);
+        assert!(!text.chars().any(acts), "{text:?}");
+        assert!(text.contains("?[31mred"), "{text:?}");
+    };
+    let checked = tools::check(SCHEMA, &[source(&text)]);
+    plain(&tools::show(&checked.errors, &[source(&text)]));
+    let text = text.replace("prt == \"\u{1b}[2J\"", "port == 1");
+    let policies = Policies::compile(SCHEMA, &[source(&text)]).unwrap();
+    for port in [1, 2] {
+        let question = read("Service::\"db\"", &format!("{{\"port\": {port}}}")).unwrap();
+        plain(&policies.explain(&question).unwrap().to_string());
+    }
 }
 
 const TESTS: &str = "\
@@ -382,6 +461,11 @@ fn a_test_file_with_anything_unknown_in_it_is_refused_by_line() {
         ),
         ("port: 631", "port: \"631\"", "t.yaml:14:7: context: "),
         ("kind: PolicyTest", "kind: &x PolicyTest", "t.yaml:2:"),
+        (
+            "metadata: {",
+            "metadata: !!map {",
+            "t.yaml:3:11: tags are not supported",
+        ),
         ("metadata:", "kind:", "t.yaml:3:1: `kind` is given twice"),
     ] {
         assert!(TESTS.contains(from), "{from}");

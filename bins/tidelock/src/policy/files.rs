@@ -12,6 +12,7 @@ use tidelock_spiffe_core::SpiffeId;
 
 use crate::apply;
 use crate::args::Output;
+use crate::table::clean;
 
 /// A file's name and the Cedar in it, at the lines at which it stands in the file.
 pub(super) struct CedarFile {
@@ -19,17 +20,35 @@ pub(super) struct CedarFile {
     pub(super) text: String,
 }
 
+/// What was read of files.
+#[derive(Default)]
+pub(super) struct CedarFiles {
+    pub(super) files: Vec<CedarFile>,
+    /// What is wrong with YAML files, before anything is said of the Cedar in them.
+    pub(super) errors: Vec<FileError>,
+    /// YAML files that have no document of kind Policy.
+    pub(super) without: Vec<String>,
+}
+
 /// Reads policies: Cedar if a name ends in `.cedar`, else YAML documents, of which those of kind Policy count.
-pub(super) fn cedar(files: &[PathBuf]) -> anyhow::Result<Vec<CedarFile>> {
-    let read = |path: &PathBuf| {
+pub(super) fn cedar(paths: &[PathBuf]) -> anyhow::Result<CedarFiles> {
+    let mut all = CedarFiles::default();
+    for path in paths {
         let (name, text, format) = read(path)?;
         let text = match format {
             SourceFormat::Cedar => text,
-            _ => tools::cedar_of_yaml(&name, &text)?,
+            _ => {
+                let read = tools::cedar_of_yaml(&name, &text);
+                if read.documents == 0 && read.errors.is_empty() {
+                    all.without.push(name.clone());
+                }
+                all.errors.extend(read.errors);
+                read.cedar
+            }
         };
-        Ok(CedarFile { name, text })
-    };
-    files.iter().map(read).collect()
+        all.files.push(CedarFile { name, text });
+    }
+    Ok(all)
 }
 
 /// A file's name and text, and what its name says it is.
@@ -55,8 +74,11 @@ pub(super) fn compile(
     files: &[PathBuf],
     output: Output,
 ) -> anyhow::Result<Result<Policies, ExitCode>> {
-    let files = cedar(files)?;
-    let sources = sources(&files);
+    let read = cedar(files)?;
+    if !read.errors.is_empty() {
+        return Ok(Err(tell_file_errors(&read.errors, output)));
+    }
+    let sources = sources(&read.files);
     match Policies::compile(SCHEMA, &sources) {
         Ok(policies) => Ok(Ok(policies)),
         Err(errors) => {
@@ -95,24 +117,29 @@ fn above(kind: &str, id: &str) -> Vec<(String, String)> {
 /// Errors of a file, for people or for programs.
 pub(super) fn tell_file_errors(errors: &[FileError], output: Output) -> ExitCode {
     match output {
-        Output::Table => errors.iter().for_each(|error| eprintln!("{error}")),
-        Output::Json => {
-            let errors = errors.iter().map(|error| {
-                json!({
-                    "file": error.file,
-                    "line": error.line,
-                    "column": error.column,
-                    "reason": error.reason,
-                })
-            });
-            println!("{}", json!({ "errors": errors.collect::<Vec<_>>() }));
-        }
+        Output::Table => errors
+            .iter()
+            .for_each(|error| eprintln!("{}", clean(&error.to_string()))),
+        Output::Json => println!("{}", json!({ "errors": file_errors_json(errors) })),
     }
     ExitCode::FAILURE
 }
 
+/// The same as JSON.
+pub(super) fn file_errors_json(errors: &[FileError]) -> Vec<Value> {
+    let errors = errors.iter().map(|error| {
+        json!({
+            "file": error.file,
+            "line": error.line,
+            "column": error.column,
+            "reason": error.reason,
+        })
+    });
+    errors.collect()
+}
+
 /// Errors or warnings as JSON; what has no place has `null` for it.
-pub(super) fn errors_json(errors: &[CompileError]) -> Value {
+pub(super) fn errors_json(errors: &[CompileError]) -> Vec<Value> {
     let error = |error: &CompileError| {
         let place = error.place.as_ref();
         json!({

@@ -10,6 +10,8 @@ use alloc::vec::Vec;
 use super::actions::ActionNames;
 use super::lower;
 use super::parts::{ConditionKind, clauses, text};
+use super::source::Token;
+use super::unasked::unasked;
 use super::{Body, Compilation, CompileError, Parsed, Reason, error};
 use crate::build::{Effect, ImageBuilder, Rule, Types};
 use crate::eval::partial::{Told, prospect};
@@ -17,75 +19,128 @@ use crate::image::Image;
 use crate::image::layout::PORT;
 
 /// What both ends of a connection ask about, by the published schema.
-const ACTION: &str = "connect";
+pub(super) const CONNECT: &str = "connect";
+/// What the server's end asks about besides: of itself, and of each request.
+pub(super) const LISTEN: &str = "listen";
+pub(super) const HTTP: &str = "http";
 
 /// Warnings of one compilation that say by the policy's own words what to write instead, which takes parsing parts of it again.
 const MAX_REWRITTEN: usize = 100;
 
-/// What an end knows besides the port and its own process whenever it asks, as far as it is told.
-const CIRCUMSTANCES: [&str; 3] = ["serverAddress", "time", "posture"];
 /// What the client's end first knows when TCP has connected: it asks before that too.
 const CLIENT_ADDRESS: &str = "clientAddress";
+/// The process of who is asked about, where there is one end only.
+const PROCESS: &str = "process";
 
-/// An end of a connection.
+/// A question of an end.
 #[derive(Clone, Copy)]
-struct End {
-    name: &'static str,
-    /// The attribute of the context.
+pub(super) struct Question {
+    action: &'static str,
+    end: &'static str,
+    /// The attribute of the context that has the end's own process.
     process: &'static str,
+    /// What the end knows besides the port and its own process whenever it asks, as far as it is told.
+    circumstances: &'static [&'static str],
 }
 
-const ENDS: [End; 2] = [
-    End {
-        name: "client",
+const OF_CONNECTION: [&str; 3] = ["serverAddress", "time", "posture"];
+
+/// About a connection, at either end.
+const ENDS: [Question; 2] = [
+    Question {
+        action: CONNECT,
+        end: "client",
         process: "client",
+        circumstances: &OF_CONNECTION,
     },
-    End {
-        name: "server",
+    Question {
+        action: CONNECT,
+        end: "server",
         process: "server",
+        circumstances: &OF_CONNECTION,
     },
 ];
 
-impl End {
-    /// Whether requests of this end have an attribute, were `also` told too. An end asks more than once: a `permit` has to hold
+const LISTENING: Question = Question {
+    action: LISTEN,
+    end: "server",
+    process: PROCESS,
+    circumstances: &["address", "time", "posture"],
+};
+
+const REQUEST: Question = Question {
+    action: HTTP,
+    end: "server",
+    process: PROCESS,
+    circumstances: &["method", "path", "host", "serverAddress", "time", "posture"],
+};
+
+impl Question {
+    /// Whether what is asked has an attribute, were `also` told too. An end asks more than once: a `permit` has to hold
     /// each time, the first included, and a `forbid` once.
     fn tells(self, name: &str, effect: Effect, also: Option<&str>) -> Told {
-        let first = effect == Effect::Permit && self.process == "client";
+        let first = effect == Effect::Permit && self.end == "client";
         match name {
             PORT => Told::Always,
             name if name == self.process || Some(name) == also => Told::Sometimes,
-            CLIENT_ADDRESS if !first => Told::Sometimes,
-            name if CIRCUMSTANCES.contains(&name) => Told::Sometimes,
+            CLIENT_ADDRESS if !first && self.action != LISTEN => Told::Sometimes,
+            name if self.circumstances.contains(&name) => Told::Sometimes,
             _ => Told::Never,
         }
     }
 }
 
+/// Where nothing is known of what is told.
+fn anything(name: &str) -> Told {
+    match name {
+        PORT => Told::Always,
+        _ => Told::Sometimes,
+    }
+}
+
 /// Of a policy alone, what it can decide.
-struct Alone<'i> {
+pub(super) struct Alone<'i> {
     image: Image<'i>,
-    effect: Effect,
+    pub(super) effect: Effect,
 }
 
 impl Alone<'_> {
+    /// Whether it may decide about an action, whatever is told.
+    pub(super) fn is_about(&self, action: &str) -> bool {
+        self.may_decide(action, &anything)
+    }
+
+    /// Whether it may decide what an end asks.
+    fn answers(&self, question: Question) -> bool {
+        let told = |name: &str| question.tells(name, self.effect, None);
+        self.may_decide(question.action, &told)
+    }
+
+    /// Whether it may forbid to listen, which no permit is needed for.
+    fn forbids_listening(&self) -> bool {
+        self.effect == Effect::Forbid && self.answers(LISTENING)
+    }
+
     /// Whether it may decide anything where the context is as told: a `permit` if it may hold, a `forbid` also if it may be that
     /// it cannot be evaluated. What cannot be said may.
-    fn may_decide(&self, told: &dyn Fn(&str) -> Told) -> bool {
-        prospect(&self.image, 0, ACTION, told).is_none_or(|prospect| match self.effect {
+    fn may_decide(&self, action: &str, told: &dyn Fn(&str) -> Told) -> bool {
+        prospect(&self.image, 0, action, told).is_none_or(|prospect| match self.effect {
             Effect::Permit => prospect.holds,
             Effect::Forbid => prospect.holds || prospect.fails,
         })
     }
 
-    /// What it lacks to decide anything at an end; nothing if it may. If any one of several would do, or if it takes several, all.
-    fn lacks(&self, end: End) -> Vec<&str> {
-        if self.may_decide(&|name| end.tells(name, self.effect, None)) {
+    /// What it lacks to decide what an end asks; nothing if it may. If any one of several would do, or if it takes several, all.
+    fn lacks(&self, question: Question) -> Vec<&str> {
+        if self.answers(question) {
             return Vec::new();
         }
-        let absent = |name: &&str| end.tells(name, self.effect, None) == Told::Never;
+        let absent = |name: &&str| question.tells(name, self.effect, None) == Told::Never;
         let absent: Vec<&str> = self.image.attribute_names().filter(absent).collect();
-        let enough =
-            |also: &&str| self.may_decide(&|name| end.tells(name, self.effect, Some(also)));
+        let enough = |also: &&str| {
+            let told = |name: &str| question.tells(name, self.effect, Some(also));
+            self.may_decide(question.action, &told)
+        };
         match absent.iter().copied().filter(enough).collect::<Vec<_>>() {
             none if none.is_empty() => absent,
             some => some,
@@ -105,13 +160,13 @@ impl Compilation<'_> {
             let image = Image::reopen(bytes).ok();
             image.is_some_and(|image| image.attribute_names().any(|name| name != PORT))
         };
-        if !images.iter().any(untold) {
-            return Vec::new();
-        }
+        let untold = images.iter().any(untold);
         let mut warnings = Vec::new();
         for parsed in &self.parsed {
-            let rewrite = warnings.len() < MAX_REWRITTEN;
-            warnings.extend(self.idle(parsed, names, types, rewrite));
+            if untold || parsed.may_be_unasked() {
+                let rewrite = warnings.len() < MAX_REWRITTEN;
+                warnings.extend(self.idle(parsed, names, types, rewrite));
+            }
         }
         warnings
     }
@@ -141,49 +196,69 @@ impl Compilation<'_> {
             image: Image::reopen(&bytes).ok()?,
             effect: lowered.effect(),
         };
-        let anything = |name: &str| match name {
-            PORT => Told::Always,
-            _ => Told::Sometimes,
-        };
-        // What nothing makes true is said by Cedar, or is about something that no end asks.
-        if !alone.may_decide(&anything) {
-            return None;
+        if let Some((about, reason)) = lowered.with_rule("", |rule| unasked(rule, &alone)) {
+            return Some(self.warning(parsed, &parsed.chunk.tokens, &[about], reason));
         }
-        let lacks = ENDS.map(|end| (end, alone.lacks(end)));
-        let (word, lacking) = match (alone.effect, &lacks) {
-            (_, [(_, client), (_, server)]) if client.is_empty() && server.is_empty() => {
-                return None;
-            }
-            (Effect::Permit, [(end, lacks), (_, none)] | [(_, none), (end, lacks)])
-                if none.is_empty() =>
-            {
-                let instead = match lacks.as_slice() {
-                    [process] if rewrite => self.instead(parsed, process, names, types),
-                    _ => None,
-                };
-                let reason = permits_at_one_end(*end, lacks, instead);
-                return Some(self.warning(parsed, lacks, reason));
-            }
-            // Where one end knows what is forbidden, it is.
-            (Effect::Forbid, [(_, client), (_, server)])
-                if client.is_empty() || server.is_empty() =>
-            {
-                return None;
-            }
-            (Effect::Permit, _) => ("permits", &lacks),
-            (Effect::Forbid, _) => ("forbids", &lacks),
-        };
-        let [(_, client), (_, server)] = lacking;
-        let lacking = if client == server {
-            format!("{} is known at neither end", listed(client))
+        // What nothing makes true is said by Cedar, or is about something that no end asks.
+        if alone.is_about(CONNECT) {
+            self.idle_at_both_ends(parsed, &alone, |process| {
+                let process = Some(process).filter(|_| rewrite)?;
+                self.instead(parsed, process, names, types)
+            })
+        } else if alone.is_about(HTTP) && !alone.forbids_listening() {
+            let lacks = alone.lacks(REQUEST);
+            let lacking = Some(listed(&lacks)).filter(|lacking| !lacking.is_empty())?;
+            let word = effect_word(alone.effect);
+            let reason = format!("{word} nothing: {lacking} is never known of a request");
+            Some(self.warning(parsed, &parsed.chunk.conditions(), &lacks, reason))
         } else {
-            let (client, server) = (listed(client), listed(server));
+            None
+        }
+    }
+
+    /// Of a policy about connections, at which end it decides nothing.
+    fn idle_at_both_ends(
+        &self,
+        parsed: &Parsed<'_>,
+        alone: &Alone<'_>,
+        instead: impl FnOnce(&str) -> Option<String>,
+    ) -> Option<CompileError> {
+        let asked = parsed.chunk.conditions();
+        let [client, server] = ENDS.map(|end| alone.lacks(end));
+        let request = alone.answers(REQUEST);
+        match alone.effect {
+            // Where one end knows what is forbidden, it is.
+            Effect::Forbid if client.is_empty() || server.is_empty() => return None,
+            Effect::Forbid if request || alone.forbids_listening() => return None,
+            Effect::Permit if client.is_empty() && server.is_empty() => return None,
+            _ => {}
+        }
+        let nothing = if request { "no connection" } else { "nothing" };
+        let [at_client, at_server] = ENDS;
+        let one = match (client.is_empty(), server.is_empty()) {
+            (false, true) => Some((at_client, &client)),
+            (true, false) => Some((at_server, &server)),
+            _ => None,
+        };
+        if let Some((end, lacks)) = one {
+            let instead = match lacks.as_slice() {
+                [process] => instead(process),
+                _ => None,
+            };
+            let reason = permits_at_one_end(nothing, end, lacks, instead);
+            return Some(self.warning(parsed, &asked, lacks, reason));
+        }
+        let lacking = if client == server {
+            format!("{} is known at neither end", listed(&client))
+        } else {
+            let (client, server) = (listed(&client), listed(&server));
             format!("{client} is never known at the client's end, nor {server} at the server's")
         };
         let reason = format!(
-            "{word} nothing: {lacking}; an end knows port, addresses, time, its own process and its node's posture"
+            "{} {nothing}: {lacking}; an end knows port, addresses, time, its own process and its node's posture",
+            effect_word(alone.effect)
         );
-        Some(self.warning(parsed, client, reason))
+        Some(self.warning(parsed, &asked, &client, reason))
     }
 
     /// What could stand in place of the terms that ask for a process: they count where it is known. `None` if that cannot be said
@@ -228,11 +303,16 @@ impl Compilation<'_> {
         ))
     }
 
-    /// Where what is lacking is first asked for.
-    fn warning(&self, parsed: &Parsed<'_>, lacks: &[&str], reason: String) -> CompileError {
-        let asked = parsed.chunk.conditions();
-        let asked = asked.iter().find(|token| lacks.contains(&token.text));
-        let place = match (&parsed.body, asked) {
+    /// Where what is warned of first stands among some tokens.
+    fn warning(
+        &self,
+        parsed: &Parsed<'_>,
+        among: &[Token<'_>],
+        about: &[&str],
+        reason: String,
+    ) -> CompileError {
+        let first = among.iter().find(|token| about.contains(&token.text));
+        let place = match (&parsed.body, first) {
             (Body::Policy(_), Some(token)) => {
                 let name = self.name(parsed);
                 parsed.lines.span(token.at, token.text.len(), name)
@@ -243,8 +323,20 @@ impl Compilation<'_> {
     }
 }
 
+pub(super) fn effect_word(effect: Effect) -> &'static str {
+    match effect {
+        Effect::Permit => "permits",
+        Effect::Forbid => "forbids",
+    }
+}
+
 /// What is told of a permit that an end cannot decide by, with what to write if that is known.
-fn permits_at_one_end(end: End, lacks: &[&str], instead: Option<String>) -> String {
+fn permits_at_one_end(
+    nothing: &str,
+    question: Question,
+    lacks: &[&str],
+    instead: Option<String>,
+) -> String {
     let process = lacks.first().copied().unwrap_or_default();
     let instead = instead.unwrap_or_else(|| {
         format!(
@@ -257,9 +349,9 @@ fn permits_at_one_end(end: End, lacks: &[&str], instead: Option<String>) -> Stri
         _ => "never known",
     };
     format!(
-        "permits nothing at the {}'s end, where {} is {known}. Both ends have to permit: unless another policy \
+        "permits {nothing} at the {}'s end, where {} is {known}. Both ends have to permit: unless another policy \
          permits it there, nothing is permitted. To let that end decide by the rest, write {instead}",
-        end.name,
+        question.end,
         listed(lacks),
     )
 }

@@ -4,6 +4,7 @@ use alloc::string::{String, ToString};
 use core::fmt;
 
 use super::bounds::{MAX_NESTING, MAX_OPERATORS, MAX_POLICIES, MAX_POLICY_BYTES, MAX_SOURCE_BYTES};
+use super::words::plain;
 use crate::build::BuildError;
 
 /// A place in a source.
@@ -48,9 +49,13 @@ impl fmt::Display for CompileError {
             ..
         }) = &self.place
         {
+            let policy = plain(policy);
             write!(f, "{file}:{line}:{column}: policy `{policy}`: ")?;
         }
-        self.reason.fmt(f)
+        let message = self.message();
+        let mut lines = message.split('\n').map(plain);
+        f.write_str(&lines.next().unwrap_or_default())?;
+        lines.try_for_each(|line| write!(f, "\n{line}"))
     }
 }
 

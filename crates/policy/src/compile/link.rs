@@ -1,17 +1,22 @@
 //! Templates and what is linked of them.
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::rc::Rc;
 use alloc::string::String;
+use alloc::vec::Vec;
 use core::str::FromStr;
 
 use cedar_policy::{EntityId, EntityTypeName, EntityUid, PolicyId, PolicySet, SlotId, Template};
 
 use super::lower::Slots;
 use super::words::with_help;
-use super::{Body, Compilation, CompileError, Parsed, Reason};
+use super::{Body, Compilation, CompileError, Parsed, Reason, error};
 use crate::request::EntityRef;
+
+/// What is said of a template that nothing links. Documents link none.
+const UNLINKED: &str = "decides nothing: it is a template, and nothing links it. Write an entity in place of the slot, or link it by \
+                        `compile::compile_linked`";
 
 /// A policy made of a template by filling its slots.
 #[derive(Clone, Copy, Debug)]
@@ -97,6 +102,28 @@ impl<'s> Compilation<'s> {
             self.places.push(place);
             self.parsed.push(parsed);
         }
+    }
+
+    /// What to warn of: templates that nothing links, which are easily taken for policies.
+    pub(super) fn unlinked(&self) -> Vec<CompileError> {
+        let linked: BTreeSet<usize> = self
+            .parsed
+            .iter()
+            .filter_map(|parsed| match parsed.body {
+                Body::Link(template, _) => Some(template),
+                Body::Policy(_) | Body::Template(_) => None,
+            })
+            .collect();
+        let unlinked = self.parsed.iter().filter(|parsed| {
+            matches!(parsed.body, Body::Template(_)) && !linked.contains(&parsed.number)
+        });
+        unlinked
+            .map(|parsed| {
+                let slot = parsed.chunk.tokens.iter().find(|token| token.text == "?");
+                let place = self.place(parsed, slot.map_or(parsed.chunk.at, |slot| slot.at));
+                error(place, Reason::Warning(UNLINKED.into()))
+            })
+            .collect()
     }
 
     /// The template with that number.

@@ -14,8 +14,9 @@ mod parts;
 mod source;
 mod tree;
 mod types;
+mod unasked;
 mod validate;
-mod words;
+pub(crate) mod words;
 
 pub use error::{CompileError, Place, Reason, Unsupported};
 pub use link::Link;
@@ -274,6 +275,8 @@ impl<'s> Compilation<'s> {
         let cost = Image::reopen(&image)
             .map_err(|error| whole(BuildError::Refused(error)))?
             .cost();
+        let unlinked = self.unlinked();
+        self.warnings.extend(unlinked);
         if published {
             let idle = self.idle_at_ends(names, &types, [&image, &observed]);
             self.warnings.extend(idle);

@@ -22,6 +22,22 @@ pub(super) fn with_help<D: Diagnostic + Display>(diagnostic: &D) -> String {
     }
 }
 
+/// Text of a policy as it may stand in a message: one line, and no character that acts on a terminal or turns what is around it.
+pub(crate) fn plain(text: &str) -> String {
+    text.chars().map(plain_char).collect()
+}
+
+/// The character itself, or what stands for one that cannot be shown.
+pub(crate) fn plain_char(c: char) -> char {
+    match c {
+        c if c.is_control() => '?',
+        '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
+            '?'
+        }
+        c => c,
+    }
+}
+
 /// The same without the words by which Cedar names the policy: the place names it.
 pub(super) fn validation_text<D: Diagnostic + Display>(
     diagnostic: &D,

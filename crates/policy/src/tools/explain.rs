@@ -9,6 +9,7 @@ use core::fmt;
 use super::question::Question;
 use crate::bounds::MAX_DETERMINING;
 use crate::build::Effect;
+use crate::compile::words::plain;
 use crate::compile::{CompileError, Compiled, ConditionKind, Part, Place, Source, parts};
 use crate::decision::Outcome;
 use crate::image::{Image, ImageError};
@@ -213,7 +214,7 @@ impl Explanation {
     #[must_use]
     pub fn changes(&self) -> Vec<String> {
         let names = |effect| {
-            let of = |account: &Account| format!("`{}`", account.place.policy);
+            let of = |account: &Account| format!("`{}`", plain(&account.place.policy));
             self.counting(effect).map(of).collect::<Vec<_>>()
         };
         let (permits, forbids) = (names(Effect::Permit), names(Effect::Forbid));
@@ -255,7 +256,7 @@ impl Explanation {
 }
 
 fn missed(account: &Account) -> String {
-    let Place { policy, .. } = &account.place;
+    let policy = plain(&account.place.policy);
     match &account.standing {
         Standing::Matches => format!("`{policy}` matches"),
         Standing::Fails(Wanted {
@@ -267,11 +268,15 @@ fn missed(account: &Account) -> String {
                 "unless" => format!("unless {{ {text} }}"),
                 _ => text.clone(),
             };
+            let wants = plain(&wants);
             format!("{file}:{line}:{column}: `{policy}` permits it only with `{wants}`")
         }
         Standing::Unevaluable(Wanted { place, text, .. }) => {
             let (file, line, column) = (&place.file, place.line, place.column);
-            format!("{file}:{line}:{column}: `{policy}` cannot evaluate `{text}`")
+            format!(
+                "{file}:{line}:{column}: `{policy}` cannot evaluate `{}`",
+                plain(text)
+            )
         }
     }
 }
@@ -284,7 +289,7 @@ impl fmt::Display for Explanation {
             Outcome::NoPermit => ("deny", "no permit matched"),
             Outcome::Undecided(_) => ("deny", "it cannot be decided"),
         };
-        writeln!(f, "{word}: {}", self.question)?;
+        writeln!(f, "{word}: {}", plain(&self.question))?;
         writeln!(f, "{why}")?;
         for account in self.counting(effect_of(self.outcome)) {
             let Place {
@@ -294,10 +299,15 @@ impl fmt::Display for Explanation {
                 policy,
                 ..
             } = &account.place;
+            let policy = plain(policy);
             write!(f, "  {file}:{line}:{column}: `{policy}`")?;
             match &account.standing {
                 Standing::Unevaluable(wanted) => {
-                    writeln!(f, ", which cannot evaluate `{}` and so denies", wanted.text)?;
+                    writeln!(
+                        f,
+                        ", which cannot evaluate `{}` and so denies",
+                        plain(&wanted.text)
+                    )?;
                 }
                 _ => writeln!(f)?,
             }

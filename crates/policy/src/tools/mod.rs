@@ -12,7 +12,7 @@ mod suite;
 mod yaml;
 
 pub use check::{Checked, check, show};
-pub use documents::cedar_of_yaml;
+pub use documents::{CedarOfYaml, cedar_of_yaml};
 pub use explain::{Account, Explanation, Policies, Standing, Wanted};
 pub use question::{Facts, Question, QuestionError, Written};
 pub use suggest::{Flows, Seen, read_flows, suggest};

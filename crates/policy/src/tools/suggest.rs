@@ -11,6 +11,7 @@ use core::net::SocketAddr;
 use serde_json::{Deserializer, Value as Json};
 
 use super::suite::FileError;
+use crate::bounds::MAX_STRING_BYTES;
 
 /// The action that opens a connection, by the published schema.
 const CONNECT: &str = "connect";
@@ -102,8 +103,13 @@ fn seen(row: &Json) -> Option<Seen> {
     })
 }
 
+/// Most ports of one permit: written out they stay below [`MAX_POLICY_BYTES`](crate::compile::bounds::MAX_POLICY_BYTES), beside
+/// the longest names.
+const MAX_PORTS: usize = 4_096;
+
 /// The least policy that permits these connections, as Cedar: one permit for each client and Service, of just the ports
-/// that were seen. The same connections make the same text, in whatever order they were seen and however often.
+/// that were seen; several, each of a name of its own, where the ports are too many for one. The same connections make the
+/// same text, in whatever order they were seen and however often.
 #[must_use]
 pub fn suggest(seen: &[Seen]) -> String {
     let mut pairs: BTreeMap<(&str, &str), BTreeSet<u16>> = BTreeMap::new();
@@ -117,26 +123,37 @@ pub fn suggest(seen: &[Seen]) -> String {
     }
     let mut text = String::new();
     for ((client, service), ports) in pairs {
-        if !text.is_empty() {
-            text.push('\n');
-        }
         let ports: Vec<String> = ports.iter().map(ToString::to_string).collect();
-        let when = match ports.as_slice() {
-            [port] => format!("context.port == {port}"),
-            ports => format!("[{}].contains(context.port)", ports.join(", ")),
-        };
-        let (id, client, service) = (
-            quoted(&format!("{client} to {service}")),
-            quoted(client),
-            quoted(service),
-        );
-        let _ = write!(
-            text,
-            "@id({id})\npermit (\n  principal == Workload::{client},\n  action == Action::\"{CONNECT}\",\n  \
-             resource == Service::{service}\n) when {{ {when} }};\n"
-        );
+        for (number, ports) in (1_u32..).zip(ports.chunks(MAX_PORTS)) {
+            let more = match number {
+                1 => String::new(),
+                number => format!(" ({number})"),
+            };
+            permit(&mut text, client, service, &more, ports);
+        }
     }
     text
+}
+
+/// Appends one permit. Names that are too long for an image are left out: it is then named by its place.
+fn permit(text: &mut String, client: &str, service: &str, more: &str, ports: &[String]) {
+    if !text.is_empty() {
+        text.push('\n');
+    }
+    let when = match ports {
+        [port] => format!("context.port == {port}"),
+        ports => format!("[{}].contains(context.port)", ports.join(", ")),
+    };
+    let name = format!("{client} to {service}{more}");
+    if name.len() <= MAX_STRING_BYTES {
+        let _ = writeln!(text, "@id({})", quoted(&name));
+    }
+    let (client, service) = (quoted(client), quoted(service));
+    let _ = write!(
+        text,
+        "permit (\n  principal == Workload::{client},\n  action == Action::\"{CONNECT}\",\n  \
+         resource == Service::{service}\n) when {{ {when} }};\n"
+    );
 }
 
 /// A string of Cedar. What is not printable ASCII is escaped: nothing in a name can make a policy read as another.

@@ -1,6 +1,7 @@
 //! The small part of YAML that test files and documents are written in, as a tree that knows where everything stands:
 //! mappings with string keys, sequences and scalars. Anchors, aliases, tags and keys given twice are refused.
 
+use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -78,7 +79,9 @@ impl<'t> Loader<'t> {
             Event::MappingStart(1.., _) | Event::Alias(_) => {
                 return refused("anchors and aliases are not supported: write the value out");
             }
-            Event::Scalar(_, _, _, Some(_)) | Event::SequenceStart(_, Some(_)) => {
+            Event::Scalar(_, _, _, Some(_))
+            | Event::SequenceStart(_, Some(_))
+            | Event::MappingStart(_, Some(_)) => {
                 return refused("tags are not supported");
             }
             Event::Scalar(text, style, ..) => Yaml::Scalar {
@@ -102,6 +105,7 @@ impl<'t> Loader<'t> {
 
     fn mapping(&mut self, depth: usize) -> Result<Yaml, Failure> {
         let mut entries: Vec<(Pos, String, Node)> = Vec::new();
+        let mut names = BTreeSet::new();
         loop {
             let next = match self.next()? {
                 (Event::MappingEnd, _) => return Ok(Yaml::Map(entries)),
@@ -111,7 +115,7 @@ impl<'t> Loader<'t> {
             let Yaml::Scalar { text, .. } = key.value else {
                 return Err((key.pos, "a key has to be a string".to_string()));
             };
-            if entries.iter().any(|(_, name, _)| *name == text) {
+            if !names.insert(text.clone()) {
                 return Err((key.pos, format!("`{text}` is given twice")));
             }
             let next = self.next()?;
