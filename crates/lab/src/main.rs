@@ -13,6 +13,7 @@ mod guest_image;
 mod headers_root;
 mod host;
 mod kernel;
+mod metadata;
 mod package;
 mod peer;
 mod places;
@@ -22,6 +23,7 @@ mod soak;
 mod test;
 mod unpacked;
 mod vm;
+mod watch;
 
 use build::Flavour;
 use emulator::Emulator;

@@ -44,6 +44,13 @@ pub(crate) struct Dependency {
     pub ours: bool,
 }
 
+impl Package {
+    /// Whether it is one of ours that others can ask for.
+    pub(crate) fn is_for_others(&self) -> bool {
+        self.source.is_none() && self.published
+    }
+}
+
 /// Every package of a build for the host, ours first.
 ///
 /// # Errors
@@ -136,6 +143,18 @@ fn leaf(line: &str) -> Option<Package> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_published_is_what_others_can_ask_for() {
+        let package = |published, source: Option<&str>| Package {
+            source: source.map(str::to_owned),
+            published,
+            ..Package::default()
+        };
+        assert!(package(true, None).is_for_others());
+        assert!(!package(false, None).is_for_others());
+        assert!(!package(true, Some("registry+x")).is_for_others());
+    }
 
     #[test]
     fn lines_of_the_tree_are_read() {
