@@ -6,9 +6,9 @@ const SECTION: &str = "--- failure ";
 /// What the items that it is about come after.
 const ITEMS: &str = "Failed in:";
 
-/// Each item that is not what it was, after what is wrong with it.
+/// Each item that is not what it was, after what is wrong with it; once, by however many paths it can be reached.
 pub(super) fn read(text: &str) -> Vec<String> {
-    let mut found = Vec::new();
+    let mut found: Vec<String> = Vec::new();
     let mut rule = "";
     let mut listed = false;
     for line in text.lines() {
@@ -18,7 +18,10 @@ pub(super) fn read(text: &str) -> Vec<String> {
         } else if line == ITEMS {
             listed = true;
         } else if listed && line.starts_with("  ") && !is_progress(line) {
-            found.push(format!("{rule}: {}", line.trim()));
+            let finding = format!("{rule}: {}", line.trim());
+            if found.last() != Some(&finding) {
+                found.push(finding);
+            }
         } else {
             listed = false;
         }
@@ -55,6 +58,7 @@ Description:
 A publicly-visible function cannot be imported by its prior path.
 
 Failed in:
+  function tidelock_x::f, previously in file /then/src/lib.rs:1
   function tidelock_x::f, previously in file /then/src/lib.rs:1
 
      Summary semver requires new major version: 2 major and 0 minor checks failed
