@@ -116,9 +116,8 @@ fn check(places: &Places, tree: &Path) -> Result<Vec<Verdict>> {
 fn document(places: &Places, side: Side<'_>, pairs: &[(&Package, &Package)]) -> Result<()> {
     let names: Vec<&str> = pairs.iter().map(|(_, is)| is.name.as_str()).collect();
     side.document(places, &names, Features::All)?;
-    let bare = names.iter().filter(|name| BARE.contains(name));
-    bare.map(|name| side.document(places, &[*name], Features::None))
-        .collect()
+    let mut bare = names.iter().filter(|name| BARE.contains(name));
+    bare.try_for_each(|name| side.document(places, &[*name], Features::None))
 }
 
 /// What is wrong with one crate.
