@@ -50,8 +50,8 @@ impl Features {
 }
 
 impl Side<'_> {
-    /// Documents crates, with what they depend on as this side's `Cargo.lock` has it. What is compiled on the way is shared by both sides, and
-    /// with the tier of `cargo lab test` that takes crates apart.
+    /// Documents crates, with what they depend on as this side's `Cargo.lock` has it. What is compiled on the way is shared by both
+    /// sides, and by the tier of `cargo lab test` that takes crates apart as far as that asks for the same features.
     ///
     /// # Errors
     /// When something does not compile.
