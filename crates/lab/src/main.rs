@@ -13,15 +13,18 @@ mod guest_image;
 mod headers_root;
 mod host;
 mod kernel;
+mod metadata;
 mod package;
 mod peer;
 mod places;
 mod rustc;
 mod say;
+mod semver;
 mod soak;
 mod test;
 mod unpacked;
 mod vm;
+mod watch;
 
 use build::Flavour;
 use emulator::Emulator;
@@ -47,6 +50,7 @@ cargo lab test [OPTION]...        run every check: on this machine, then in virt
     --filter TEXT     only tiers and scenes with this in their names
 cargo lab soak [--cases N]        hold policy images to Cedar's own decisions, a million times, by another seed each time;
                                   kill the control plane 200 times, at any instant
+cargo lab semver                  hold the published crates to what they offered at the commit in semver-baseline
 cargo lab setup [--refresh]       download and make what the other commands need
 cargo lab build [--kernel V|all] [--sabotage-build] [--c-only]
     build the module, target/lab/<kernel>/tidelock.ko, and the programs; --c-only just compiles the C half
@@ -107,6 +111,7 @@ fn dispatch(args: &[String]) -> Result<i32> {
             Ok(i32::from(!test::run(&places, &options)?))
         }
         "soak" => soak::command(&places, rest),
+        "semver" => semver::command(&places, rest),
         "setup" => setup(&places, rest),
         "vm" => {
             let options = vm::Options::parse(rest)?;

@@ -3,10 +3,10 @@
 
 use super::host::{cargo, log};
 use super::tally::Tally;
-use super::watch;
-use super::workspace::metadata::{self, Package};
 use crate::failure::{Doing, Failure, Result};
+use crate::metadata::{self, Package};
 use crate::places::Places;
+use crate::watch;
 use std::fs;
 
 /// The feature that is only a name for others.
@@ -19,7 +19,7 @@ const DEFAULT: &str = "default";
 pub(crate) fn each(places: &Places) -> Result<Tally> {
     let packages = metadata::read(&places.repo)?;
     let mut tally = Tally::default();
-    for package in packages.iter().filter(|package| is_published(package)) {
+    for package in packages.iter().filter(|package| package.is_for_others()) {
         for features in sets(&package.features) {
             let checked = check(places, package, &features);
             tally.result(&name(package, &features), checked);
@@ -29,10 +29,6 @@ pub(crate) fn each(places: &Places) -> Result<Tally> {
         return Err(Failure::new("no crate of the workspace is published"));
     }
     Ok(tally)
-}
-
-fn is_published(package: &Package) -> bool {
-    package.source.is_none() && package.published
 }
 
 /// None, each alone, and all, if that is more than one.
@@ -75,15 +71,6 @@ fn check(places: &Places, package: &Package, features: &[&str]) -> Result<()> {
 mod tests {
     use super::*;
 
-    fn package(published: bool, source: Option<&str>) -> Package {
-        Package {
-            name: "tidelock-x".to_owned(),
-            source: source.map(str::to_owned),
-            published,
-            ..Package::default()
-        }
-    }
-
     #[test]
     fn each_feature_is_alone_once_and_all_are_together() {
         let features = ["alloc", "default", "std"].map(str::to_owned);
@@ -95,19 +82,15 @@ mod tests {
 
     #[test]
     fn a_finding_says_which_crate_and_which_feature() {
-        let package = package(true, None);
+        let package = Package {
+            name: "tidelock-x".to_owned(),
+            ..Package::default()
+        };
         let features = ["a", "b"].map(str::to_owned);
         let sets = sets(&features);
         let names: Vec<String> = sets.iter().map(|set| name(&package, set)).collect();
         assert_eq!(names[0], "tidelock-x without features");
         assert_eq!(names[1], "tidelock-x with `a` alone");
         assert_eq!(names[3], "tidelock-x with all features");
-    }
-
-    #[test]
-    fn what_is_published_is_what_others_can_ask_for() {
-        assert!(is_published(&package(true, None)));
-        assert!(!is_published(&package(false, None)));
-        assert!(!is_published(&package(true, Some("registry+x"))));
     }
 }

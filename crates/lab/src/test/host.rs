@@ -1,10 +1,11 @@
 //! Tiers that need nothing but cargo: formatting, lints, documentation, tests.
 
+use super::harness;
 use super::tally::Tally;
-use super::{harness, watch};
 use crate::cmd::Cmd;
 use crate::failure::{Doing, Result};
 use crate::places::Places;
+use crate::watch;
 use std::fs;
 use std::path::PathBuf;
 

@@ -2,12 +2,12 @@
 
 use super::host::log;
 use super::tally::Tally;
-use super::watch;
 use crate::build;
 use crate::cmd::Cmd;
 use crate::failure::{Doing, Failure, Result};
 use crate::places::Places;
 use crate::rustc::{TARGET, kernel_cargo, sysroot};
+use crate::watch;
 use std::fs;
 
 /// Crates of the kernel lane, without and with what they may take from `alloc`.

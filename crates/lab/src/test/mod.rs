@@ -11,7 +11,6 @@ mod options;
 mod plan;
 mod side_by_side;
 mod tally;
-mod watch;
 mod workspace;
 
 pub(crate) use options::Options;

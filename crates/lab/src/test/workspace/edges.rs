@@ -1,6 +1,6 @@
 //! Who may depend on whom: the arrows of `ARCHITECTURE.md`.
 
-use super::metadata::Package;
+use crate::metadata::Package;
 
 /// A package of ours and those of ours that it may depend on. Tests may use what they like; `tidelock-` is left out.
 const ARROWS: [(&str, &[&str]); 19] = [
@@ -147,8 +147,8 @@ fn short(name: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use super::super::metadata::Dependency;
     use super::*;
+    use crate::metadata::Dependency;
 
     fn package(name: &str, asks: &[(&str, bool, bool)]) -> Package {
         let asks = asks.iter().map(|&(name, dev, ours)| Dependency {

@@ -5,15 +5,14 @@
 
 mod edges;
 mod lists;
-pub(super) mod metadata;
 mod sources;
 mod spdx;
 
 use super::tally::Tally;
 use crate::cmd::{Cmd, installed};
 use crate::failure::{Doing, Failure, Result};
+use crate::metadata::{self, Package};
 use crate::places::Places;
-use metadata::Package;
 
 /// Licences that what is linked into the module may have: those that agree with the kernel's own, GPL-2.0.
 const IN_THE_MODULE: [&str; 6] = [

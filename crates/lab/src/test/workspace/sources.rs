@@ -1,9 +1,9 @@
 //! Rules about files: what compilers and linters do not hold.
 
 use super::edges::UNPUBLISHED;
-use super::metadata::Package;
 use crate::cmd::Cmd;
 use crate::failure::{Doing, Result};
+use crate::metadata::Package;
 use std::fs;
 use std::path::{Path, PathBuf};
 

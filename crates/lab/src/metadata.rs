@@ -27,6 +27,8 @@ pub(crate) struct Package {
     pub rust_version: String,
     /// Whether anyone may have it from a registry.
     pub published: bool,
+    /// Whether it has a library, for other crates to use.
+    pub library: bool,
     /// Its features.
     pub features: Vec<String>,
     /// What it asks for, in its `Cargo.toml`.
@@ -42,6 +44,13 @@ pub(crate) struct Dependency {
     pub dev: bool,
     /// Whether it is a package of ours.
     pub ours: bool,
+}
+
+impl Package {
+    /// Whether it is one of ours that others can ask for.
+    pub(crate) fn is_for_others(&self) -> bool {
+        self.source.is_none() && self.published
+    }
 }
 
 /// Every package of a build for the host, ours first.
@@ -82,6 +91,9 @@ fn package(json: &Value) -> Package {
         edition: text(&json["edition"]),
         rust_version: text(&json["rust_version"]),
         published: json["publish"].is_null(),
+        library: list(&json["targets"])
+            .flat_map(|target| list(&target["kind"]))
+            .any(|kind| kind == "lib"),
         features: json["features"]
             .as_object()
             .map(|features| features.keys().cloned().collect())
@@ -136,6 +148,32 @@ fn leaf(line: &str) -> Option<Package> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_library_is_told_from_a_program() {
+        let targets = |text: &str| {
+            let json: Value = serde_json::from_str(text).expect("it is JSON");
+            package(&json).library
+        };
+        assert!(targets(
+            r#"{"targets": [{"kind": ["bin"]}, {"kind": ["lib"]}]}"#
+        ));
+        assert!(!targets(
+            r#"{"targets": [{"kind": ["bin"]}, {"kind": ["custom-build"]}]}"#
+        ));
+    }
+
+    #[test]
+    fn what_is_published_is_what_others_can_ask_for() {
+        let package = |published, source: Option<&str>| Package {
+            source: source.map(str::to_owned),
+            published,
+            ..Package::default()
+        };
+        assert!(package(true, None).is_for_others());
+        assert!(!package(false, None).is_for_others());
+        assert!(!package(true, Some("registry+x")).is_for_others());
+    }
 
     #[test]
     fn lines_of_the_tree_are_read() {
