@@ -9,7 +9,7 @@ use prost::bytes::Bytes;
 use tidelock_proto::state::{Part, State, sorted};
 use tidelock_proto::v1;
 
-use crate::document::{Policy, Service, WorkloadIdentity};
+use crate::document::{NodeIndex, Policy, Service, WorkloadIdentity};
 use crate::name::Name;
 use crate::world::{LIMITS, World};
 use crate::{clock, convert};
@@ -20,7 +20,9 @@ use crate::{clock, convert};
 pub(crate) struct Shared {
     generation: Bytes,
     /// One for each identity, in order of their names.
-    entries: Vec<Option<Bytes>>,
+    entries: Vec<Entry>,
+    /// Which of them a node has.
+    index: NodeIndex,
     rest: Bytes,
     /// All of it, where no node has less or something of its own.
     whole: Option<Bytes>,
@@ -28,6 +30,15 @@ pub(crate) struct Shared {
     common: Arc<[Part]>,
     /// The state of all nodes, where `whole` is.
     state: Option<Arc<State>>,
+}
+
+/// An identity, as nodes are sent it.
+#[derive(Debug)]
+enum Entry {
+    /// The same for whoever has it.
+    Made { encoded: Bytes, everywhere: bool },
+    /// Different from node to node: the identity of this name.
+    OfNode(Name),
 }
 
 /// Made when it is first needed. A copy begins without: it becomes part of another world.
@@ -95,10 +106,18 @@ impl Shared {
         let common = everywhere.into_iter().chain(&rest);
         let common: Arc<[Part]> = sorted(common.map(|of| Part::new(slice(of))).collect()).into();
         let state = uniform.then(|| State::new(world.generation, Arc::clone(&common), vec![]));
+        let made = |(identity, range): (&WorkloadIdentity, &Option<Range<usize>>)| match range {
+            Some(range) => Entry::Made {
+                encoded: slice(range),
+                everywhere: identity.is_everywhere(),
+            },
+            None => Entry::OfNode(identity.name.clone()),
+        };
         let begin = rest.first().map_or(encoded.len(), |first| first.start);
         Self {
             generation: slice(&generation),
-            entries: entries.iter().map(|of| of.as_ref().map(slice)).collect(),
+            entries: world.identities().zip(&entries).map(made).collect(),
+            index: NodeIndex::new(world.identities(), &world.compiled.groups),
             rest: encoded.slice(begin..),
             whole: uniform.then(|| encoded.clone()),
             common,
@@ -112,16 +131,19 @@ impl Shared {
         world: &'a World,
         node: &'a Name,
     ) -> impl Iterator<Item = (Bytes, bool)> {
-        let entries = world.identities().zip(&self.entries);
-        entries.filter_map(|(identity, shared)| {
-            let placed = identity.placed(node, &world.compiled.groups)?;
-            match shared {
-                Some(shared) => Some((shared.clone(), identity.is_everywhere())),
-                None => {
-                    let spiffe_id = identity.spiffe_id.for_node(placed)?;
-                    let own = one_entry(identity, spiffe_id).encode_to_vec();
-                    Some((own.into(), false))
-                }
+        let numbers = self.index.of_node(node).into_iter();
+        let entries = numbers.filter_map(|number| self.entries.get(usize::try_from(number).ok()?));
+        entries.filter_map(|entry| match entry {
+            Entry::Made {
+                encoded,
+                everywhere,
+            } => Some((encoded.clone(), *everywhere)),
+            Entry::OfNode(name) => {
+                let identity = world.identity(name.as_str())?;
+                let placed = identity.placed(node, &world.compiled.groups)?;
+                let spiffe_id = identity.spiffe_id.for_node(placed)?;
+                let own = one_entry(identity, spiffe_id).encode_to_vec();
+                Some((own.into(), false))
             }
         })
     }

@@ -11,6 +11,7 @@ mod groups;
 mod identity;
 mod mode;
 mod node_group;
+mod node_index;
 mod operator;
 mod parse;
 mod policy;
@@ -35,6 +36,7 @@ pub use mode::{ModeError, OnUnavailable, ServiceMode};
 pub use node_group::{
     MAX_GROUP_MEMBERS, MAX_GROUPS_PER_IDENTITY, MAX_NODE_GROUPS, NodeGroup, NodeGroups, Placed,
 };
+pub use node_index::NodeIndex;
 pub use operator::{MAX_PREFIXES, Operator, Role};
 pub use parse::{Format, SourceFile, parse_files};
 pub(crate) use parse::{Marks, Parsed, in_order, parse};

@@ -74,12 +74,20 @@ pub(super) fn names(reader: &mut Reader<'_>, at: &Cursor<'_>) -> BTreeSet<Name> 
 pub struct NodeGroups(BTreeMap<Name, BTreeSet<Name>>);
 
 impl NodeGroups {
+    /// Of these groups, by their names.
+    pub fn new(groups: impl IntoIterator<Item = (Name, BTreeSet<Name>)>) -> Self {
+        Self(groups.into_iter().collect())
+    }
+
     pub(crate) fn of(documents: &BTreeMap<Key, Document>) -> Self {
-        let groups = documents.values().filter_map(|document| match document {
+        Self::new(documents.values().filter_map(|document| match document {
             Document::NodeGroup(group) => Some((group.name.clone(), group.nodes.clone())),
             _ => None,
-        });
-        Self(groups.collect())
+        }))
+    }
+
+    pub(super) fn all(&self) -> impl Iterator<Item = (&Name, &BTreeSet<Name>)> {
+        self.0.iter()
     }
 
     /// How many groups there are, and how many nodes in them.
