@@ -208,6 +208,7 @@ pub(crate) fn fingerprint(compiled: &Compiled, bundle: &v1::Bundle, revoked: &Re
         compiled.observed.clone(),
         LIMITS.encode_to_vec(),
         bundle.encode_to_vec(),
+        compiled.lives.bytes(),
     ] {
         digest.update(part.len().to_le_bytes());
         digest.update(part);

@@ -88,7 +88,7 @@ pub enum Reason {
     },
     /// No such kind.
     #[error(
-        "is `{found}`; known kinds are WorkloadIdentity, Service, Policy, Operator and NodeGroup"
+        "is `{found}`; known kinds are WorkloadIdentity, Service, Policy, Operator, NodeGroup and TrustDomain"
     )]
     UnknownKind {
         /// As written.
@@ -207,6 +207,45 @@ pub enum Reason {
         text: String,
         /// Ours.
         trust_domain: String,
+    },
+    /// A document about another trust domain.
+    #[error(
+        "is `{name}`; this control plane's own trust domain is `{ours}`, and it knows no settings of others: federation is not there yet"
+    )]
+    OtherTrustDomain {
+        /// As written.
+        name: String,
+        /// Ours.
+        ours: String,
+    },
+    /// A life that an identity says, and the trust domain does not allow.
+    #[error(
+        "WorkloadIdentity `{identity}` says `{field}: {secs}s`{}, and the TrustDomain allows {max_secs} s at most", AndAlso(*others)
+    )]
+    OverMaximum {
+        /// The identity.
+        identity: Name,
+        /// Its field.
+        field: &'static str,
+        /// What it says.
+        secs: u32,
+        /// The most allowed.
+        max_secs: u32,
+        /// How many identities more say too much.
+        others: usize,
+    },
+    /// Only a warning: lives that may have been written by us.
+    #[error(
+        "WorkloadIdentity `{identity}`{} has a life of {secs} s of its own and does not follow the default; an earlier version wrote that where a \
+         file said nothing: where yours says nothing, apply it again", AndAlso(*others)
+    )]
+    MaybeDefault {
+        /// The first of them.
+        identity: Name,
+        /// What they say.
+        secs: u32,
+        /// How many more there are.
+        others: usize,
     },
     /// An ID below `/tidelock/`.
     #[error(
@@ -344,6 +383,18 @@ pub enum Reason {
         /// How many there may be.
         max: usize,
     },
+}
+
+struct AndAlso(usize);
+
+impl fmt::Display for AndAlso {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            0 => Ok(()),
+            1 => f.write_str(" (and one more)"),
+            others => write!(f, " (and {others} more)"),
+        }
+    }
 }
 
 struct Listed<'a>(&'a [&'a str]);
