@@ -8,9 +8,9 @@ use proptest::sample::select;
 use tidelock_attest::{Expression, Selectors};
 use tidelock_control::Name;
 use tidelock_control::document::{
-    Address, Document, Format, Netns, NodeGroup, OnUnavailable, Operator, PathPrefix, Policy,
-    PolicyMode, Role, Service, ServiceMode, ServiceTls, SourceFile, SvidLife, Transform,
-    TrustDomainSettings, WorkloadIdentity, parse_files,
+    Address, AuthorityLives, Document, Format, Netns, NodeGroup, OnUnavailable, Operator,
+    PathPrefix, Policy, PolicyMode, Role, Service, ServiceMode, ServiceTls, SourceFile, SvidLife,
+    Transform, TrustDomainSettings, WorkloadIdentity, parse_files,
 };
 use tidelock_spiffe_core::{SpiffeIdBuf, TrustDomain};
 
@@ -222,9 +222,22 @@ fn life(most: u32) -> impl Strategy<Value = SvidLife> {
 }
 
 fn trust_domain() -> impl Strategy<Value = Document> {
-    (life(2_592_000), life(3_600)).prop_map(|(x509, jwt)| {
+    let authorities = (
+        proptest::option::of(7_776_000..=630_720_000u32),
+        proptest::option::of(259_200..=31_536_000u32),
+    );
+    let authorities = authorities.prop_map(|(x509_secs, jwt_secs)| AuthorityLives {
+        x509_secs,
+        jwt_secs,
+    });
+    (life(2_592_000), life(3_600), authorities).prop_map(|(x509, jwt, authorities)| {
         let name = Name::parse(TRUST_DOMAIN).expect("name");
-        Document::TrustDomain(TrustDomainSettings { name, x509, jwt })
+        Document::TrustDomain(TrustDomainSettings {
+            name,
+            x509,
+            jwt,
+            authorities,
+        })
     })
 }
 

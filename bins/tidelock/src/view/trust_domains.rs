@@ -16,6 +16,9 @@ pub(crate) struct TrustDomainRow {
     x509_max_ttl_secs: u32,
     jwt_default_ttl_secs: u32,
     jwt_max_ttl_secs: u32,
+    /// Of authorities that are made from now on.
+    x509_authority_ttl_secs: u32,
+    jwt_authority_ttl_secs: u32,
     /// WorkloadIdentities that name no life of their own.
     identities_by_default: u32,
 }
@@ -35,6 +38,8 @@ fn row(domain: TrustDomainView) -> TrustDomainRow {
         x509_max_ttl_secs: x509.max_secs,
         jwt_default_ttl_secs: jwt.default_secs,
         jwt_max_ttl_secs: jwt.max_secs,
+        x509_authority_ttl_secs: domain.x509_authority_secs,
+        jwt_authority_ttl_secs: domain.jwt_authority_secs,
         identities_by_default: domain.identities_by_default,
     }
 }
@@ -47,6 +52,8 @@ pub(crate) fn table(rows: &[TrustDomainRow]) -> Table {
         "X509 MAX",
         "JWT TTL",
         "JWT MAX",
+        "X509 CA",
+        "JWT KEY",
         "BY DEFAULT",
         "SAID BY",
     ]);
@@ -58,6 +65,8 @@ pub(crate) fn table(rows: &[TrustDomainRow]) -> Table {
             span(row.x509_max_ttl_secs),
             span(row.jwt_default_ttl_secs),
             span(row.jwt_max_ttl_secs),
+            span(row.x509_authority_ttl_secs),
+            span(row.jwt_authority_ttl_secs),
             row.identities_by_default.to_string(),
             if row.has_document {
                 "document"
@@ -89,12 +98,14 @@ mod tests {
                 x509: life(3_600, 2_592_000),
                 jwt: life(300, 3_600),
                 identities_by_default: 7,
+                x509_authority_secs: 7_776_000,
+                jwt_authority_secs: 2_592_000,
             }],
         };
         assert_eq!(
             table(&rows(answer)).to_string(),
-            "NAME         X509 TTL  X509 MAX  JWT TTL  JWT MAX  BY DEFAULT  SAID BY\n\
-             example.org  1h00m     30d00h    5m00s    1h00m    7           built in\n"
+            "NAME         X509 TTL  X509 MAX  JWT TTL  JWT MAX  X509 CA  JWT KEY  BY DEFAULT  SAID BY\n\
+             example.org  1h00m     30d00h    5m00s    1h00m    90d00h   30d00h   7           built in\n"
         );
     }
 }

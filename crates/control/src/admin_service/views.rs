@@ -154,6 +154,8 @@ pub(super) fn trust_domains(core: &Arc<Core>) -> v1::GetTrustDomainsResponse {
         default_secs: life.default_secs,
         max_secs: life.max_secs,
     };
+    let said = world.compiled.lives.authorities;
+    let authority_secs = |kind| core.authority.life_secs(kind, said);
     let mut kinds = world.documents.keys().map(|(kind, _)| *kind);
     let ours = v1::TrustDomainView {
         name: core.trust_domain.as_str().to_owned(),
@@ -161,6 +163,8 @@ pub(super) fn trust_domains(core: &Arc<Core>) -> v1::GetTrustDomainsResponse {
         x509: Some(life(world.compiled.lives.x509)),
         jwt: Some(life(world.compiled.lives.jwt)),
         identities_by_default: count(by_default.count()),
+        x509_authority_secs: authority_secs(authority::Kind::X509),
+        jwt_authority_secs: authority_secs(authority::Kind::Jwt),
     };
     v1::GetTrustDomainsResponse {
         trust_domains: vec![ours],

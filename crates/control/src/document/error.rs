@@ -7,6 +7,7 @@ use tidelock_spiffe_core::SpiffeIdError;
 
 use super::address::AddressError;
 use super::conflict::{NotPermitted, Overlap, Place};
+use super::told::{AndAlso, Listed};
 use super::{Kind, ModeError, PrefixError, Role, TlsError};
 use crate::duration::DurationError;
 use crate::name::{Name, NameError};
@@ -383,27 +384,4 @@ pub enum Reason {
         /// How many there may be.
         max: usize,
     },
-}
-
-struct AndAlso(usize);
-
-impl fmt::Display for AndAlso {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            0 => Ok(()),
-            1 => f.write_str(" (and one more)"),
-            others => write!(f, " (and {others} more)"),
-        }
-    }
-}
-
-struct Listed<'a>(&'a [&'a str]);
-
-impl fmt::Display for Listed<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (at, item) in self.0.iter().enumerate() {
-            write!(f, "{}`{item}`", if at == 0 { "" } else { ", " })?;
-        }
-        Ok(())
-    }
 }

@@ -20,6 +20,17 @@ pub struct Lives {
     pub x509: Life,
     /// Of JWT-SVIDs.
     pub jwt: Life,
+    /// Of authorities that are made from now on.
+    pub authorities: AuthorityLives,
+}
+
+/// Lives of authorities, in seconds; `None`: what the control plane was started with.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct AuthorityLives {
+    /// Of those that sign X509-SVIDs.
+    pub x509_secs: Option<u32>,
+    /// Of those that sign JWT-SVIDs.
+    pub jwt_secs: Option<u32>,
 }
 
 /// Lives of SVIDs of one kind, in seconds.
@@ -42,6 +53,7 @@ impl Lives {
         Self {
             x509: Life::new(x509, DEFAULT_SVID_TTL_SECS, MAX_SVID_TTL_SECS),
             jwt: Life::new(jwt, DEFAULT_JWT_TTL_SECS, MAX_JWT_TTL_SECS),
+            authorities: AuthorityLives::default(),
         }
     }
 
@@ -54,7 +66,7 @@ impl Lives {
         settings.unwrap_or_default()
     }
 
-    /// Tells them apart: entries are made of them as well as of their documents.
+    /// Tells them apart as far as entries are made of them.
     pub(crate) fn bytes(&self) -> Vec<u8> {
         let all = [
             self.x509.default_secs,

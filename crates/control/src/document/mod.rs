@@ -21,6 +21,7 @@ mod selectors;
 mod service;
 mod spiffe_id;
 mod tls;
+mod told;
 mod trust_domain;
 
 pub use address::{Address, AddressError};
@@ -33,7 +34,7 @@ pub(crate) use check::{Compiled, compile, conflicts};
 pub use conflict::{NotPermitted, Overlap, Place};
 pub use error::{DocumentError, Reason};
 pub use identity::{DEFAULT_SVID_TTL_SECS, WorkloadIdentity};
-pub use lives::{Life, Lives};
+pub use lives::{AuthorityLives, Life, Lives};
 pub use mode::{ModeError, OnUnavailable, ServiceMode};
 pub use node_group::{
     MAX_GROUP_MEMBERS, MAX_GROUPS_PER_IDENTITY, MAX_NODE_GROUPS, NodeGroup, NodeGroups, Placed,

@@ -229,13 +229,16 @@ fn kind(reader: &mut Reader<'_>, at: &Cursor<'_>) -> Option<Kind> {
     kind
 }
 
-/// Names differ by kind; that of a document of no kind is not judged.
+/// Names differ by kind; that of a document of no kind is judged as most are.
 fn name(reader: &mut Reader<'_>, metadata: Cursor<'_>, kind: Option<Kind>) -> Option<(Name, Pos)> {
     let fields = reader.fields(metadata, METADATA_FIELDS)?;
     let at = reader.required(&fields, "name")?;
     let text = reader.text(&at)?;
-    let name = kind?
-        .parse_name(&text.text)
+    let parsed = match kind {
+        Some(kind) => kind.parse_name(&text.text),
+        None => Name::parse(&text.text),
+    };
+    let name = parsed
         .map_err(|error| reader.refuse(&at, Reason::Name(error)))
         .ok()?;
     Some((name, at.pos()))

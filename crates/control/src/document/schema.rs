@@ -51,6 +51,7 @@ mod tests {
             ),
             ("/$defs/TrustDomain", trust_domain::FIELDS),
             ("/$defs/svidLife", trust_domain::SVID_FIELDS),
+            ("/$defs/authorityLife", trust_domain::AUTHORITY_FIELDS),
             ("/$defs/selector/oneOf/1", &OPERATORS),
             ("/$defs/Service", service::FIELDS),
             ("/$defs/Policy", policy::FIELDS),

@@ -1,18 +1,20 @@
 //! `kind: TrustDomain`: what holds for the whole trust domain where a document says nothing else.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use tidelock_ca::{MAX_SVID_TTL_SECS, MIN_SVID_TTL_SECS};
 use tidelock_proto::MAX_JWT_TTL_SECS;
 use tidelock_spiffe_core::TrustDomain;
 
 use super::Reason;
-use super::lives::{Lives, secs};
+use super::lives::{AuthorityLives, Lives, secs};
+use crate::authority::{JWT_AUTHORITY_SECS, X509_AUTHORITY_SECS};
 use crate::duration::{DurationError, print_secs};
 use crate::name::Name;
 use crate::yaml::{Cursor, Fields, Pos, Reader};
 
-pub(super) const FIELDS: &[&str] = &["x509SVID", "jwtSVID"];
+pub(super) const FIELDS: &[&str] = &["x509SVID", "jwtSVID", "x509Authority", "jwtAuthority"];
 pub(super) const SVID_FIELDS: &[&str] = &["defaultTTL", "maxTTL"];
+pub(super) const AUTHORITY_FIELDS: &[&str] = &["ttl"];
 
 /// What an operator sets for the whole trust domain.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -23,6 +25,8 @@ pub struct TrustDomainSettings {
     pub x509: SvidLife,
     /// Lives of JWT-SVIDs.
     pub jwt: SvidLife,
+    /// Lives of authorities that are made from now on.
+    pub authorities: AuthorityLives,
 }
 
 /// What is said of the lives of SVIDs of one kind. `None`: nothing, so that what is built in holds.
@@ -59,13 +63,25 @@ impl TrustDomainSettings {
         let fields = reader.fields(spec, FIELDS)?;
         let x509 = life(reader, &fields, "x509SVID", MAX_SVID_TTL_SECS);
         let jwt = life(reader, &fields, "jwtSVID", MAX_JWT_TTL_SECS);
+        let x509_authority = authority(reader, &fields, "x509Authority", X509_AUTHORITY_SECS);
+        let jwt_authority = authority(reader, &fields, "jwtAuthority", JWT_AUTHORITY_SECS);
         let ((x509, x509_max), (jwt, jwt_max)) = (x509?, jwt?);
+        let authorities = AuthorityLives {
+            x509_secs: x509_authority?,
+            jwt_secs: jwt_authority?,
+        };
         let (name, _) = name?;
         let marks = MaxMarks {
             x509: x509_max,
             jwt: jwt_max,
         };
-        Some((Self { name, x509, jwt }, marks))
+        let settings = Self {
+            name,
+            x509,
+            jwt,
+            authorities,
+        };
+        Some((settings, marks))
     }
 
     pub(super) fn to_json(&self) -> Value {
@@ -75,12 +91,24 @@ impl TrustDomainSettings {
                 spec.insert(field.to_owned(), life.to_json());
             }
         }
+        let AuthorityLives {
+            x509_secs,
+            jwt_secs,
+        } = self.authorities;
+        for (field, secs) in [("x509Authority", x509_secs), ("jwtAuthority", jwt_secs)] {
+            if let Some(secs) = secs {
+                spec.insert(field.to_owned(), json!({ "ttl": print_secs(secs) }));
+            }
+        }
         spec.into()
     }
 
     /// What comes of it.
     pub(super) fn lives(&self) -> Lives {
-        Lives::new(self.x509, self.jwt)
+        Lives {
+            authorities: self.authorities,
+            ..Lives::new(self.x509, self.jwt)
+        }
     }
 }
 
@@ -96,6 +124,23 @@ impl SvidLife {
             }
         }
         life.into()
+    }
+}
+
+/// What is said of the life of authorities of one kind.
+fn authority(
+    reader: &mut Reader<'_>,
+    spec: &Fields<'_>,
+    field: &str,
+    bounds: (u32, u32),
+) -> Option<Option<u32>> {
+    let Some(at) = spec.optional(field) else {
+        return Some(None);
+    };
+    let fields = reader.fields(at, AUTHORITY_FIELDS)?;
+    match fields.optional("ttl") {
+        Some(at) => secs(reader, &at, bounds).map(Some),
+        None => Some(None),
     }
 }
 

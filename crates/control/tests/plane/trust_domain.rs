@@ -199,7 +199,7 @@ async fn nobody_says_more_than_the_trust_domain_allows() {
         .applied(&(max("30m") + &identity("a", "") + &identity("b", "")))
         .await;
     let refused = plane.refused(&shorter).await;
-    assert_eq!(places(&refused), [(code, field, 7)]);
+    assert_eq!(places(&refused), [(code, field, 8)]);
     // Those that say nothing have no more either.
     let keys = plane.attested("n1").await;
     let (_, first) = plane.synced(&keys).await;
@@ -211,12 +211,13 @@ async fn nobody_says_more_than_the_trust_domain_allows() {
     let refused = plane
         .refused(&identity("j", "  svid: {jwtTTL: 20m}\n"))
         .await;
-    assert_eq!(places(&refused), [(code, "spec.svid.jwtTTL", 7)]);
+    assert_eq!(places(&refused), [(code, "spec.svid.jwtTTL", 8)]);
 }
 
 #[tokio::test]
 async fn wrong_trust_domains_are_told_with_line_and_field() {
     let plane = Plane::start().await;
+    let generation = plane.generation().await;
     for (spec, code, field, reason) in [
         (
             "  x509SVID: {defaultTTL: 9s}\n",
@@ -249,10 +250,22 @@ async fn wrong_trust_domains_are_told_with_line_and_field() {
             "is not a known field; known are `defaultTTL`, `maxTTL`",
         ),
         (
+            "  x509Authority: {ttl: 89d}\n",
+            "DURATION_INVALID",
+            "spec.x509Authority.ttl",
+            "`89d` is 7689600 s; at least 7776000 s are needed",
+        ),
+        (
+            "  jwtAuthority: {ttl: 366d}\n",
+            "DURATION_INVALID",
+            "spec.jwtAuthority.ttl",
+            "`366d` is longer than 31536000 s",
+        ),
+        (
             "  caTTL: 1h\n",
             "FIELD_UNKNOWN",
             "spec.caTTL",
-            "is not a known field; known are `x509SVID`, `jwtSVID`",
+            "is not a known field; known are `x509SVID`, `jwtSVID`, `x509Authority`, `jwtAuthority`",
         ),
     ] {
         let refused = plane.refused(&trust_domain(spec)).await;
@@ -273,7 +286,7 @@ async fn wrong_trust_domains_are_told_with_line_and_field() {
         places(&refused),
         [("DOCUMENT_DUPLICATE", "metadata.name", 10)]
     );
-    assert_eq!(plane.generation().await, 0);
+    assert_eq!(plane.generation().await, generation);
 }
 
 #[tokio::test]
@@ -293,6 +306,8 @@ async fn it_is_planned_and_shown_and_an_admins() {
         x509: life(3600, 2_592_000),
         jwt: life(300, 3600),
         identities_by_default: 1,
+        x509_authority_secs: 10 * 365 * 86_400,
+        jwt_authority_secs: 30 * 86_400,
     };
     assert_eq!(built_in, expected);
     let text = trust_domain("  x509SVID: {maxTTL: 40m}\n  jwtSVID: {defaultTTL: 1m}\n");
@@ -308,9 +323,10 @@ async fn it_is_planned_and_shown_and_an_admins() {
     let Some(Outcome::Planned(planned)) = answer.into_inner().result else {
         panic!("refused");
     };
-    let after =
-        "\"spec\":{\"jwtSVID\":{\"defaultTTL\":\"60s\"},\"x509SVID\":{\"maxTTL\":\"2400s\"}}";
-    assert!(planned.documents[0].after.contains(after), "{planned:?}");
+    let after: serde_json::Value = serde_json::from_str(&planned.documents[0].after).expect("JSON");
+    let spec =
+        serde_json::json!({"x509SVID": {"maxTTL": "2400s"}, "jwtSVID": {"defaultTTL": "60s"}});
+    assert_eq!(after["spec"], spec);
     assert_eq!(plane.trust_domain().await, built_in);
 
     let eve = plane.operator("eve", "editor", "/").await;
@@ -397,4 +413,38 @@ async fn a_trust_domain_may_have_a_name_that_no_other_document_has() {
         "apiVersion: tidelock.dev/v1\nkind: NodeGroup\nmetadata: {name: _a}\nspec: {nodes: [n]}\n";
     let refused = plane.refused(group).await;
     assert_eq!(places(&refused), [("NAME_INVALID", "metadata.name", 3)]);
+}
+
+#[tokio::test]
+async fn authorities_made_from_now_on_last_as_long_as_is_said() {
+    let plane = Plane::start().await;
+    let ttls = "  x509Authority: {ttl: 90d}\n  jwtAuthority: {ttl: 60d}\n";
+    let before = plane.authorities().await;
+    plane.applied(&trust_domain(ttls)).await;
+    assert_eq!(
+        plane.authorities().await,
+        before,
+        "those that are there stay"
+    );
+    let shown = plane.trust_domain().await;
+    let days = |secs: u32| secs / 86_400;
+    let shown = (shown.x509_authority_secs, shown.jwt_authority_secs);
+    assert_eq!((days(shown.0), days(shown.1)), (90, 60));
+    let request = v1::PrepareAuthorityRequest::default();
+    let prepared = plane.admin().await.prepare_authority(request).await;
+    let made = prepared.expect("prepared").into_inner().authority;
+    let lasts = made.expect("made").not_after_unix_secs - now();
+    assert!((90 * 86_400 - 9..=90 * 86_400).contains(&lasts), "{lasts}");
+
+    // What is due is made at the start, before documents are taken up.
+    let dir = plane.dir;
+    plane.plane.stop().await;
+    let mut options = options(dir.path());
+    options.jwt_timing.prepare_before_secs = 31 * 86_400;
+    let plane = ControlPlane::start(options).await.expect("start");
+    let plane = Plane { dir, plane };
+    let made = plane.jwt_authorities().await.pop().expect("a second");
+    assert_eq!(made.state(), v1::AuthorityState::Prepared);
+    let lasts = made.not_after_unix_secs - now();
+    assert!((60 * 86_400 - 9..=60 * 86_400).contains(&lasts), "{lasts}");
 }
