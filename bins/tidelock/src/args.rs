@@ -343,6 +343,9 @@ pub(crate) enum What {
     /// NodeGroups, their nodes, and the identities that are for them.
     #[value(name = "nodegroups", alias = "nodegroup")]
     NodeGroups,
+    /// The trust domain, and how long its SVIDs live.
+    #[value(name = "trustdomains", alias = "trustdomain")]
+    TrustDomains,
     /// Live flows of every node.
     #[value(alias = "flow")]
     Flows,
@@ -375,6 +378,8 @@ pub(crate) enum Kind {
     Operator,
     #[value(name = "nodegroup", alias = "nodegroups")]
     NodeGroup,
+    #[value(name = "trustdomain", alias = "trustdomains")]
+    TrustDomain,
 }
 
 impl From<Kind> for DocumentKind {
@@ -385,6 +390,7 @@ impl From<Kind> for DocumentKind {
             Kind::Policy => Self::Policy,
             Kind::Operator => Self::Operator,
             Kind::NodeGroup => Self::NodeGroup,
+            Kind::TrustDomain => Self::TrustDomain,
         }
     }
 }

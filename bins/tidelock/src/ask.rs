@@ -9,7 +9,7 @@ use tidelock_proto::MAX_REVOKED_SVIDS;
 use tidelock_proto::v1::{
     AllowCertificateRequest, CreateTokenRequest, GetFlowsRequest, GetIdentitiesRequest,
     GetNodeGroupsRequest, GetNodesRequest, GetOperatorsRequest, GetPoliciesRequest,
-    GetRevokedRequest, GetServicesRequest, GetStatusRequest, Revocation,
+    GetRevokedRequest, GetServicesRequest, GetStatusRequest, GetTrustDomainsRequest, Revocation,
 };
 
 use crate::args::{Output, What};
@@ -18,7 +18,7 @@ use crate::span;
 use crate::table::Table;
 use crate::view::{
     flows, identities, node_groups, nodes, operators, policies, revocations, services,
-    status as status_view,
+    status as status_view, trust_domains,
 };
 
 /// Lists one kind of thing. JSON is an object with one list, named as the command names it.
@@ -54,6 +54,13 @@ pub(crate) async fn list(admin: &mut Admin, what: What, output: Output) -> anyho
             let answer = admin.get_node_groups(GetNodeGroupsRequest {}).await;
             let rows = node_groups::rows(answer.map_err(refusal)?.into_inner());
             print(output, "nodegroups", &rows, || node_groups::table(&rows))
+        }
+        What::TrustDomains => {
+            let answer = admin.get_trust_domains(GetTrustDomainsRequest {}).await;
+            let rows = trust_domains::rows(answer.map_err(refusal)?.into_inner());
+            print(output, "trustdomains", &rows, || {
+                trust_domains::table(&rows)
+            })
         }
         What::Flows => {
             let answer = admin.get_flows(GetFlowsRequest {}).await;

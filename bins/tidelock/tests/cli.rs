@@ -436,3 +436,44 @@ fn a_file_that_cannot_be_read_is_named() {
         "{output:?}"
     );
 }
+
+#[test]
+fn the_trust_domain_is_planned_applied_listed_and_deleted_as_the_others_are() {
+    let bench = applied();
+    let domain = "apiVersion: tidelock.dev/v1\nkind: TrustDomain\nmetadata: {name: example.org}\n\
+                  spec: {x509SVID: {defaultTTL: 30m, maxTTL: 2h}}\n";
+    bench.file("td.yaml", domain);
+    let life = || bench.json("get identities")["identities"][0]["ttl_secs"].clone();
+    assert_eq!(life(), 3_600);
+    let diff = bench.run("diff -f td.yaml");
+    assert_eq!(diff.status.code(), Some(1));
+    assert!(
+        text(&diff).0.contains("+    defaultTTL: \"1800s\""),
+        "{diff:?}"
+    );
+    let applied = bench.ok("apply -f td.yaml");
+    assert!(
+        applied.contains("TrustDomain example.org created"),
+        "{applied}"
+    );
+    assert_eq!(life(), 1_800);
+    assert_eq!(bench.run("plan -f td.yaml").status.code(), Some(0));
+    assert_eq!(
+        bench.ok("get trustdomains"),
+        "NAME         X509 TTL  X509 MAX  JWT TTL  JWT MAX  X509 CA   JWT KEY  BY DEFAULT  SAID BY\n\
+         example.org  30m00s    2h00m     5m00s    1h00m    3650d00h  30d00h   1           document\n"
+    );
+    bench.file(
+        "long.yaml",
+        &DOCUMENTS.replace("spec:\n  spiffeID", "spec:\n  svid: {ttl: 3h}\n  spiffeID"),
+    );
+    let refused = bench.run("apply -f long.yaml");
+    let told = "long.yaml:5:15: spec.svid.ttl: WorkloadIdentity `curl` says `ttl: 10800s`, and the TrustDomain allows 7200 s at most";
+    assert!(text(&refused).1.contains(told), "{refused:?}");
+    let gone = bench.ok("delete trustdomain example.org");
+    assert!(gone.contains("TrustDomain example.org deleted"), "{gone}");
+    assert_eq!(life(), 3_600);
+    let row = bench.json("get trustdomain")["trustdomains"][0].clone();
+    assert_eq!(row["has_document"], false);
+    assert_eq!(row["x509_max_ttl_secs"], 2_592_000);
+}

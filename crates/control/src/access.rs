@@ -60,7 +60,10 @@ impl<'w> View<'w> {
             match document {
                 Document::WorkloadIdentity(one) => drop(identities.insert(one.name.as_str(), one)),
                 Document::Service(one) => drop(services.insert(one.name.as_str(), one)),
-                Document::Policy(_) | Document::Operator(_) | Document::NodeGroup(_) => {}
+                Document::Policy(_)
+                | Document::Operator(_)
+                | Document::NodeGroup(_)
+                | Document::TrustDomain(_) => {}
             }
         }
         let ids = identities

@@ -17,7 +17,7 @@ pub use keys::{KeyError, PASSPHRASE_FILE, Passphrase};
 pub(crate) use kind::Kind;
 pub(crate) use ring::{Ring, state};
 pub use timing::AuthorityTiming;
-pub(crate) use timing::Timings;
+pub(crate) use timing::{JWT_AUTHORITY_SECS, Timings, X509_AUTHORITY_SECS};
 
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -33,6 +33,7 @@ use zeroize::Zeroizing;
 
 use crate::audit::{Actor, AuditEntry, hex};
 use crate::data_dir::DataDir;
+use crate::document::AuthorityLives;
 use crate::name::Name;
 use crate::store::Store;
 use crate::traced;
@@ -137,6 +138,15 @@ impl Authority {
     /// Those that sign JWT-SVIDs as operators see them, oldest first.
     pub(crate) fn jwt_views(&self) -> Vec<v1::JwtAuthority> {
         self.ring().jwt_views(self.timings.jwt.propagation_secs)
+    }
+
+    /// How long an authority of a kind lasts that is made now, in seconds.
+    pub(crate) fn life_secs(&self, kind: Kind, said: AuthorityLives) -> u32 {
+        let said = match kind {
+            Kind::X509 => said.x509_secs,
+            Kind::Jwt => said.jwt_secs,
+        };
+        said.unwrap_or(self.timings.of(kind).life_secs)
     }
 
     /// When the active authority of a kind ends, in seconds since the Unix epoch; 0 if there is none.
@@ -248,7 +258,7 @@ impl Authority {
     }
 
     fn set_up(&self, store: &dyn Store, now: i64) -> Result<(), AuthorityError> {
-        let mut draft = Draft::new(self, now, 0);
+        let mut draft = Draft::new(self, now, 0, AuthorityLives::default());
         for kind in Kind::ALL {
             let id = draft.prepare(kind)?;
             tracing::info!(

@@ -5,7 +5,7 @@ use tidelock_proto::v1;
 use tidelock_proto::v1::selector_expression::Is;
 
 use crate::document::{
-    Kind, Netns, OnUnavailable, Policy, PolicyMode, Service, ServiceMode, Transform,
+    Kind, Lives, Netns, OnUnavailable, Policy, PolicyMode, Service, ServiceMode, Transform,
     WorkloadIdentity,
 };
 use crate::store::JoinedBy;
@@ -32,7 +32,7 @@ pub(crate) fn policy(policy: &Policy) -> v1::Policy {
 }
 
 /// An entry as it was written: what differs from node to node is not filled in.
-pub(crate) fn entry(identity: &WorkloadIdentity) -> v1::Entry {
+pub(crate) fn entry(identity: &WorkloadIdentity, lives: &Lives) -> v1::Entry {
     let version = match identity.spiffe_id.is_of_process() {
         true => PROCESS_TEMPLATES,
         false => 0,
@@ -41,7 +41,7 @@ pub(crate) fn entry(identity: &WorkloadIdentity) -> v1::Entry {
         version,
         id: identity.name.to_string(),
         spiffe_id: identity.spiffe_id.to_string(),
-        x509_ttl_secs: identity.svid_ttl_secs,
+        x509_ttl_secs: lives.x509_secs(identity),
         ..v1::Entry::default()
     };
     match identity.selectors.as_list() {
@@ -149,6 +149,7 @@ pub(crate) fn kind(kind: Kind) -> v1::DocumentKind {
         Kind::Policy => v1::DocumentKind::Policy,
         Kind::Operator => v1::DocumentKind::Operator,
         Kind::NodeGroup => v1::DocumentKind::NodeGroup,
+        Kind::TrustDomain => v1::DocumentKind::TrustDomain,
     }
 }
 
@@ -179,7 +180,7 @@ mod tests {
         let Some(Document::WorkloadIdentity(identity)) = documents.first() else {
             panic!("{documents:?}");
         };
-        entry(identity)
+        entry(identity, &Lives::default())
     }
 
     #[test]

@@ -4,13 +4,12 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 use tidelock_ca::MIN_SVID_TTL_SECS;
-use tidelock_proto::{
-    DEFAULT_JWT_TTL_SECS, ErrorCode, MAX_JWT_AUDIENCE_BYTES, MAX_JWT_AUDIENCES, MAX_JWT_TTL_SECS,
-};
+use tidelock_proto::{ErrorCode, MAX_JWT_AUDIENCE_BYTES, MAX_JWT_AUDIENCES};
 use tonic::Status;
 
 use crate::audit::{Actor, AuditEntry};
 use crate::authority::IssuedJwt;
+use crate::document::Life;
 
 /// Why an audience is none.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
@@ -57,11 +56,12 @@ pub(crate) fn audience(asked: &[String]) -> Result<Vec<&str>, AudienceError> {
     Ok(asked.iter().map(String::as_str).collect())
 }
 
-/// How long it is to live, in seconds. 0 asks for what is usual; `most` is what its SPIFFE ID is given.
-pub(crate) fn ttl_secs(asked: u32, most: u32) -> Result<u32, LifeError> {
-    let most = most.min(MAX_JWT_TTL_SECS);
+/// How long it is to live, in seconds. 0 asks for what is usual; `most` is what its SPIFFE ID is given, `of_domain` what holds
+/// in the trust domain.
+pub(crate) fn ttl_secs(asked: u32, most: u32, of_domain: Life) -> Result<u32, LifeError> {
+    let most = most.min(of_domain.max_secs);
     match asked {
-        0 => Ok(DEFAULT_JWT_TTL_SECS.min(most)),
+        0 => Ok(of_domain.default_secs.min(most)),
         _ if (MIN_SVID_TTL_SECS..=most).contains(&asked) => Ok(asked),
         _ => Err(LifeError { asked, most }),
     }
@@ -103,6 +103,7 @@ impl From<LifeError> for Status {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::document::Lives;
 
     fn asked(names: &[&str]) -> Result<usize, AudienceError> {
         let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
@@ -128,7 +129,8 @@ mod tests {
     }
 
     #[test]
-    fn lives_are_bounded_by_what_the_id_is_given_and_by_an_hour() {
+    fn lives_are_bounded_by_what_the_id_is_given_and_by_the_trust_domain() {
+        let ttl_secs = |asked, most| ttl_secs(asked, most, Lives::default().jwt);
         assert_eq!(ttl_secs(0, 86_400), Ok(300));
         assert_eq!(ttl_secs(0, 60), Ok(60));
         for secs in [10, 60] {

@@ -2,10 +2,13 @@
 
 use std::fmt;
 
+use tidelock_spiffe_core::{TrustDomain, TrustDomainError};
+
 /// Longest name, in bytes: a DNS label's length (RFC 1035 §2.3.4), so that a node's name fits wherever a host's does.
 pub const MAX_NAME_BYTES: usize = 63;
 
-/// The name of a document or node: `[a-z0-9]([a-z0-9._-]*[a-z0-9])?`, at most [`MAX_NAME_BYTES`]. Always a valid SPIFFE path segment.
+/// The name of a document or node: `[a-z0-9]([a-z0-9._-]*[a-z0-9])?`, at most [`MAX_NAME_BYTES`]. Always a valid SPIFFE path segment,
+/// but for that of a TrustDomain document, which is any trust domain's.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Name(Box<str>);
 
@@ -35,6 +38,9 @@ pub enum NameError {
     /// Begins or ends with punctuation.
     #[error("has to begin and end with a letter or digit")]
     BadEnd,
+    /// Not the name of a trust domain.
+    #[error("is not the name of a trust domain: {0}")]
+    TrustDomain(TrustDomainError),
 }
 
 impl Name {
@@ -59,6 +65,17 @@ impl Name {
             }
             (Some(_), Some(_)) => Err(NameError::BadEnd),
             _ => Err(NameError::Empty),
+        }
+    }
+
+    /// Parses the name of a document about a trust domain, which is the trust domain's: at most 255 bytes (SPIFFE-ID §2.3).
+    ///
+    /// # Errors
+    /// If no trust domain can have this name.
+    pub(crate) fn of_trust_domain(text: &str) -> Result<Self, NameError> {
+        match TrustDomain::parse(text) {
+            Ok(name) => Ok(Self(name.as_str().into())),
+            Err(error) => Err(NameError::TrustDomain(error)),
         }
     }
 

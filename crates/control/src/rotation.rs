@@ -101,7 +101,8 @@ impl Core {
                 .map_err(StepError::NotPermitted)?
                 .actor(),
         };
-        let mut draft = Draft::new(&self.authority, clock::unix_secs(), world.generation);
+        let (now, said) = (clock::unix_secs(), world.compiled.lives.authorities);
+        let mut draft = Draft::new(&self.authority, now, world.generation, said);
         let id = self.draft(&mut draft, step)?;
         let generation = self.put_in_force(&world, &actor, draft)?;
         let (x509, jwt) = (self.authority.views(), self.authority.jwt_views());

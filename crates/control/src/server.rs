@@ -40,7 +40,7 @@ use crate::start_error::StartError;
 use crate::store::{SqliteStore, Store};
 use crate::traced::Traced;
 use crate::unbuffered::Unbuffered;
-use crate::world::{World, fingerprint};
+use crate::world::{World, fingerprint, stored_lives};
 
 /// Name of the database in the data directory.
 pub const DATABASE_FILE: &str = "control.db";
@@ -240,7 +240,7 @@ impl Held {
         };
         let (keeping, ours) = ((&options.passphrase, timings), &options.trust_domain);
         let authority = Authority::open(&data_dir, keeping, &*store, ours, now)?;
-        pass_time(&*store, &authority, now)?;
+        pass_time(&*store, &authority, ours, now)?;
         Ok(Self {
             world: load_world(&*store, &authority, ours)?,
             nodes: load_nodes(&*store)?,
@@ -269,9 +269,16 @@ fn tell_started(core: &Core, http: Option<SocketAddr>, admin_socket: &Path) {
 }
 
 /// Does what time has brought since the control plane last ran. The generation moves when the documents are taken up.
-fn pass_time(store: &dyn Store, authority: &Authority, now: i64) -> Result<(), StartError> {
-    let generation = store.documents()?.generation;
-    let mut draft = Draft::new(authority, now, generation);
+fn pass_time(
+    store: &dyn Store,
+    authority: &Authority,
+    ours: &TrustDomainBuf,
+    now: i64,
+) -> Result<(), StartError> {
+    let stored = store.documents()?;
+    let generation = stored.generation;
+    let said = stored_lives(&stored.documents, ours.as_trust_domain()).authorities;
+    let mut draft = Draft::new(authority, now, generation, said);
     draft.pass_time()?;
     if !draft.moved().is_empty() {
         store.put_authorities(

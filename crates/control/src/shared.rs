@@ -90,7 +90,7 @@ impl Shared {
         });
         let mut entry = |identity: &WorkloadIdentity| {
             let spiffe_id = identity.spiffe_id.for_every_node()?;
-            Some(put(&one_entry(identity, spiffe_id)))
+            Some(put(&one_entry(world, identity, spiffe_id)))
         };
         let entries: Vec<Option<Range<usize>>> = world.identities().map(&mut entry).collect();
         let rest: Vec<Range<usize>> = rest(world).map(|piece| put(&piece)).collect();
@@ -142,7 +142,7 @@ impl Shared {
                 let identity = world.identity(name.as_str())?;
                 let placed = identity.placed(node, &world.compiled.groups)?;
                 let spiffe_id = identity.spiffe_id.for_node(placed)?;
-                let own = one_entry(identity, spiffe_id).encode_to_vec();
+                let own = one_entry(world, identity, spiffe_id).encode_to_vec();
                 Some((own.into(), false))
             }
         })
@@ -162,10 +162,10 @@ impl Shared {
     }
 }
 
-fn one_entry(identity: &WorkloadIdentity, spiffe_id: String) -> v1::Snapshot {
+fn one_entry(world: &World, identity: &WorkloadIdentity, spiffe_id: String) -> v1::Snapshot {
     let entry = v1::Entry {
         spiffe_id,
-        ..convert::entry(identity)
+        ..convert::entry(identity, &world.compiled.lives)
     };
     v1::Snapshot {
         entries: vec![entry],
@@ -237,7 +237,7 @@ mod tests {
         let entry = |identity: &WorkloadIdentity| {
             let placed = identity.placed(node, &world.compiled.groups)?;
             let spiffe_id = identity.spiffe_id.for_node(placed)?;
-            let entry = convert::entry(identity);
+            let entry = convert::entry(identity, &world.compiled.lives);
             Some(v1::Entry { spiffe_id, ..entry })
         };
         v1::Snapshot {

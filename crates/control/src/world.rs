@@ -9,7 +9,7 @@ use tidelock_proto::v1;
 use tidelock_spiffe_core::TrustDomain;
 
 use crate::document::{
-    self, Compiled, Document, DocumentError, Format, Key, Kind, NodeGroup, Parsed, Policy,
+    self, Compiled, Document, DocumentError, Format, Key, Kind, Lives, NodeGroup, Parsed, Policy,
     PolicyMode, Service, SourceFile, WorkloadIdentity,
 };
 use crate::name::Name;
@@ -208,6 +208,7 @@ pub(crate) fn fingerprint(compiled: &Compiled, bundle: &v1::Bundle, revoked: &Re
         compiled.observed.clone(),
         LIMITS.encode_to_vec(),
         bundle.encode_to_vec(),
+        compiled.lives.bytes(),
     ] {
         digest.update(part.len().to_le_bytes());
         digest.update(part);
@@ -227,6 +228,16 @@ fn check(
     let compiled = document::compile(documents, parsed, errors)?;
     document::fits(documents, &compiled, parsed, errors);
     Some(compiled)
+}
+
+/// What stored documents say of lives, before all of them are taken up.
+pub(crate) fn stored_lives(records: &[DocumentRecord], ours: TrustDomain<'_>) -> Lives {
+    let of_domain = |record: &&DocumentRecord| record.key.kind == Kind::TrustDomain.as_str();
+    let files: Vec<_> = records.iter().filter(of_domain).map(stored_file).collect();
+    // What is wrong with them is told when they are taken up.
+    let parsed = document::parse(&files, ours, &mut Vec::new());
+    let documents = parsed.into_iter().map(|p| (p.document.key(), p.document));
+    Lives::of(&documents.collect())
 }
 
 fn stored_file(record: &DocumentRecord) -> SourceFile {

@@ -8,9 +8,9 @@ use proptest::sample::select;
 use tidelock_attest::{Expression, Selectors};
 use tidelock_control::Name;
 use tidelock_control::document::{
-    Address, Document, Format, Netns, NodeGroup, OnUnavailable, Operator, PathPrefix, Policy,
-    PolicyMode, Role, Service, ServiceMode, ServiceTls, SourceFile, Transform, WorkloadIdentity,
-    parse_files,
+    Address, AuthorityLives, Document, Format, Netns, NodeGroup, OnUnavailable, Operator,
+    PathPrefix, Policy, PolicyMode, Role, Service, ServiceMode, ServiceTls, SourceFile, SvidLife,
+    Transform, TrustDomainSettings, WorkloadIdentity, parse_files,
 };
 use tidelock_spiffe_core::{SpiffeIdBuf, TrustDomain};
 
@@ -80,7 +80,10 @@ fn identity() -> impl Strategy<Value = Document> {
         name(),
         spiffe_id(),
         selectors,
-        (10..100_000u32, proptest::option::of(10..=3_600u32)),
+        (
+            proptest::option::of(10..100_000u32),
+            proptest::option::of(10..=3_600u32),
+        ),
         names(),
         names(),
     )
@@ -209,6 +212,40 @@ fn node_group() -> impl Strategy<Value = Document> {
         .prop_map(|(name, nodes)| Document::NodeGroup(NodeGroup { name, nodes }))
 }
 
+fn life(most: u32) -> impl Strategy<Value = SvidLife> {
+    let secs = move || proptest::option::of(10..=most);
+    (secs(), secs()).prop_map(|(one, other)| match (one, other) {
+        (Some(one), Some(other)) => SvidLife {
+            default_ttl_secs: Some(one.min(other)),
+            max_ttl_secs: Some(one.max(other)),
+        },
+        (default_ttl_secs, max_ttl_secs) => SvidLife {
+            default_ttl_secs,
+            max_ttl_secs,
+        },
+    })
+}
+
+fn trust_domain() -> impl Strategy<Value = Document> {
+    let authorities = (
+        proptest::option::of(7_776_000..=630_720_000u32),
+        proptest::option::of(259_200..=31_536_000u32),
+    );
+    let authorities = authorities.prop_map(|(x509_secs, jwt_secs)| AuthorityLives {
+        x509_secs,
+        jwt_secs,
+    });
+    (life(2_592_000), life(3_600), authorities).prop_map(|(x509, jwt, authorities)| {
+        let name = Name::parse(TRUST_DOMAIN).expect("name");
+        Document::TrustDomain(TrustDomainSettings {
+            name,
+            x509,
+            jwt,
+            authorities,
+        })
+    })
+}
+
 fn parse(text: &str) -> Result<Vec<Document>, Vec<tidelock_control::document::DocumentError>> {
     let file = SourceFile {
         name: "f".into(),
@@ -223,7 +260,7 @@ fn parse(text: &str) -> Result<Vec<Document>, Vec<tidelock_control::document::Do
 
 proptest! {
     #[test]
-    fn a_document_is_read_back_from_its_json(document in prop_oneof![identity(), service(), policy(), operator(), node_group()]) {
+    fn a_document_is_read_back_from_its_json(document in prop_oneof![identity(), service(), policy(), operator(), node_group(), trust_domain()]) {
         let json = document.to_json();
         prop_assert_eq!(parse(&json.to_string()), Ok(vec![document.clone()]));
         prop_assert_eq!(parse(&serde_json::to_string_pretty(&json).expect("JSON")), Ok(vec![document]));
@@ -241,7 +278,7 @@ proptest! {
 
     #[test]
     fn a_damaged_document_is_read_or_refused(
-        document in prop_oneof![identity(), service(), policy(), operator(), node_group()],
+        document in prop_oneof![identity(), service(), policy(), operator(), node_group(), trust_domain()],
         cut in any::<prop::sample::Index>(),
         with in "[-: \n{}\\[\\],\"']{0,3}",
     ) {

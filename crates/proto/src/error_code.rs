@@ -93,7 +93,7 @@ pub enum ErrorCode {
     NodeGroupUnknown,
     /// A node is in two of the NodeGroups that one `{{node.group}}` could stand for.
     NodeGroupsShared,
-    /// A SPIFFE ID is of another trust domain.
+    /// A SPIFFE ID, or a TrustDomain document, is of another trust domain.
     TrustDomainForeign,
     /// A SPIFFE ID is Tidelock's own.
     SpiffeIdReserved,
@@ -101,6 +101,8 @@ pub enum ErrorCode {
     SelectorsInvalid,
     /// A span of time that is none, or out of bounds.
     DurationInvalid,
+    /// An identity says a longer life than the TrustDomain allows.
+    TtlAboveMaximum,
     /// It is not an address with a port.
     AddressInvalid,
     /// Two Services claim one address.
@@ -109,6 +111,8 @@ pub enum ErrorCode {
     PolicyInvalid,
     /// Only of warnings: a policy decides otherwise than it seems to be meant.
     PolicyOdd,
+    /// Only of warnings: identities may not follow the TrustDomain's default, since a version from before wrote a life into them.
+    TtlMaybeDefault,
     /// It is not a prefix of paths that can be shared out.
     PrefixInvalid,
     /// A role that cannot be bound to paths is.
@@ -120,7 +124,7 @@ pub enum ErrorCode {
 }
 
 /// Every code: its name, and the gRPC status that it comes with; `None`: it comes with a document.
-const NAMES: [(ErrorCode, &str, Option<Code>); 53] = [
+const NAMES: [(ErrorCode, &str, Option<Code>); 55] = [
     (
         ErrorCode::CallerUnknown,
         "CALLER_UNKNOWN",
@@ -250,10 +254,12 @@ const NAMES: [(ErrorCode, &str, Option<Code>); 53] = [
     (ErrorCode::SpiffeIdReserved, "SPIFFE_ID_RESERVED", None),
     (ErrorCode::SelectorsInvalid, "SELECTORS_INVALID", None),
     (ErrorCode::DurationInvalid, "DURATION_INVALID", None),
+    (ErrorCode::TtlAboveMaximum, "TTL_ABOVE_MAXIMUM", None),
     (ErrorCode::AddressInvalid, "ADDRESS_INVALID", None),
     (ErrorCode::AddressOverlap, "ADDRESS_OVERLAP", None),
     (ErrorCode::PolicyInvalid, "POLICY_INVALID", None),
     (ErrorCode::PolicyOdd, "POLICY_ODD", None),
+    (ErrorCode::TtlMaybeDefault, "TTL_MAYBE_DEFAULT", None),
     (ErrorCode::PrefixInvalid, "PREFIX_INVALID", None),
     (ErrorCode::RoleUnscoped, "ROLE_UNSCOPED", None),
     (ErrorCode::LastAdmin, "LAST_ADMIN", None),

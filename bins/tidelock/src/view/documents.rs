@@ -10,6 +10,7 @@ pub(crate) fn kind_name(kind: i32) -> &'static str {
         Ok(DocumentKind::Policy) => "Policy",
         Ok(DocumentKind::Operator) => "Operator",
         Ok(DocumentKind::NodeGroup) => "NodeGroup",
+        Ok(DocumentKind::TrustDomain) => "TrustDomain",
         Ok(DocumentKind::Unspecified) | Err(_) => "Document",
     }
 }

@@ -20,6 +20,7 @@ pub(crate) mod revocations;
 pub(crate) mod revoked;
 pub(crate) mod services;
 pub(crate) mod status;
+pub(crate) mod trust_domains;
 pub(crate) mod yaml;
 
 use tidelock_proto::v1::JoinedBy;

@@ -9,8 +9,7 @@ use tonic::Status;
 
 use crate::convert::kind_of;
 use crate::core::{ChangeError, Changed, Core};
-use crate::document::{DocumentError, Format, Key, SourceFile};
-use crate::name::Name;
+use crate::document::{DocumentError, Format, Key, Reason, SourceFile};
 use crate::roles::Permit;
 
 /// How many of the documents that a caller may not change are named in the audit log.
@@ -68,7 +67,8 @@ pub(super) async fn delete(
 fn key(document: &v1::DocumentName) -> Result<Key, Status> {
     let kind = kind_of(document.kind())
         .ok_or_else(|| Status::invalid_argument("there is no such kind of document"))?;
-    let name = Name::parse(&document.name)
+    let name = kind
+        .parse_name(&document.name)
         .map_err(|error| Status::invalid_argument(format!("`{}` {error}", document.name)))?;
     Ok((kind, name))
 }
@@ -139,9 +139,13 @@ pub(super) fn error(error: &DocumentError) -> v1::DocumentError {
     }
 }
 
-/// What is odd about a policy, and would be an error if it were wrong.
+/// What is odd, and would be an error if it were wrong.
 pub(super) fn warning(odd: &DocumentError) -> v1::DocumentError {
-    let code = ErrorCode::PolicyOdd.to_string();
+    let code = match odd.reason {
+        Reason::Policy { .. } => ErrorCode::PolicyOdd,
+        ref other => other.code(),
+    };
+    let code = code.to_string();
     v1::DocumentError { code, ..error(odd) }
 }
 

@@ -33,7 +33,7 @@ pub(super) async fn mint(
         return Err(core.tell_refusal(&permit, permit.refuse(why)).await);
     }
     let most = given(&world, &spiffe_id).min(core.authority.max_jwt_ttl_secs());
-    let ttl_secs = jwt::ttl_secs(request.ttl_secs, most)?;
+    let ttl_secs = jwt::ttl_secs(request.ttl_secs, most, world.compiled.lives.jwt)?;
     let issued = core
         .authority
         .issue_jwt(spiffe_id, &audience, ttl_secs, clock::unix_secs())?;
@@ -66,10 +66,10 @@ fn workload(core: &Core, asked: &str) -> Result<SpiffeIdBuf, Status> {
     Ok(id)
 }
 
-/// Longest life that documents give what bears this SPIFFE ID, where one writes it out; no bound where none does.
+/// Longest life that documents give what bears this SPIFFE ID, where one writes it out; where none does, the trust domain alone bounds it.
 fn given(world: &World, spiffe_id: &SpiffeIdBuf) -> u32 {
     let fixed = |id: &WorkloadId| matches!(id, WorkloadId::Fixed(own) if own == spiffe_id);
     let found = world.identities().filter(|one| fixed(&one.spiffe_id));
-    let lives = found.map(WorkloadIdentity::max_jwt_ttl_secs);
-    lives.min().unwrap_or(u32::MAX)
+    let secs = found.map(|one: &WorkloadIdentity| world.compiled.lives.max_jwt_secs(one));
+    secs.min().unwrap_or(u32::MAX)
 }

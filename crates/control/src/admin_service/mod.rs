@@ -83,6 +83,13 @@ impl Admin for AdminService {
         Ok(Response::new(views::nodes(&self.0)))
     }
 
+    async fn get_trust_domains(
+        &self,
+        _: Request<v1::GetTrustDomainsRequest>,
+    ) -> Answer<v1::GetTrustDomainsResponse> {
+        Ok(Response::new(views::trust_domains(&self.0)))
+    }
+
     async fn get_node_groups(
         &self,
         _: Request<v1::GetNodeGroupsRequest>,

@@ -8,7 +8,7 @@ use tidelock_proto::{AGENT_PATH_PREFIX, v1};
 use crate::authority;
 use crate::convert;
 use crate::core::Core;
-use crate::document::WorkloadIdentity;
+use crate::document::{Kind, Life, WorkloadIdentity};
 use crate::name::Name;
 use crate::roles::Permit;
 
@@ -37,7 +37,7 @@ pub(super) fn identities(core: &Arc<Core>, permit: &Permit) -> v1::GetIdentities
     let world = core.world();
     let seen = world.identities().filter(|one| permit.covers_identity(one));
     let identities = seen.map(|identity| v1::Identity {
-        entry: Some(convert::entry(identity)),
+        entry: Some(convert::entry(identity, &world.compiled.lives)),
         nodes: identity
             .nodes
             .iter()
@@ -145,6 +145,30 @@ pub(super) fn node_groups(core: &Arc<Core>) -> v1::GetNodeGroupsResponse {
     });
     v1::GetNodeGroupsResponse {
         groups: groups.collect(),
+    }
+}
+
+pub(super) fn trust_domains(core: &Arc<Core>) -> v1::GetTrustDomainsResponse {
+    let world = core.world();
+    let by_default = world.identities().filter(|one| one.svid_ttl_secs.is_none());
+    let life = |life: Life| v1::SvidLife {
+        default_secs: life.default_secs,
+        max_secs: life.max_secs,
+    };
+    let said = world.compiled.lives.authorities;
+    let authority_secs = |kind| core.authority.life_secs(kind, said);
+    let mut kinds = world.documents.keys().map(|(kind, _)| *kind);
+    let ours = v1::TrustDomainView {
+        name: core.trust_domain.as_str().to_owned(),
+        has_document: kinds.any(|kind| kind == Kind::TrustDomain),
+        x509: Some(life(world.compiled.lives.x509)),
+        jwt: Some(life(world.compiled.lives.jwt)),
+        identities_by_default: count(by_default.count()),
+        x509_authority_secs: authority_secs(authority::Kind::X509),
+        jwt_authority_secs: authority_secs(authority::Kind::Jwt),
+    };
+    v1::GetTrustDomainsResponse {
+        trust_domains: vec![ours],
     }
 }
 

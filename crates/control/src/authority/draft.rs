@@ -14,6 +14,7 @@ use super::lives::{AuthorityId, Member};
 use super::ring::{Ring, name};
 use super::{Authority, AuthorityError, Kind, random_serial};
 use crate::audit::{Actor, AuditEntry};
+use crate::document::AuthorityLives;
 use crate::store::Authorities;
 
 /// The authorities as they are to be.
@@ -22,6 +23,8 @@ pub(crate) struct Draft<'a> {
     now: i64,
     /// The generation that will bring what is new to nodes.
     generation: u64,
+    /// What documents say of the lives of those that are made.
+    said: AuthorityLives,
     before: Arc<Ring>,
     ring: Ring,
 }
@@ -36,12 +39,18 @@ pub(crate) struct Moved {
 
 impl<'a> Draft<'a> {
     /// Begins with what is in force. `generation` is the one that nodes are at.
-    pub(crate) fn new(authority: &'a Authority, now: i64, generation: u64) -> Self {
+    pub(crate) fn new(
+        authority: &'a Authority,
+        now: i64,
+        generation: u64,
+        said: AuthorityLives,
+    ) -> Self {
         let before = authority.ring();
         Self {
             authority,
             now,
             generation: generation.saturating_add(1),
+            said,
             ring: Ring::clone(&before),
             before,
         }
@@ -52,7 +61,7 @@ impl<'a> Draft<'a> {
         let (authority, now) = (self.authority, self.now);
         let serial = random_serial()?;
         let id = serial.to_string();
-        let life_secs = authority.timings.of(kind).life_secs;
+        let life_secs = authority.life_secs(kind, self.said);
         let not_after = now.saturating_add(life_secs.into());
         // What the engine would refuse is refused before there is a key.
         let command = Command::Prepare {

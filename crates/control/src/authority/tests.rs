@@ -41,7 +41,12 @@ impl Plane {
 
     /// Does what is due, as the control plane does; says what moved.
     fn pass_time(&mut self, now: i64) -> Vec<(Kind, Option<State>)> {
-        let mut draft = Draft::new(&self.authority, now, self.generation);
+        let mut draft = Draft::new(
+            &self.authority,
+            now,
+            self.generation,
+            AuthorityLives::default(),
+        );
         draft.pass_time().expect("in time");
         let moved = draft.moved();
         let (stored, audit) = (draft.stored(), draft.audit(&Actor::Control));

@@ -7,10 +7,18 @@ use super::{Kind, REFRESH_HINT_SECS};
 
 const DAY_SECS: u32 = 86_400;
 
+/// Shortest and longest life that a document may give an authority which signs X509-SVIDs, in seconds: thrice the longest of those, since the next is
+/// prepared when two of them are left; twenty years.
+pub(crate) const X509_AUTHORITY_SECS: (u32, u32) = (3 * MAX_SVID_TTL_SECS, 20 * 365 * DAY_SECS);
+
+/// Shortest and longest life that a document may give an authority which signs JWT-SVIDs, in seconds: three days, since the next is prepared when
+/// two of them are left; a year.
+pub(crate) const JWT_AUTHORITY_SECS: (u32, u32) = (3 * DAY_SECS, 365 * DAY_SECS);
+
 /// The times of an authority's life, in seconds.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct AuthorityTiming {
-    /// How long an authority lasts: ten years, or thirty days if it signs JWT-SVIDs.
+    /// How long an authority lasts: ten years, or thirty days if it signs JWT-SVIDs. A TrustDomain document comes before it.
     pub life_secs: u32,
     /// How long a bundle takes to reach every relying party, those that ask for it now and then included: as long as they
     /// are told to wait in between.

@@ -65,7 +65,7 @@ pub(super) fn templates(
 /// Where the SPIFFE ID stands.
 fn pos(parsed: &Parsed) -> Pos {
     match parsed.marks {
-        Marks::Id(pos) => pos,
+        Marks::Identity(marks) => marks.id,
         _ => parsed.pos,
     }
 }

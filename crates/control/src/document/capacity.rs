@@ -55,7 +55,7 @@ pub(crate) fn fits(
     for document in documents.values() {
         match document {
             Document::Operator(_) => operators += 1,
-            Document::NodeGroup(_) => {}
+            Document::NodeGroup(_) | Document::TrustDomain(_) => {}
             Document::Service(service) => shared.add(service),
             Document::Policy(policy) => shared.sources += policy.cedar.len() + BYTES_PER_FIELD,
             Document::WorkloadIdentity(identity) if identity.is_everywhere() => {
@@ -178,7 +178,7 @@ mod tests {
     use tidelock_spiffe_core::TrustDomain;
 
     use super::*;
-    use crate::document::{Format, SourceFile, parse_files};
+    use crate::document::{Format, Lives, SourceFile, parse_files};
 
     fn documents(texts: impl Iterator<Item = String>) -> BTreeMap<Key, Document> {
         let text = texts.collect();
@@ -203,6 +203,7 @@ mod tests {
             image: vec![0; image_len - image_len / 4],
             observed: vec![0; image_len / 4],
             groups: NodeGroups::default(),
+            lives: Lives::default(),
             warnings: vec![],
         };
         let mut errors = Vec::new();

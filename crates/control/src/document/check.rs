@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use tidelock_policy::compile::{CompileError, Source, compile_observing};
 
 use super::{
-    Address, Document, DocumentError, Key, Marks, Netns, NodeGroups, Overlap, Parsed, Place,
+    Address, Document, DocumentError, Key, Lives, Marks, Netns, NodeGroups, Overlap, Parsed, Place,
     Policy, PolicyMode, Reason, Service,
 };
-use super::{ambiguous, groups};
+use super::{ambiguous, groups, lives};
 use crate::yaml::Pos;
 
 /// All policies, compiled.
@@ -20,12 +20,14 @@ pub(crate) struct Compiled {
     pub(crate) observed: Vec<u8>,
     /// Which nodes are in which groups.
     pub(crate) groups: NodeGroups,
-    /// What is odd, though not wrong, in the policies that are new.
+    /// How long SVIDs live.
+    pub(crate) lives: Lives,
+    /// What is odd, though not wrong, in what is new.
     pub(crate) warnings: Vec<DocumentError>,
 }
 
 /// Refuses documents given twice, Services that claim an address together with another Service, templates of which an ID could
-/// come that another identity has, and identities that do not go together with the NodeGroups.
+/// come that another identity has, and identities that do not go together with the NodeGroups or with what the trust domain allows.
 /// `documents` is what would be stored, `parsed` those of them that are new.
 pub(crate) fn conflicts(
     documents: &BTreeMap<Key, Document>,
@@ -58,6 +60,7 @@ pub(crate) fn conflicts(
     ambiguous::templates(documents, &news, errors);
     let node_groups = NodeGroups::of(documents);
     groups::identities(documents, &news, &node_groups, errors);
+    lives::identities(documents, &news, errors);
 }
 
 /// One address of one Service.
@@ -205,11 +208,13 @@ pub(crate) fn compile(
                 }
                 odd
             };
-            let warnings = odd.filter(new).map(named).collect();
+            let lives_odd = lives::maybe_default(documents, parsed);
+            let warnings = odd.filter(new).map(named).chain(lives_odd).collect();
             Some(Compiled {
                 image: compiled.image,
                 observed: compiled.observed,
                 groups: NodeGroups::of(documents),
+                lives: Lives::of(documents),
                 warnings,
             })
         }

@@ -29,7 +29,11 @@ impl Reason {
             Self::UnknownGroup { .. } => ErrorCode::NodeGroupUnknown,
             Self::GroupsShared { .. } => ErrorCode::NodeGroupsShared,
             Self::Ambiguous { .. } => ErrorCode::SpiffeIdAmbiguous,
-            Self::ForeignTrustDomain { .. } => ErrorCode::TrustDomainForeign,
+            Self::ForeignTrustDomain { .. } | Self::OtherTrustDomain { .. } => {
+                ErrorCode::TrustDomainForeign
+            }
+            Self::OverMaximum { .. } => ErrorCode::TtlAboveMaximum,
+            Self::MaybeDefault { .. } => ErrorCode::TtlMaybeDefault,
             Self::ReservedPath { .. } => ErrorCode::SpiffeIdReserved,
             Self::Selector { .. }
             | Self::OneOperator

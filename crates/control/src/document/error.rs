@@ -7,6 +7,7 @@ use tidelock_spiffe_core::SpiffeIdError;
 
 use super::address::AddressError;
 use super::conflict::{NotPermitted, Overlap, Place};
+use super::told::{AndAlso, Listed};
 use super::{Kind, ModeError, PrefixError, Role, TlsError};
 use crate::duration::DurationError;
 use crate::name::{Name, NameError};
@@ -88,7 +89,7 @@ pub enum Reason {
     },
     /// No such kind.
     #[error(
-        "is `{found}`; known kinds are WorkloadIdentity, Service, Policy, Operator and NodeGroup"
+        "is `{found}`; known kinds are WorkloadIdentity, Service, Policy, Operator, NodeGroup and TrustDomain"
     )]
     UnknownKind {
         /// As written.
@@ -198,6 +199,45 @@ pub enum Reason {
         text: String,
         /// Ours.
         trust_domain: String,
+    },
+    /// A document about another trust domain.
+    #[error(
+        "is `{name}`; this control plane's own trust domain is `{ours}`, and it knows no settings of others: federation is not there yet"
+    )]
+    OtherTrustDomain {
+        /// As written.
+        name: String,
+        /// Ours.
+        ours: String,
+    },
+    /// A life that an identity says, and the trust domain does not allow.
+    #[error(
+        "WorkloadIdentity `{identity}` says `{field}: {secs}s`{}, and the TrustDomain allows {max_secs} s at most", AndAlso(*others)
+    )]
+    OverMaximum {
+        /// The identity.
+        identity: Name,
+        /// Its field.
+        field: &'static str,
+        /// What it says.
+        secs: u32,
+        /// The most allowed.
+        max_secs: u32,
+        /// How many identities more say too much.
+        others: usize,
+    },
+    /// Only a warning: lives that may have been written by us.
+    #[error(
+        "WorkloadIdentity `{identity}`{} has a life of {secs} s of its own and does not follow the default; an earlier version wrote that where a \
+         file said nothing: where yours says nothing, apply it again", AndAlso(*others)
+    )]
+    MaybeDefault {
+        /// The first of them.
+        identity: Name,
+        /// What they say.
+        secs: u32,
+        /// How many more there are.
+        others: usize,
     },
     /// An ID below `/tidelock/`.
     #[error(
@@ -335,15 +375,4 @@ pub enum Reason {
         /// How many there may be.
         max: usize,
     },
-}
-
-struct Listed<'a>(&'a [&'a str]);
-
-impl fmt::Display for Listed<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (at, item) in self.0.iter().enumerate() {
-            write!(f, "{}`{item}`", if at == 0 { "" } else { ", " })?;
-        }
-        Ok(())
-    }
 }

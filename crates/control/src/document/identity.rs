@@ -9,14 +9,16 @@ use tidelock_proto::MAX_JWT_TTL_SECS;
 use tidelock_spiffe_core::TrustDomain;
 
 use super::Reason;
+use super::lives::secs;
 use super::node_group::{MAX_GROUPS_PER_IDENTITY, NodeGroups, Placed, names};
+use super::parse::IdentityMarks;
 use super::selectors::selectors;
 use super::spiffe_id::{WorkloadId, workload_id_or_template};
-use crate::duration::{parse_secs, print_secs};
+use crate::duration::print_secs;
 use crate::name::Name;
 use crate::yaml::{Cursor, Pos, Reader};
 
-/// Life of an X509-SVID for which a document says nothing.
+/// Life of an X509-SVID for which no document says another.
 pub const DEFAULT_SVID_TTL_SECS: u32 = 3_600;
 
 pub(super) const FIELDS: &[&str] = &["spiffeID", "selectors", "svid", "nodes", "nodeGroups"];
@@ -31,9 +33,9 @@ pub struct WorkloadIdentity {
     pub spiffe_id: WorkloadId,
     /// What a process has to be. Every way to fit names a path or a digest.
     pub selectors: Selectors,
-    /// Life of its X509-SVIDs.
-    pub svid_ttl_secs: u32,
-    /// Longest life of its JWT-SVIDs; without: that of its X509-SVIDs. Never more than [`tidelock_proto::MAX_JWT_TTL_SECS`].
+    /// Life of its X509-SVIDs; without: what [`Lives`](super::Lives) give.
+    pub svid_ttl_secs: Option<u32>,
+    /// Longest life of its JWT-SVIDs; without: that of its X509-SVIDs, as far as [`Lives`](super::Lives) allow it.
     pub jwt_ttl_secs: Option<u32>,
     /// The nodes it is for. Without these and groups: all.
     pub nodes: Option<BTreeSet<Name>>,
@@ -46,13 +48,6 @@ impl WorkloadIdentity {
     #[must_use]
     pub fn is_everywhere(&self) -> bool {
         self.nodes.is_none() && self.node_groups.is_none()
-    }
-
-    /// Longest life that it gives JWT-SVIDs, in seconds.
-    #[must_use]
-    pub fn max_jwt_ttl_secs(&self) -> u32 {
-        let most = self.jwt_ttl_secs.unwrap_or(self.svid_ttl_secs);
-        most.min(MAX_JWT_TTL_SECS)
     }
 
     /// The node, if it is given this identity, and the group that is why.
@@ -70,7 +65,7 @@ impl WorkloadIdentity {
         name: Option<Name>,
         spec: Cursor<'_>,
         ours: TrustDomain<'_>,
-    ) -> Option<(Self, Pos)> {
+    ) -> Option<(Self, IdentityMarks)> {
         let fields = reader.fields(spec, FIELDS)?;
         let id_at = reader.required(&fields, "spiffeID");
         let spiffe_id = id_at
@@ -81,7 +76,7 @@ impl WorkloadIdentity {
             .and_then(|at| selectors(reader, &at));
         let lives = fields
             .optional("svid")
-            .map_or(Some((DEFAULT_SVID_TTL_SECS, None)), |at| lives(reader, at));
+            .map_or(Some(Said::default()), |at| lives(reader, at));
         let nodes = fields.optional("nodes").map(|at| names(reader, &at));
         let groups_at = fields.optional("nodeGroups");
         let node_groups = groups_at.map(|at| groups(reader, &at));
@@ -97,27 +92,36 @@ impl WorkloadIdentity {
             reader.refuse(&id_at, Reason::GroupName { text });
             return None;
         }
-        let (svid_ttl_secs, jwt_ttl_secs) = lives?;
+        let Said { x509, jwt } = lives?;
         let identity = Self {
             name: name?,
             spiffe_id,
             selectors,
-            svid_ttl_secs,
-            jwt_ttl_secs,
+            svid_ttl_secs: x509.map(|(secs, _)| secs),
+            jwt_ttl_secs: jwt.map(|(secs, _)| secs),
             nodes,
             node_groups,
         };
-        Some((identity, id_at.pos()))
+        let marks = IdentityMarks {
+            id: id_at.pos(),
+            ttl: x509.map(|(_, pos)| pos),
+            jwt_ttl: jwt.map(|(_, pos)| pos),
+        };
+        Some((identity, marks))
     }
 
     pub(super) fn to_json(&self) -> Value {
         let mut spec = json!({
             "spiffeID": self.spiffe_id.to_string(),
             "selectors": self.selectors,
-            "svid": { "ttl": print_secs(self.svid_ttl_secs) },
         });
-        if let Some(secs) = self.jwt_ttl_secs {
-            spec["svid"]["jwtTTL"] = print_secs(secs).into();
+        for (field, secs) in SVID_FIELDS
+            .iter()
+            .zip([self.svid_ttl_secs, self.jwt_ttl_secs])
+        {
+            if let Some(secs) = secs {
+                spec["svid"][field] = print_secs(secs).into();
+            }
         }
         if let Some(nodes) = &self.nodes {
             spec["nodes"] = nodes.iter().map(Name::as_str).collect();
@@ -129,28 +133,25 @@ impl WorkloadIdentity {
     }
 }
 
-/// Lives of X509-SVIDs and of JWT-SVIDs.
-fn lives(reader: &mut Reader<'_>, svid: Cursor<'_>) -> Option<(u32, Option<u32>)> {
-    let fields = reader.fields(svid, SVID_FIELDS)?;
-    let x509 = match fields.optional("ttl") {
-        Some(at) => secs(reader, &at, MAX_SVID_TTL_SECS),
-        None => Some(DEFAULT_SVID_TTL_SECS),
-    };
-    let jwt = match fields.optional("jwtTTL") {
-        Some(at) => secs(reader, &at, MAX_JWT_TTL_SECS).map(Some),
-        None => Some(None),
-    };
-    x509.zip(jwt)
+/// Lives of X509-SVIDs and of JWT-SVIDs as they are said, and where.
+#[derive(Clone, Copy, Default)]
+struct Said {
+    x509: Option<(u32, Pos)>,
+    jwt: Option<(u32, Pos)>,
 }
 
-fn secs(reader: &mut Reader<'_>, at: &Cursor<'_>, most: u32) -> Option<u32> {
-    let text = &reader.text(at)?.text;
-    parse_secs(text, MIN_SVID_TTL_SECS, most)
-        .map_err(|error| {
-            let text = text.clone();
-            reader.refuse(at, Reason::Duration { text, error });
-        })
-        .ok()
+fn lives(reader: &mut Reader<'_>, svid: Cursor<'_>) -> Option<Said> {
+    let fields = reader.fields(svid, SVID_FIELDS)?;
+    let mut read = |field: &str, most| match fields.optional(field) {
+        Some(at) => secs(reader, &at, (MIN_SVID_TTL_SECS, most)).map(|secs| Some((secs, at.pos()))),
+        None => Some(None),
+    };
+    let x509 = read("ttl", MAX_SVID_TTL_SECS);
+    let jwt = read("jwtTTL", MAX_JWT_TTL_SECS);
+    Some(Said {
+        x509: x509?,
+        jwt: jwt?,
+    })
 }
 
 fn groups(reader: &mut Reader<'_>, at: &Cursor<'_>) -> BTreeSet<Name> {

@@ -1,4 +1,4 @@
-//! The documents that users apply, parsed strictly: WorkloadIdentity, Service, Policy, Operator, NodeGroup.
+//! The documents that users apply, parsed strictly: WorkloadIdentity, Service, Policy, Operator, NodeGroup, TrustDomain.
 
 mod address;
 mod ambiguous;
@@ -9,6 +9,7 @@ mod conflict;
 mod error;
 mod groups;
 mod identity;
+mod lives;
 mod mode;
 mod node_group;
 mod node_index;
@@ -21,6 +22,8 @@ mod selectors;
 mod service;
 mod spiffe_id;
 mod tls;
+mod told;
+mod trust_domain;
 
 pub use address::{Address, AddressError};
 pub(crate) use capacity::fits;
@@ -32,6 +35,7 @@ pub(crate) use check::{Compiled, compile, conflicts};
 pub use conflict::{NotPermitted, Overlap, Place};
 pub use error::{DocumentError, Reason};
 pub use identity::{DEFAULT_SVID_TTL_SECS, WorkloadIdentity};
+pub use lives::{AuthorityLives, Life, Lives};
 pub use mode::{ModeError, OnUnavailable, ServiceMode};
 pub use node_group::{
     MAX_GROUP_MEMBERS, MAX_GROUPS_PER_IDENTITY, MAX_NODE_GROUPS, NodeGroup, NodeGroups, Placed,
@@ -46,12 +50,13 @@ pub use schema::JSON_SCHEMA;
 pub use service::{MAX_FLOW_AGE_SECS, MIN_FLOW_AGE_SECS, Netns, Service, Transform};
 pub use spiffe_id::{IdTemplate, WorkloadId};
 pub use tls::{ServiceTls, TlsError};
+pub use trust_domain::{SvidLife, TrustDomainSettings};
 
 use std::fmt;
 
 use serde_json::{Value, json};
 
-use crate::name::Name;
+use crate::name::{Name, NameError};
 
 /// The version of the documents that this control plane reads and writes.
 pub const API_VERSION: &str = "tidelock.dev/v1";
@@ -69,16 +74,19 @@ pub enum Kind {
     Operator,
     /// Nodes under one name.
     NodeGroup,
+    /// What holds for the whole trust domain.
+    TrustDomain,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::WorkloadIdentity,
         Self::Service,
         Self::Policy,
         Self::Operator,
         Self::NodeGroup,
+        Self::TrustDomain,
     ];
 
     /// As documents write it.
@@ -90,6 +98,7 @@ impl Kind {
             Self::Policy => "Policy",
             Self::Operator => "Operator",
             Self::NodeGroup => "NodeGroup",
+            Self::TrustDomain => "TrustDomain",
         }
     }
 
@@ -97,6 +106,17 @@ impl Kind {
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.as_str() == text)
+    }
+
+    /// Reads the name of a document of this kind.
+    ///
+    /// # Errors
+    /// If no such document can have this name.
+    pub(crate) fn parse_name(self, text: &str) -> Result<Name, NameError> {
+        match self {
+            Self::TrustDomain => Name::of_trust_domain(text),
+            _ => Name::parse(text),
+        }
     }
 }
 
@@ -119,6 +139,8 @@ pub enum Document {
     Operator(Operator),
     /// Nodes under one name.
     NodeGroup(NodeGroup),
+    /// What holds for the whole trust domain.
+    TrustDomain(TrustDomainSettings),
 }
 
 /// What tells documents apart.
@@ -134,6 +156,7 @@ impl Document {
             Self::Policy(_) => Kind::Policy,
             Self::Operator(_) => Kind::Operator,
             Self::NodeGroup(_) => Kind::NodeGroup,
+            Self::TrustDomain(_) => Kind::TrustDomain,
         }
     }
 
@@ -146,6 +169,7 @@ impl Document {
             Self::Policy(policy) => &policy.name,
             Self::Operator(operator) => &operator.name,
             Self::NodeGroup(group) => &group.name,
+            Self::TrustDomain(settings) => &settings.name,
         }
     }
 
@@ -164,6 +188,7 @@ impl Document {
             Self::Policy(policy) => policy.to_json(),
             Self::Operator(operator) => operator.to_json(),
             Self::NodeGroup(group) => group.to_json(),
+            Self::TrustDomain(settings) => settings.to_json(),
         };
         json!({
             "apiVersion": API_VERSION,

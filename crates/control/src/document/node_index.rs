@@ -99,6 +99,7 @@ mod tests {
                 spiffe_id: WorkloadId::Fixed(id),
                 selectors: Selectors::parse(&["unix:uid:1"]).expect("selectors"),
                 svid_ttl_secs: 60,
+                svid_ttl_secs: None,
                 jwt_ttl_secs: None,
                 nodes,
                 node_groups,

@@ -2,9 +2,10 @@
 
 use tidelock_spiffe_core::TrustDomain;
 
+use super::trust_domain::MaxMarks;
 use super::{
     API_VERSION, Document, DocumentError, Kind, NodeGroup, Operator, Place, Policy, PolicyMode,
-    Reason, Service, WorkloadIdentity,
+    Reason, Service, TrustDomainSettings, WorkloadIdentity,
 };
 use crate::name::Name;
 use crate::yaml::{self, Cursor, Node, Origin, Pos, Reader};
@@ -45,8 +46,8 @@ pub(crate) struct Parsed {
 /// Where those parts of a document stand that can only be judged together with other documents.
 #[derive(Clone, Debug)]
 pub(crate) enum Marks {
-    /// A WorkloadIdentity's SPIFFE ID.
-    Id(Pos),
+    /// A WorkloadIdentity's.
+    Identity(IdentityMarks),
     /// A Service's addresses, in their order.
     Addresses(Vec<Pos>),
     /// A Policy's text.
@@ -55,6 +56,29 @@ pub(crate) enum Marks {
     Operator,
     /// A NodeGroup is judged by those who name it.
     NodeGroup,
+    /// A TrustDomain's bounds.
+    TrustDomain(MaxMarks),
+}
+
+/// Where parts of a WorkloadIdentity stand.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct IdentityMarks {
+    /// Its SPIFFE ID.
+    pub(super) id: Pos,
+    /// Life of its X509-SVIDs.
+    pub(super) ttl: Option<Pos>,
+    /// Life of its JWT-SVIDs.
+    pub(super) jwt_ttl: Option<Pos>,
+}
+
+impl Marks {
+    /// Where a WorkloadIdentity says how long its X509-SVIDs and JWT-SVIDs live.
+    pub(super) fn ttls(&self) -> (Option<Pos>, Option<Pos>) {
+        match self {
+            Self::Identity(marks) => (marks.ttl, marks.jwt_ttl),
+            _ => (None, None),
+        }
+    }
 }
 
 impl Parsed {
@@ -151,15 +175,15 @@ fn document(reader: &mut Reader<'_>, node: &Node, ours: TrustDomain<'_>) -> Opti
         .and_then(|at| kind(reader, &at));
     let name = reader
         .required(&fields, "metadata")
-        .and_then(|at| name(reader, at));
+        .and_then(|at| name(reader, at, kind));
     let spec = reader.required(&fields, "spec");
     let (kind, spec) = (kind?, spec?);
     let pos = name.as_ref().map_or(node.pos, |(_, pos)| *pos);
     let name = name.map(|(name, _)| name);
     let (document, marks) = match kind {
         Kind::WorkloadIdentity => {
-            let (identity, id) = WorkloadIdentity::read(reader, name, spec, ours)?;
-            (Document::WorkloadIdentity(identity), Marks::Id(id))
+            let (identity, marks) = WorkloadIdentity::read(reader, name, spec, ours)?;
+            (Document::WorkloadIdentity(identity), Marks::Identity(marks))
         }
         Kind::Service => {
             let (service, places) = Service::read(reader, name, spec, ours)?;
@@ -172,6 +196,11 @@ fn document(reader: &mut Reader<'_>, node: &Node, ours: TrustDomain<'_>) -> Opti
         Kind::NodeGroup => {
             let group = NodeGroup::read(reader, name, spec)?;
             (Document::NodeGroup(group), Marks::NodeGroup)
+        }
+        Kind::TrustDomain => {
+            let name = name.map(|name| (name, pos));
+            let (settings, marks) = TrustDomainSettings::read(reader, name, spec, ours)?;
+            (Document::TrustDomain(settings), Marks::TrustDomain(marks))
         }
         Kind::Operator => {
             let operator = Operator::read(reader, name, spec)?;
@@ -200,11 +229,16 @@ fn kind(reader: &mut Reader<'_>, at: &Cursor<'_>) -> Option<Kind> {
     kind
 }
 
-fn name(reader: &mut Reader<'_>, metadata: Cursor<'_>) -> Option<(Name, Pos)> {
+/// Names differ by kind; that of a document of no kind is judged as most are.
+fn name(reader: &mut Reader<'_>, metadata: Cursor<'_>, kind: Option<Kind>) -> Option<(Name, Pos)> {
     let fields = reader.fields(metadata, METADATA_FIELDS)?;
     let at = reader.required(&fields, "name")?;
     let text = reader.text(&at)?;
-    let name = Name::parse(&text.text)
+    let parsed = match kind {
+        Some(kind) => kind.parse_name(&text.text),
+        None => Name::parse(&text.text),
+    };
+    let name = parsed
         .map_err(|error| reader.refuse(&at, Reason::Name(error)))
         .ok()?;
     Some((name, at.pos()))

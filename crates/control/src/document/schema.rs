@@ -12,6 +12,7 @@ mod tests {
     use super::super::{
         API_VERSION, Kind, MAX_GROUPS_PER_IDENTITY, MAX_PREFIXES, OnUnavailable, PolicyMode, Role,
         ServiceMode, Transform, identity, node_group, operator, parse, policy, service,
+        trust_domain,
     };
     use super::*;
 
@@ -48,6 +49,9 @@ mod tests {
                 "/$defs/WorkloadIdentity/properties/svid",
                 identity::SVID_FIELDS,
             ),
+            ("/$defs/TrustDomain", trust_domain::FIELDS),
+            ("/$defs/svidLife", trust_domain::SVID_FIELDS),
+            ("/$defs/authorityLife", trust_domain::AUTHORITY_FIELDS),
             ("/$defs/selector/oneOf/1", &OPERATORS),
             ("/$defs/Service", service::FIELDS),
             ("/$defs/Policy", policy::FIELDS),

@@ -48,7 +48,7 @@ async fn issue(
     believed(core, &agent.serial)?;
     let world = core.world();
     let (identity, spiffe_id) = admitted(&world, agent, &request.entry_id, &request.spiffe_id)?;
-    let ttl_secs = identity.svid_ttl_secs;
+    let ttl_secs = world.compiled.lives.x509_secs(identity);
     let id = spiffe_id.clone();
     let issued = core
         .authority

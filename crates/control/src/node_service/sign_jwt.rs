@@ -42,10 +42,11 @@ async fn issue(
     believed(core, &agent.serial)?;
     let world = core.world();
     let (identity, spiffe_id) = admitted(&world, agent, &request.entry_id, &request.spiffe_id)?;
-    let most = identity
-        .max_jwt_ttl_secs()
+    let lives = &world.compiled.lives;
+    let most = lives
+        .max_jwt_secs(identity)
         .min(core.authority.max_jwt_ttl_secs());
-    let ttl_secs = jwt::ttl_secs(request.ttl_secs, most)?;
+    let ttl_secs = jwt::ttl_secs(request.ttl_secs, most, lives.jwt)?;
     let issued = core
         .authority
         .issue_jwt(spiffe_id, &audience, ttl_secs, clock::unix_secs())?;

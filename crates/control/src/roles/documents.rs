@@ -67,6 +67,10 @@ fn refused(permit: &Permit, now: &Documents, asked: &Asked<'_>) -> Option<Docume
             "it says what operators may do".to_owned(),
             "the role `admin`",
         ),
+        Kind::TrustDomain => (
+            "it says how long everybody's SVIDs live".to_owned(),
+            "the role `admin`",
+        ),
         Kind::Policy | Kind::Service | Kind::NodeGroup if permit.is_everywhere() => return None,
         Kind::Policy => (
             "a Policy decides about every workload".to_owned(),

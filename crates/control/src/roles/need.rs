@@ -16,7 +16,7 @@ pub(crate) enum Need {
 }
 
 /// Every call, and what it needs.
-pub(super) const NEEDS: [(&str, Need); 27] = [
+pub(super) const NEEDS: [(&str, Need); 28] = [
     ("Apply", Need::Role(Role::Editor)),
     ("Plan", Need::Role(Role::Editor)),
     ("Delete", Need::Role(Role::Editor)),
@@ -25,6 +25,7 @@ pub(super) const NEEDS: [(&str, Need); 27] = [
     ("GetPolicies", Need::ReadEverything),
     ("GetNodes", Need::ReadEverything),
     ("GetNodeGroups", Need::ReadEverything),
+    ("GetTrustDomains", Need::Read),
     ("GetFlows", Need::Read),
     ("CreateToken", Need::RoleEverywhere(Role::Issuer)),
     ("AllowCertificate", Need::RoleEverywhere(Role::Issuer)),

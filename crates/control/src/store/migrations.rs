@@ -5,7 +5,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::StoreError;
 
 /// Each step leads from its index to the next version.
-pub(super) const STEPS: [&str; 7] = [V1, V2, V3, V4, V5, V6, V7];
+pub(super) const STEPS: [&str; 8] = [V1, V2, V3, V4, V5, V6, V7, V8];
 
 /// The schema version that this code works with.
 pub(super) const VERSION: u32 = {
@@ -155,6 +155,11 @@ const V7: &str = "
     ) STRICT;
     CREATE UNIQUE INDEX jwt_authority_one_signs ON jwt_authority (state) WHERE state = 'active';
 ";
+
+/// From here on a WorkloadIdentity without `svid.ttl` has the life that the trust domain gives. Tables are as they were; what changes is
+/// what they may hold, which a program from before would take for an hour. What it wrote down stays as it is: it put an hour
+/// where a file said nothing, and nobody can tell that from an hour that a file said.
+const V8: &str = "";
 
 /// Takes the missing steps, one transaction each.
 pub(super) fn run(connection: &mut Connection, from: u32) -> Result<(), StoreError> {

@@ -1,5 +1,6 @@
 //! What agents are sent that say what they hold.
 
+use tidelock_proto::PART_ID_BYTES;
 use tidelock_proto::state::State;
 use tidelock_proto::v1;
 use tidelock_proto::v1::sync_response::Update;
@@ -84,6 +85,27 @@ async fn an_agent_that_follows_deltas_has_what_snapshots_say() {
         let full = plane.in_full(keys).await;
         assert_eq!(state.snapshot(), Ok(full));
     }
+}
+
+#[tokio::test]
+async fn of_a_default_that_changes_the_entries_travel_that_it_is_for() {
+    let plane = Plane::start().await;
+    let own = identity("own", "  svid: {ttl: 90s}\n");
+    plane.applied(&(some_documents() + &own)).await;
+    let keys = plane.attested("n1").await;
+    let mut stream = plane.followed(&keys, v1::Held::default()).await;
+    let first = delta(&mut stream).await;
+    let state = State::default().apply(&first).expect("a state");
+    let domain = "apiVersion: tidelock.dev/v1\nkind: TrustDomain\nmetadata: {name: example.org}\n\
+                  spec: {x509SVID: {defaultTTL: 30m}}\n";
+    plane.applied(domain).await;
+    let changes = delta(&mut stream).await;
+    // Four for all nodes, and the template of this one.
+    let removed = changes.removed.len() / PART_ID_BYTES;
+    let travelled = (changes.whole, changes.added.len(), removed);
+    assert_eq!(travelled, (false, 5, 5));
+    let state = state.apply(&changes).expect("a state");
+    assert_eq!(state.snapshot(), Ok(plane.in_full(&keys).await));
 }
 
 #[tokio::test]

@@ -23,4 +23,5 @@ mod revoke;
 mod sign;
 mod sync;
 mod templates;
+mod trust_domain;
 mod x509pop;

@@ -130,7 +130,7 @@ async fn raw(admin: &Channel, call: &str) -> Code {
 }
 
 /// Which calls are let through to whom: viewer, editor and revoker of `/a`, viewer of everything, issuer, admin.
-const MATRIX: [(&str, &str); 27] = [
+const MATRIX: [(&str, &str); 28] = [
     ("Apply", "-e---a"),
     ("Plan", "-e---a"),
     ("Delete", "-e---a"),
@@ -139,6 +139,7 @@ const MATRIX: [(&str, &str); 27] = [
     ("GetPolicies", "---via"),
     ("GetNodes", "---via"),
     ("GetNodeGroups", "---via"),
+    ("GetTrustDomains", "vervia"),
     ("GetFlows", "vervia"),
     ("CreateToken", "----ia"),
     ("AllowCertificate", "----ia"),

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use tidelock_proto::v1;
 
 use super::*;
-use crate::document::{Compiled, NodeGroups};
+use crate::document::{Compiled, Lives, NodeGroups};
 use crate::revoked::Revoked;
 use crate::shared::Made;
 use crate::store::RevokedRecord;
@@ -31,6 +31,7 @@ fn world(roles: &[Role], prefixes: &[&str], revoked: &[u8]) -> World {
             image: vec![],
             observed: vec![],
             groups: NodeGroups::default(),
+            lives: Lives::default(),
             warnings: vec![],
         }),
         bundle: Arc::new(v1::Bundle::default()),

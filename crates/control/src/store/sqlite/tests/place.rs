@@ -12,7 +12,7 @@ use crate::store::{AuthorityRecord, JwtAuthorityRecord};
 use crate::token::TokenHash;
 
 /// Databases as the programs of their versions left them.
-const OLD: [&str; 7] = [
+const OLD: [&str; 8] = [
     include_str!("old/v1.sql"),
     include_str!("old/v2.sql"),
     include_str!("old/v3.sql"),
@@ -20,6 +20,7 @@ const OLD: [&str; 7] = [
     include_str!("old/v5.sql"),
     include_str!("old/v6.sql"),
     include_str!("old/v7.sql"),
+    include_str!("old/v8.sql"),
 ];
 
 /// SQLite's pages, in bytes, unless told otherwise.
@@ -106,8 +107,8 @@ impl Place for Folder {
                 "is a database of another program",
             ),
             (
-                Self::sql(&format!("{}; PRAGMA user_version = 99", OLD[6])),
-                "has schema version 99, this control plane knows up to 7",
+                Self::sql(&format!("{}; PRAGMA user_version = 99", OLD[7])),
+                "has schema version 99, this control plane knows up to 8",
             ),
         ]
     }
@@ -203,10 +204,14 @@ fn content(version: u32) -> Content {
         }),
         generation: 4,
         fingerprint: vec![7],
-        documents: vec![
-            document("Policy", "a", r#"{"a":1}"#),
-            document("WorkloadIdentity", "web", r#"{"b":2}"#),
-        ],
+        documents: [
+            Some(document("Policy", "a", r#"{"a":1}"#)),
+            (version > 7).then(|| document("TrustDomain", "example.org", r#"{"c":3}"#)),
+            Some(document("WorkloadIdentity", "web", r#"{"b":2}"#)),
+        ]
+        .into_iter()
+        .flatten()
+        .collect(),
         tokens: vec![token(1, Some(50)), token(2, None)],
         nodes: vec![node],
         revoked: if version < 4 { vec![] } else { vec![revoked] },
