@@ -97,8 +97,7 @@ mod tests {
             WorkloadIdentity {
                 name: Name::parse("a").expect("a name"),
                 spiffe_id: WorkloadId::Fixed(id),
-                selectors: Selectors::parse(&["unix:uid:1"]).expect("selectors"),
-                svid_ttl_secs: 60,
+                selectors: Selectors::parse(&["unix:path:/bin/a"]).expect("selectors"),
                 svid_ttl_secs: None,
                 jwt_ttl_secs: None,
                 nodes,
