@@ -56,3 +56,4 @@ pub mod session;
 pub mod socket;
 pub mod sockopt;
 pub mod text;
+pub mod traffic;
