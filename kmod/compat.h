@@ -12,6 +12,7 @@
 #include <linux/version.h>
 #include <net/inet_common.h>
 #include <net/tcp.h>
+#include <net/tls.h>
 
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 19, 0)
 typedef struct sockaddr_unsized tl_sockaddr;
@@ -43,6 +44,24 @@ static inline int tl_inet_accept(struct socket *listener, struct socket *newsock
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 2, 0)
 #define timer_delete_sync del_timer_sync
 #define timer_delete del_timer
+#endif
+
+/*
+ * From 6.14 on kTLS takes new keys on a live connection, and takes no record after a KeyUpdate until it has them. The name came with that;
+ * where somebody has one without the other, kTLS refuses the keys, and the flow is cut.
+ */
+#ifdef TLS_HANDSHAKE_KEYUPDATE
+#define TL_KTLS_REKEYS true
+static inline bool tl_ktls_awaits_key(const struct sock *sk)
+{
+	return READ_ONCE(tls_sw_ctx_rx(tls_get_ctx(sk))->key_update_pending);
+}
+#else
+#define TL_KTLS_REKEYS false
+static inline bool tl_ktls_awaits_key(const struct sock *sk)
+{
+	return false;
+}
 #endif
 
 #ifndef CONFIG_DYNAMIC_FTRACE_WITH_ARGS

@@ -6,6 +6,7 @@
 #include <net/tcp.h>
 
 #include "mediated.h"
+#include "rekey.h"
 
 /* By their ids, so that who goes through them can let go of the lock after each and find the next. */
 static struct rb_root live = RB_ROOT;
@@ -41,6 +42,7 @@ static void flow_free(struct kref *ref)
 	kfree(flow->local_id);
 	kfree(flow->service_name);
 	tl_mediation_free(flow->mediation);
+	tl_rekey_free(flow->rekey);
 	kfree(flow);
 }
 
@@ -175,6 +177,20 @@ void tl_flow_wake(struct tl_flow *flow)
 	flow->state_change(sk);
 	if (sk->sk_err)
 		flow->error_report(sk);
+}
+
+void tl_flow_catch_up(struct tl_flow *flow)
+{
+	struct sock *sk = flow->sk;
+
+	on_state_change(sk);
+	on_data_ready(sk);
+	if (READ_ONCE(sk->sk_err))
+		on_error_report(sk);
+	lock_sock(sk);
+	/* kTLS' own comes first: it may have records that wait for room. */
+	sk->sk_write_space(sk);
+	release_sock(sk);
 }
 
 /* ---- birth -------------------------------------------------------------------------------------- */

@@ -14,6 +14,7 @@
 
 #include "flow_ops.h"
 #include "mediated.h"
+#include "rekey.h"
 
 static int flow_release(struct socket *sock);
 
@@ -40,30 +41,40 @@ int tl_flow_await(struct tl_flow *flow, bool nonblock, long timeo)
 
 /* ---- sending ------------------------------------------------------------------------------------- */
 
-static int send_close_notify(struct tl_flow *flow)
+int tl_flow_send_control(struct tl_flow *flow, u8 type, u8 *bytes, size_t len, int flags)
 {
-	u8 alert[2], control[CMSG_SPACE(sizeof(u8))] = {};
-	struct kvec vec = { .iov_base = alert, .iov_len = sizeof(alert) };
+	u8 control[CMSG_SPACE(sizeof(u8))] = {};
+	struct kvec vec = { .iov_base = bytes, .iov_len = len };
 	struct msghdr msg = {
 		.msg_control = control,
 		.msg_controllen = sizeof(control),
-		.msg_flags = MSG_DONTWAIT | MSG_NOSIGNAL,
+		.msg_flags = flags,
 	};
 	struct cmsghdr *cmsg = (struct cmsghdr *)control;
-	struct sock *sk = flow->sk;
-	int sndbuf = READ_ONCE(sk->sk_sndbuf), err;
 
-	tl_rs_close_notify(alert);
 	cmsg->cmsg_level = SOL_TLS;
 	cmsg->cmsg_type = TLS_SET_RECORD_TYPE;
 	cmsg->cmsg_len = CMSG_LEN(sizeof(u8));
-	*(u8 *)CMSG_DATA(cmsg) = TL_RECORD_ALERT;
-	iov_iter_kvec(&msg.msg_iter, WRITE, &vec, 1, sizeof(alert));
+	*(u8 *)CMSG_DATA(cmsg) = type;
+	iov_iter_kvec(&msg.msg_iter, WRITE, &vec, 1, len);
+	return flow->inner->sendmsg(flow->sock, &msg, len);
+}
+
+static void send_close_notify(struct tl_flow *flow)
+{
+	struct sock *sk = flow->sk;
+	u8 alert[2];
+	int sndbuf;
+
+	if (tl_rekey_sending(flow))
+		return;
+	tl_rs_close_notify(alert);
+	sndbuf = READ_ONCE(sk->sk_sndbuf);
 	/* It has to fit behind data that fills the buffer, or the peer could not tell the end from a cut. */
 	WRITE_ONCE(sk->sk_sndbuf, INT_MAX / 2);
-	err = flow->inner->sendmsg(flow->sock, &msg, sizeof(alert));
+	tl_flow_send_control(flow, TL_RECORD_ALERT, alert, sizeof(alert), MSG_DONTWAIT | MSG_NOSIGNAL);
 	WRITE_ONCE(sk->sk_sndbuf, sndbuf);
-	return err < 0 ? err : 0;
+	tl_rekey_sent(flow);
 }
 
 /* kTLS takes its own commands as control messages: a program may not give them. */
@@ -84,27 +95,35 @@ void tl_flow_refused(struct tl_flow *flow, u32 reason)
 
 int tl_flow_write(struct tl_flow *flow, struct msghdr *msg, size_t len)
 {
-	int n;
+	int n = tl_rekey_sending(flow);
 
-	if ((u64)atomic64_read(&flow->records) >= flow->records_max)
-		return -EKEYEXPIRED;
-	n = flow->inner->sendmsg(flow->sock, msg, len);
-	if (n > 0)
-		atomic64_add(tl_rs_records_of(n), &flow->records);
+	if (n)
+		return n;
+	n = tl_rekey_own(flow, msg->msg_flags);
+	if (!n && (u64)atomic64_read(&flow->records) >= flow->records_max)
+		n = -EKEYEXPIRED;
+	if (!n) {
+		n = flow->inner->sendmsg(flow->sock, msg, len);
+		if (n > 0)
+			atomic64_add(tl_rs_records_of(n), &flow->records);
+	}
+	tl_rekey_sent(flow);
 	return n;
 }
 
 static int transmit(struct tl_flow *flow, struct msghdr *msg, size_t len)
 {
+	u32 reason;
 	int n;
 
 	if (flow->mediation)
 		return tl_mediated_send(flow, msg, len);
 	n = tl_flow_write(flow, msg, len);
-	if (n != -EKEYEXPIRED)
+	if (n != -EKEYEXPIRED && n != -EKEYREJECTED)
 		return n;
-	tl_flow_refused(flow, TL_R_KEY_USED_UP);
-	tl_flow_cut(flow, TL_R_KEY_USED_UP);
+	reason = n == -EKEYEXPIRED ? TL_R_KEY_USED_UP : TL_R_KEY_UPDATED;
+	tl_flow_refused(flow, reason);
+	tl_flow_cut(flow, reason);
 	return sk_stream_error(flow->sk, msg->msg_flags, -EPIPE);
 }
 
@@ -206,6 +225,14 @@ static int flow_ioctl(struct socket *sock, unsigned int cmd, unsigned long arg)
 	return flow->pristine->ioctl(sock, cmd, arg);
 }
 
+/* That somebody waits for room may have been noted at a stand-in, while keys changed: notes it where it is looked for. */
+static __poll_t poll_space(struct socket *sock)
+{
+	set_bit(SOCK_NOSPACE, &sock->flags);
+	smp_mb__after_atomic();
+	return sk_stream_is_writeable(sock->sk) ? EPOLLOUT | EPOLLWRNORM : 0;
+}
+
 static __poll_t flow_poll(struct file *file, struct socket *sock, struct poll_table_struct *wait)
 {
 	struct tl_flow *flow = tl_flow_of(sock);
@@ -221,9 +248,14 @@ static __poll_t flow_poll(struct file *file, struct socket *sock, struct poll_ta
 	}
 	if (flow->mediation && tl_phase_of(flow) == TL_FLOW_OPEN)
 		return tl_mediated_poll(file, sock, wait);
+	/* kTLS shows nothing to read behind a KeyUpdate. */
+	if (tl_rekey_unread(flow))
+		tl_flow_unread(flow);
 	mask = flow->inner->poll(file, sock, wait);
 	if (tl_flow_plain(flow))
 		return mask;
+	if (flow->rekey && !(mask & EPOLLOUT))
+		mask |= poll_space(sock);
 	if (READ_ONCE(flow->eof))
 		return mask | EPOLLIN | EPOLLRDNORM | EPOLLRDHUP;
 	low = min(READ_ONCE(flow->rcvlowat), TL_PEEK_MAX);

@@ -30,12 +30,15 @@ int tl_flow_await(struct tl_flow *flow, bool nonblock, long timeo);
 /* Tells the agent what the program asked for and did not get, or met. */
 void tl_flow_refused(struct tl_flow *flow, u32 reason);
 
+/* Sends one record of another type than data, with nobody else sending: as many bytes as went into it, or an error. */
+int tl_flow_send_control(struct tl_flow *flow, u8 type, u8 *bytes, size_t len, int flags);
 /*
- * Gives kTLS data to send. -EKEYEXPIRED once its key has protected all that it may (RFC 8446 section 5.5): kTLS itself would go on. What is
- * counted are records that are whole, and one more for each call.
+ * Gives kTLS data to send. -EKEYEXPIRED once its key has protected all that it may (RFC 8446 section 5.5) and cannot be changed: kTLS
+ * itself would go on. What is counted are records that are whole, and one more for each call. -EKEYREJECTED: it should have been changed.
  */
 int tl_flow_write(struct tl_flow *flow, struct msghdr *msg, size_t len);
-/* What kTLS gives: data only; 0 at the peer's end, -EPROTO for a record that has no place, -EKEYREJECTED for a KeyUpdate, or another error. */
+/* What kTLS gives: data only; 0 at the peer's end, -EPROTO for a record that has no place, -EKEYREJECTED for a KeyUpdate
+ * that cannot be followed, or another error. */
 int tl_flow_read(struct tl_flow *flow, struct msghdr *msg, size_t len, int flags);
 /* What a read on a flow that is over comes to: an error, or 0 once it was told. */
 int tl_flow_over(struct tl_flow *flow, int flags);

@@ -12,9 +12,13 @@
 
 #include "flow_ops.h"
 #include "mediated.h"
+#include "rekey.h"
+
+/* As often may one call to splice come across records that are for us. */
+#define CONTROL_RUN 64
 
 /* Reads back what a control record wrote where data would have gone, and asks what it means. */
-static u32 control_record(u64 *state, u8 type, struct iov_iter it, int n)
+static u32 control_record(u64 *state, u8 type, struct iov_iter it, int n, bool ends_record)
 {
 	u32 after = TL_AFTER_SKIP;
 	u8 piece[64];
@@ -25,10 +29,10 @@ static u32 control_record(u64 *state, u8 type, struct iov_iter it, int n)
 
 		if (copy_from_iter(piece, some, &it) != some)
 			return TL_AFTER_CUT;
-		after = tl_rs_control_record(state, type, piece, some);
+		n -= some;
+		after = tl_rs_control_record(state, type, piece, some, ends_record && !n, TL_KTLS_REKEYS);
 		if (after == TL_AFTER_CUT || after == TL_AFTER_KEY_UPDATE)
 			return after;
-		n -= some;
 	}
 	return after;
 }
@@ -42,6 +46,9 @@ static int after_control(struct tl_flow *flow, u32 after)
 	case TL_AFTER_EOF:
 		WRITE_ONCE(flow->eof, true);
 		return 0;
+	case TL_AFTER_REKEY:
+	case TL_AFTER_REKEY_BOTH:
+		return tl_rekey_follow(flow, after == TL_AFTER_REKEY_BOTH);
 	case TL_AFTER_KEY_UPDATE:
 		return -EKEYREJECTED;
 	}
@@ -61,6 +68,8 @@ static int recv_record(struct tl_flow *flow, struct msghdr *msg, size_t len, int
 	msg->msg_control = control;
 	msg->msg_control_is_user = false;
 	msg->msg_controllen = sizeof(control);
+	/* kTLS says by it that a record was read to its end. */
+	msg->msg_flags &= ~MSG_EOR;
 	n = flow->inner->recvmsg(flow->sock, msg, len, flags);
 	*type = TL_RECORD_DATA;
 	if (n >= 0 && msg->msg_controllen < sizeof(control) && cmsg->cmsg_level == SOL_TLS)
@@ -113,10 +122,20 @@ int tl_flow_read(struct tl_flow *flow, struct msghdr *msg, size_t len, int flags
 {
 	while (!READ_ONCE(flow->eof)) {
 		struct iov_iter before = msg->msg_iter;
+		u32 followed = tl_rekey_followed(flow);
 		int n, err;
 		u8 type;
 
 		n = recv_record(flow, msg, len, flags, &type);
+		if (n == -EKEYEXPIRED && flow->rekey) {
+			n = tl_rekey_await(flow, followed, flags & MSG_DONTWAIT);
+			if (tl_flow_closed(flow))
+				return tl_flow_over(flow, flags);
+			if (n)
+				return n;
+			msg->msg_iter = before;
+			continue;
+		}
 		if (n == -ECONNRESET && !(flags & MSG_PEEK))
 			WRITE_ONCE(flow->told, true);
 		if (n < 0)
@@ -127,7 +146,7 @@ int tl_flow_read(struct tl_flow *flow, struct msghdr *msg, size_t len, int flags
 		if (flags & MSG_PEEK) {
 			u64 glance = flow->control;
 
-			if (control_record(&glance, type, before, n) == TL_AFTER_EOF)
+			if (control_record(&glance, type, before, n, msg->msg_flags & MSG_EOR) == TL_AFTER_EOF)
 				return 0;
 			/* Nothing that a program may see: taken off the queue, and on to what lies behind it. */
 			n = recv_record(flow, msg, len, (flags & ~MSG_PEEK) | MSG_DONTWAIT, &type);
@@ -135,7 +154,7 @@ int tl_flow_read(struct tl_flow *flow, struct msghdr *msg, size_t len, int flags
 			if (n < 0)
 				return n;
 		}
-		err = after_control(flow, control_record(&flow->control, type, before, n));
+		err = after_control(flow, control_record(&flow->control, type, before, n, msg->msg_flags & MSG_EOR));
 		if (err)
 			return err;
 	}
@@ -188,6 +207,7 @@ ssize_t tl_flow_splice_read(struct socket *sock, loff_t *pos, struct pipe_inode_
 {
 	struct tl_flow *flow = tl_flow_of(sock);
 	bool nonblock = flags & SPLICE_F_NONBLOCK;
+	unsigned int run;
 	ssize_t n;
 	int err = tl_flow_await(flow, nonblock, sock_rcvtimeo(sock->sk, 0));
 
@@ -201,11 +221,20 @@ ssize_t tl_flow_splice_read(struct socket *sock, loff_t *pos, struct pipe_inode_
 		return tl_mediated_splice_read(flow, pipe, len, nonblock);
 	if (READ_ONCE(flow->eof))
 		return 0;
-	n = flow->inner->splice_read(sock, pos, pipe, len, flags);
-	if (n == -EINVAL && tl_phase_of(flow) == TL_FLOW_OPEN) {
-		/* kTLS does not splice control records. */
-		err = skip_control(flow);
-		return err > 0 ? -EAGAIN : err;
+	for (run = 0;; run++) {
+		u32 followed = tl_rekey_followed(flow);
+
+		n = flow->inner->splice_read(sock, pos, pipe, len, flags);
+		/* kTLS does not splice control records, nor what comes behind a KeyUpdate. */
+		if ((n != -EINVAL && n != -EKEYEXPIRED) || tl_phase_of(flow) != TL_FLOW_OPEN)
+			break;
+		err = n == -EINVAL ? skip_control(flow) : tl_rekey_await(flow, followed, nonblock);
+		if (n == -EINVAL ? !err : tl_flow_closed(flow))
+			return n == -EINVAL ? 0 : tl_flow_over(flow, 0);
+		if (err < 0 && (n == -EKEYEXPIRED || err != -EAGAIN))
+			return err;
+		if (nonblock || run == CONTROL_RUN)
+			return -EAGAIN;
 	}
 	if (n == -ECONNRESET)
 		WRITE_ONCE(flow->told, true);

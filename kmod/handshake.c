@@ -10,6 +10,7 @@
 #include <uapi/linux/tls.h>
 
 #include "mediated.h"
+#include "rekey.h"
 #include "settle.h"
 
 /* ---- waiting for a grant ------------------------------------------------------------------------- */
@@ -249,7 +250,7 @@ static enum tl_outcome finish_handshake(struct tl_flow *flow, struct tl_lane *la
 		return tl_settle_refuse_for(flow, TL_R_NO_POLICY);
 	if (!tl_flow_decide_proven(flow, cfg->mem, &d))
 		next = tl_settle_refuse(flow, d.reason, tl_rs_errno(d.reason), d.detail, d.detail_len);
-	else if (tl_mediate(flow, cfg->mem))
+	else if (tl_mediate(flow, cfg->mem) || tl_rekey_prepare(flow))
 		next = tl_settle_refuse_for(flow, TL_R_RESOURCE_LIMIT);
 	else if (tl_ktls_start(flow, lane))
 		next = tl_settle_refuse_saying(flow, TL_R_INTERNAL, "the kernel's tls module does not take the keys");

@@ -11,14 +11,14 @@
 
 #include "tidelock.h"
 
-static void point_to(struct sock *sk, struct socket *sock)
+void tl_ktls_point(struct sock *sk, struct socket *sock)
 {
 	write_lock_bh(&sk->sk_callback_lock);
 	sk_set_socket(sk, sock);
 	write_unlock_bh(&sk->sk_callback_lock);
 }
 
-static int stand_in_begin(struct tl_flow *flow, struct socket **out)
+int tl_ktls_stand_in(struct tl_flow *flow, struct socket **out)
 {
 	struct socket *stand_in;
 	int err = sock_create_lite(flow->ops.family, SOCK_STREAM, IPPROTO_TCP, &stand_in);
@@ -28,7 +28,24 @@ static int stand_in_begin(struct tl_flow *flow, struct socket **out)
 	stand_in->state = SS_CONNECTED;
 	/* tls.ko remembers the first table of each family that it is shown, for all users: the pristine one. */
 	stand_in->ops = flow->inner;
-	point_to(flow->sk, stand_in);
+	*out = stand_in;
+	return 0;
+}
+
+void tl_ktls_stand_in_put(struct socket *stand_in)
+{
+	stand_in->ops = NULL;
+	sock_release(stand_in);
+}
+
+static int stand_in_begin(struct tl_flow *flow, struct socket **out)
+{
+	struct socket *stand_in;
+	int err = tl_ktls_stand_in(flow, &stand_in);
+
+	if (err)
+		return err;
+	tl_ktls_point(flow->sk, stand_in);
 	*out = stand_in;
 	return 0;
 }
@@ -36,9 +53,8 @@ static int stand_in_begin(struct tl_flow *flow, struct socket **out)
 static void stand_in_end(struct tl_flow *flow, struct socket *stand_in)
 {
 	flow->inner = stand_in->ops;
-	point_to(flow->sk, flow->sock);
-	stand_in->ops = NULL;
-	sock_release(stand_in);
+	tl_ktls_point(flow->sk, flow->sock);
+	tl_ktls_stand_in_put(stand_in);
 }
 
 /* Before the first byte of the handshake: tls.ko takes only sockets that are still fully open. */

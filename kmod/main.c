@@ -9,7 +9,7 @@
 #include <net/inet_sock.h>
 #include <net/ipv6.h>
 
-#include "tidelock.h"
+#include "rekey.h"
 
 static_assert(sizeof(struct tl_addr) == 24);
 static_assert(sizeof(struct tl_str) == 16);
@@ -126,9 +126,12 @@ static int __init tidelock_init(void)
 	err = tl_keypage_init();
 	if (err)
 		goto arenas;
-	err = tl_lanes_init();
+	err = tl_rekey_init();
 	if (err)
 		goto keypage;
+	err = tl_lanes_init();
+	if (err)
+		goto rekey;
 	err = tl_proc_init();
 	if (err)
 		goto lanes;
@@ -152,6 +155,8 @@ proc:
 	tl_proc_exit();
 lanes:
 	tl_lanes_exit();
+rekey:
+	tl_rekey_exit();
 keypage:
 	tl_keypage_exit();
 arenas:
@@ -175,6 +180,7 @@ static void __exit tidelock_exit(void)
 	tl_listeners_exit();
 	tl_identities_exit();
 	tl_proc_exit();
+	tl_rekey_exit();
 	tl_keypage_exit();
 	tl_arena_exit();
 }

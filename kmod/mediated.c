@@ -147,8 +147,8 @@ void tl_tx_drain(struct tl_flow *flow)
 		n = tl_flow_write(flow, &msg, vec.iov_len);
 		if (n == -EAGAIN)
 			break;
-		if (n == -EKEYEXPIRED) {
-			queue_refuse(q, TL_R_KEY_USED_UP, (struct tl_str){});
+		if (n == -EKEYEXPIRED || n == -EKEYREJECTED) {
+			queue_refuse(q, n == -EKEYEXPIRED ? TL_R_KEY_USED_UP : TL_R_KEY_UPDATED, (struct tl_str){});
 			break;
 		}
 		if (n < 0) {

@@ -252,6 +252,9 @@ struct tl_flow_new {
 	const u8 *exe_sha256;	/* the same */
 	struct tl_memo memo;
 };
+/* What later keys of an established flow are made of: Rust's to read and write, C's to keep and wipe. */
+#define TL_TRAFFIC_WORDS 14
+struct tl_traffic { u64 words[TL_TRAFFIC_WORDS]; };
 enum tl_verdict { TL_WANT_RECORD = 1, TL_ESTABLISHED = 2, TL_FAILED = 3 };
 struct tl_step {
 	u32 verdict;
@@ -268,6 +271,7 @@ struct tl_step {
 	u8  rx_info[64]; u32 rx_info_len;
 	u64 records_max;	/* TL_ESTABLISHED: how many the key may protect that we send with */
 	u8  peer_hash[32];	/* SHA-256 of the peer's certificate, when known */
+	struct tl_traffic traffic;	/* TL_ESTABLISHED. Wiped by C after use */
 };
 /* How many handshakes may go on when one of this role begins, on a machine of so many bytes, if the configuration permits max. [any] */
 u32  tl_rs_handshakes(u64 memory, u32 max, u32 role);
@@ -284,21 +288,33 @@ s32  tl_rs_record_len(const u8 *header);
 
 /* TLS record types (RFC 8446 §5.1) that kTLS reports. */
 #define TL_RECORD_ALERT 21
+#define TL_RECORD_HANDSHAKE 22
 #define TL_RECORD_DATA 23
 
 enum tl_after {
 	TL_AFTER_DATA = 0, TL_AFTER_SKIP, TL_AFTER_EOF, TL_AFTER_CUT, TL_AFTER_MORE, TL_AFTER_KEY_UPDATE,
+	TL_AFTER_REKEY, TL_AFTER_REKEY_BOTH,
 };
 /* What a piece of a non-data record means to the reader (RFC 8446 §4.6, §6). Records may come in pieces of any
  * length, messages may span records: give every byte once, in order. `state` is 0 at first, one per flow.
- * TL_AFTER_MORE: an alert of which only one byte has come. TL_AFTER_KEY_UPDATE: as CUT, with a reason of its own. [any] */
-u32  tl_rs_control_record(u64 *state, u8 type, const u8 *piece, u64 len);
+ * TL_AFTER_MORE: an alert of which only one byte has come. TL_AFTER_KEY_UPDATE: as CUT, with a reason of its own, as
+ * whatever KeyUpdate is where the kernel's TLS takes no new keys. TL_AFTER_REKEY: the peer's next record is by its next
+ * key; _BOTH: and ours is to be changed before more data is sent. [any] */
+u32  tl_rs_control_record(u64 *state, u8 type, const u8 *piece, u64 len, bool ends_record, bool can_rekey);
 /* Leaves in *flags what kTLS is given for a program's MSG_* flags; 0, or the DenyReason that refuses them. [any] */
 u32  tl_rs_send_flags(u32 *flags);
 /* How many records so many bytes of a program may have become. [any] */
 u64  tl_rs_records_of(u64 bytes);
 /* The two bytes of a close_notify alert. [any] */
 void tl_rs_close_notify(u8 out[2]);
+/* The bytes of a KeyUpdate that asks for none. [any] */
+#define TL_KEY_UPDATE_BYTES 5
+void tl_rs_key_update(u8 out[TL_KEY_UPDATE_BYTES]);
+struct tl_keys { u8 info[64]; u32 info_len; };	/* struct tls12_crypto_info_*; wiped by C after use */
+/* The peer has changed its key, or we have said that we change ours: 0 and the keys from now on, or the reason to cut
+ * the flow for. `now_ms` is of a monotonic clock: a peer may not do it as often as it likes. One call at a time. [any] */
+u32  tl_rs_key_received(struct tl_traffic *traffic, u64 now_ms, struct tl_keys *out);
+u32  tl_rs_key_sent(struct tl_traffic *traffic, struct tl_keys *out);
 
 /* ---- mediated flows ------------------------------------------------------------ */
 

@@ -168,6 +168,7 @@ enum tl_flow_stage { TL_STAGE_LOOK, TL_STAGE_GRANT, TL_STAGE_CONNECT, TL_STAGE_C
 
 struct tl_listener;
 struct tl_mediation;
+struct tl_rekey;
 
 /*
  * One governed connection. Hangs on its socket by the ops table it embeds, so
@@ -231,6 +232,7 @@ struct tl_flow {
 	bool plain;				/* nothing is proved on the wire; stays once it is open */
 	u32 exception;				/* why it is plain, if not by the mode alone: a reason to tell */
 	u64 control;				/* Rust's state of half-read control records */
+	struct tl_rekey *rekey;			/* NULL: its keys stay; settled before it opens */
 	struct tl_mediation *mediation;		/* NULL: the flow is direct; settled before it opens */
 	u32 carried;				/* as in tl_question */
 
@@ -254,6 +256,8 @@ void tl_flow_tell(struct tl_flow *flow, u32 reason, const u8 *detail, u32 detail
 void tl_flow_hook_sk(struct tl_flow *flow);
 void tl_flow_unhook_sk(struct tl_flow *flow, struct sock *sk);
 void tl_flow_wake(struct tl_flow *flow);
+/* While the sock pointed to a stand-in, its callbacks found no flow: whoever waits shall look again. */
+void tl_flow_catch_up(struct tl_flow *flow);
 /* Decides all live flows anew, or those of one subject; the number cut. `timed`: nothing has changed but the time. */
 void tl_flow_arm(struct tl_flow *flow, u32 ms);
 void tl_flow_look_again(struct tl_flow *flow, u32 ms);	/* the same without flow->lock */
@@ -278,6 +282,10 @@ void tl_flow_run(struct tl_lane *lane, struct tl_job *job);
 void tl_flow_panicked(struct tl_job *job);
 int tl_ktls_attach(struct tl_flow *flow);
 int tl_ktls_start(struct tl_flow *flow, struct tl_lane *lane);
+/* A socket for the sock to point to while tls.ko works on it. */
+int tl_ktls_stand_in(struct tl_flow *flow, struct socket **out);
+void tl_ktls_stand_in_put(struct socket *stand_in);
+void tl_ktls_point(struct sock *sk, struct socket *sock);
 int tl_flow_connect(struct socket *sock, tl_sockaddr *addr, int len, int flags);
 int tl_refuse_fastopen(struct socket *sock, tl_sockaddr *addr, int len, int flags, int is_sendmsg);
 struct tl_question tl_flow_question(struct tl_flow *flow, const void *cfg);
@@ -335,6 +343,8 @@ void tl_listeners_exit(void);
 
 /* A SOL_TLS option of a socket; the slot is the calling lane's own. Sleeps; kernel threads only. */
 int tl_keypage_setsockopt(int slot, struct sock *sk, int option, const u8 *info, u32 len);
+/* The same for any kernel thread; -EBUSY when too many do it at once. */
+int tl_keypage_setsockopt_lent(struct sock *sk, int option, const u8 *info, u32 len);
 /* In the context of the process that loads the module. */
 int tl_keypage_init(void);
 void tl_keypage_exit(void);

@@ -15,8 +15,12 @@ pub enum After {
     Cut,
     /// The alert goes on in the next piece.
     More,
-    /// The peer changes its key: reset the flow, and say so.
+    /// The peer changes its key, in a way that cannot be followed: reset the flow, and say so.
     KeyUpdate,
+    /// What comes next is by the peer's next key.
+    Rekey,
+    /// The same, and before the next data that is sent our key is to be changed too.
+    RekeyBoth,
 }
 
 impl After {
@@ -30,6 +34,8 @@ impl After {
             Self::Cut => 3,
             Self::More => 4,
             Self::KeyUpdate => 5,
+            Self::Rekey => 6,
+            Self::RekeyBoth => 7,
         }
     }
 }
@@ -45,8 +51,23 @@ const USER_CANCELED: u8 = 90;
 /// Handshake message types (RFC 8446 §4).
 const NEW_SESSION_TICKET: u8 = 4;
 const KEY_UPDATE: u8 = 24;
+/// What a KeyUpdate asks for, its only byte (RFC 8446 §4.6.3).
+const UPDATE_NOT_REQUESTED: u8 = 0;
+const UPDATE_REQUESTED: u8 = 1;
+const KEY_UPDATE_BYTES: u32 = 1;
+/// Bytes of a whole KeyUpdate.
+pub const KEY_UPDATE_MESSAGE_BYTES: usize = 5;
 /// Bytes of a handshake message before its body (RFC 8446 §4).
 const HANDSHAKE_HEADER: u8 = 4;
+
+/// Where a piece of a record is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Place {
+    /// The record ends with it.
+    pub ends_record: bool,
+    /// On a kernel whose TLS takes new keys.
+    pub can_rekey: bool,
+}
 
 /// How far into a message the stream of control records is. A word that C keeps; all zero between
 /// messages.
@@ -56,6 +77,8 @@ pub struct Stream {
     seen: u8,
     /// An alert is under way, not a handshake message.
     alert: bool,
+    /// The handshake message is a KeyUpdate.
+    update: bool,
     /// Bytes of the message's body still to come, once its header has.
     left: u32,
 }
@@ -64,10 +87,11 @@ impl Stream {
     /// The stream that a word stands for.
     #[must_use]
     pub const fn from_word(word: u64) -> Self {
-        let [l0, l1, l2, l3, seen, alert, _, _] = word.to_le_bytes();
+        let [l0, l1, l2, l3, seen, alert, update, _] = word.to_le_bytes();
         Self {
             seen,
             alert: alert != 0,
+            update: update != 0,
             left: u32::from_le_bytes([l0, l1, l2, l3]),
         }
     }
@@ -77,37 +101,53 @@ impl Stream {
     pub const fn to_word(self) -> u64 {
         let [l0, l1, l2, l3] = self.left.to_le_bytes();
         let alert = if self.alert { 1 } else { 0 };
-        u64::from_le_bytes([l0, l1, l2, l3, self.seen, alert, 0, 0])
+        let update = if self.update { 1 } else { 0 };
+        u64::from_le_bytes([l0, l1, l2, l3, self.seen, alert, update, 0])
     }
 
     /// What the next piece of a record of content type `kind`, decrypted, means.
     ///
-    /// Tickets are skipped: nothing is resumed. A key update cuts the flow, as kTLS cannot follow
-    /// it on every kernel; so does any alert but the two that announce an orderly end (RFC 8446
-    /// §6.1), whatever level it claims (§6), and whatever else comes after a handshake (§4.6).
-    pub fn take(&mut self, kind: u8, piece: &[u8]) -> After {
+    /// Tickets are skipped: nothing is resumed. A KeyUpdate is followed where the kernel can, if its record ends with it, as it must
+    /// (RFC 8446 §5.1), and begins no later: kTLS stops behind the record in which it begins. What cuts the flow is any alert but the
+    /// two that announce an orderly end (RFC 8446 §6.1), whatever level it claims (§6), and whatever else comes after a handshake
+    /// (§4.6).
+    pub fn take(&mut self, kind: u8, piece: &[u8], place: Place) -> After {
         match kind {
             APPLICATION_DATA => After::Data,
             _ if piece.is_empty() => After::Cut,
-            ALERT => self.each(piece, Self::alert_byte),
-            HANDSHAKE => self.each(piece, Self::handshake_byte),
+            ALERT => self.each(piece, place, Self::alert_byte),
+            HANDSHAKE => self.each(piece, place, Self::handshake_byte),
             _ => After::Cut,
         }
     }
 
     /// Takes byte by byte; the first that decides does.
-    fn each(&mut self, piece: &[u8], take: fn(&mut Self, u8) -> After) -> After {
+    fn each(
+        &mut self,
+        piece: &[u8],
+        place: Place,
+        take: fn(&mut Self, u8, Place) -> After,
+    ) -> After {
         let mut after = After::Skip;
-        for &byte in piece {
-            after = take(self, byte);
-            if matches!(after, After::Cut | After::Eof | After::KeyUpdate) {
-                return after;
+        let mut rest = piece.iter();
+        while let Some(&byte) = rest.next() {
+            after = take(self, byte, place);
+            match after {
+                After::Cut | After::Eof | After::KeyUpdate => return after,
+                // Keys do not change in the middle of a record.
+                After::Rekey | After::RekeyBoth if rest.len() > 0 || !place.ends_record => {
+                    return After::Cut;
+                }
+                _ => {}
             }
+        }
+        if self.update && place.ends_record {
+            return After::KeyUpdate;
         }
         after
     }
 
-    fn alert_byte(&mut self, byte: u8) -> After {
+    fn alert_byte(&mut self, byte: u8, _place: Place) -> After {
         match (*self, byte) {
             (
                 Self {
@@ -118,7 +158,7 @@ impl Stream {
                 *self = Self {
                     seen: 1,
                     alert: true,
-                    left: 0,
+                    ..Self::default()
                 };
                 After::More
             }
@@ -132,18 +172,33 @@ impl Stream {
         }
     }
 
-    fn handshake_byte(&mut self, byte: u8) -> After {
+    fn handshake_byte(&mut self, byte: u8, place: Place) -> After {
         if self.alert {
             return After::Cut;
         }
         match self.seen {
-            0 if byte == KEY_UPDATE => return After::KeyUpdate,
-            0 if byte != NEW_SESSION_TICKET => return After::Cut,
-            0 => self.seen = 1,
+            0 if byte == KEY_UPDATE && !place.can_rekey => return After::KeyUpdate,
+            0 if byte == KEY_UPDATE || byte == NEW_SESSION_TICKET => {
+                self.seen = 1;
+                self.update = byte == KEY_UPDATE;
+            }
+            0 => return After::Cut,
             1..HANDSHAKE_HEADER => {
                 // Three bytes of length, the highest first.
                 self.left = self.left.wrapping_shl(8) | u32::from(byte);
                 self.seen = self.seen.saturating_add(1);
+                let whole_header = self.seen == HANDSHAKE_HEADER;
+                if whole_header && self.update && self.left != KEY_UPDATE_BYTES {
+                    return After::Cut;
+                }
+            }
+            _ if self.update => {
+                *self = Self::default();
+                return match byte {
+                    UPDATE_NOT_REQUESTED => After::Rekey,
+                    UPDATE_REQUESTED => After::RekeyBoth,
+                    _ => After::Cut,
+                };
             }
             _ => self.left = self.left.saturating_sub(1),
         }
@@ -165,6 +220,8 @@ pub unsafe extern "C" fn tl_rs_control_record(
     kind: u8,
     piece: *const u8,
     len: u64,
+    ends_record: bool,
+    can_rekey: bool,
 ) -> u32 {
     // SAFETY: the caller's contract.
     let piece = unsafe { ffi::bytes(piece, len) };
@@ -174,7 +231,14 @@ pub unsafe extern "C" fn tl_rs_control_record(
         return After::Cut.number();
     };
     let mut stream = Stream::from_word(*state);
-    let after = stream.take(kind, piece);
+    let after = stream.take(
+        kind,
+        piece,
+        Place {
+            ends_record,
+            can_rekey,
+        },
+    );
     *state = stream.to_word();
     after.number()
 }
@@ -187,6 +251,16 @@ pub unsafe extern "C" fn tl_rs_control_record(
 pub unsafe extern "C" fn tl_rs_close_notify(out: *mut [u8; 2]) {
     // SAFETY: the caller's contract.
     unsafe { out.write([WARNING, CLOSE_NOTIFY]) };
+}
+
+/// Writes a KeyUpdate that asks for none: an answer, or of our own accord. Context: any.
+///
+/// # Safety
+/// `out` points to `TL_KEY_UPDATE_BYTES` writable bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tl_rs_key_update(out: *mut [u8; KEY_UPDATE_MESSAGE_BYTES]) {
+    // SAFETY: the caller's contract.
+    unsafe { out.write([KEY_UPDATE, 0, 0, 1, UPDATE_NOT_REQUESTED]) };
 }
 
 #[cfg(test)]

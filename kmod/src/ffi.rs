@@ -301,7 +301,7 @@ const _: () = {
     assert!(size_of::<Decision>() == 272);
     assert!(size_of::<Svid>() == 40);
     assert!(size_of::<FlowNew>() == 224);
-    assert!(size_of::<Step>() == 512);
+    assert!(size_of::<Step>() == 624);
     assert!(size_of::<Marks>() == 12);
     assert!(size_of::<Edit>() == 104);
 };

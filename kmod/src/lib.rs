@@ -59,3 +59,4 @@ pub mod session;
 pub mod socket;
 pub mod sockopt;
 pub mod text;
+pub mod traffic;

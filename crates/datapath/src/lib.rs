@@ -72,6 +72,8 @@
 //! - [`Authorize`]: asked once per handshake, when the peer has proved its SPIFFE ID, whether it is
 //!   welcome.
 //! - [`Entropy`]: randomness, as an associated function, so that rustls can hold it in statics.
+//! - [`TrafficSecret`]: what the keys of one direction came of, and the next ones come of when it
+//!   changes them by a KeyUpdate.
 //! - [`transform`]: what the bytes of a mediated flow go through, once it is open.
 //! - [`Engine`]: the four verbs of every engine, [`handle`](Engine::handle),
 //!   [`handle_timeout`](Engine::handle_timeout), [`poll`](Engine::poll),
@@ -100,8 +102,8 @@
 //! the engine, nor make it hold more than [`MAX_HANDSHAKE_BYTES`] of what it was sent.
 //!
 //! # Context
-//! Nothing blocks. Everything allocates but [`record_body_len`] and [`transform`], which alone are fit for
-//! a program's own context.
+//! Nothing blocks. Everything allocates but [`record_body_len`], [`TrafficSecret`] and [`transform`], which
+//! alone are fit for a program's own context.
 #![no_std]
 #![forbid(unsafe_code)]
 #![cfg_attr(
@@ -129,6 +131,7 @@ mod peer;
 mod provider;
 mod record;
 mod time;
+mod traffic;
 pub mod transform;
 mod trust;
 mod verifier;
@@ -147,4 +150,5 @@ pub use record::{
     MAX_RECORD_BODY_BYTES, MAX_RECORD_BYTES, RECORD_HEADER_BYTES, RecordError, record_body_len,
 };
 pub use time::{Mono, Now};
+pub use traffic::{MAX_TRAFFIC_SECRET_BYTES, TrafficSecret};
 pub use trust::{AuthorityError, MAX_AUTHORITIES, TrustStore};

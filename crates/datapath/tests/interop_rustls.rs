@@ -6,9 +6,9 @@ mod support;
 use rustls::crypto::ring::{cipher_suite, kx_group};
 use rustls::{CipherSuite, Error};
 use support::run::{CLIENT, Run, SERVER};
-use support::{Setup, send};
+use support::{Setup, received, send, turn};
 use tidelock_datapath::{ALPN, Failure, Reason, Role};
-use tidelock_testkit::{PairBuilder, TestCa};
+use tidelock_testkit::{KernelTls, PairBuilder, TestCa};
 
 fn run(our_role: Role, setup: &Setup) -> Run {
     let ca = TestCa::new("example.org");
@@ -221,4 +221,51 @@ fn a_hello_in_more_than_one_record_is_taken_for_one_of_ours() {
     };
     let run = run(Role::Server, &setup);
     assert_eq!(*run.failure(), Failure::Tls(Error::NoApplicationProtocol));
+}
+
+/// The peer derives by itself: ring's HKDF, and rustls' own labels.
+#[test]
+fn rfc8446_7_2_keys_go_on_from_the_secrets_in_step_with_the_peer() {
+    const KEY_UPDATE_REQUESTED: [u8; 5] = [24, 0, 0, 1, 1];
+    const KEY_UPDATE: [u8; 5] = [24, 0, 0, 1, 0];
+    for suite in [
+        cipher_suite::TLS13_AES_128_GCM_SHA256,
+        cipher_suite::TLS13_AES_256_GCM_SHA384,
+        cipher_suite::TLS13_CHACHA20_POLY1305_SHA256,
+    ] {
+        for role in [Role::Client, Role::Server] {
+            let mut run = run(
+                role,
+                &Setup {
+                    suites: vec![suite],
+                    tickets: 0,
+                    ..Setup::default()
+                },
+            );
+            let end = run.established();
+            let (mut tx_secret, mut rx_secret) = (end.tx_secret.clone(), end.rx_secret.clone());
+            let mut tx = KernelTls::new(end.tx.as_bytes());
+            let mut rx = KernelTls::new(end.rx.as_bytes());
+            for _ in 0..3 {
+                run.peer.refresh_traffic_keys().expect("established");
+                send(&mut run.peer, b"by the new key");
+                turn(&mut run.peer, &mut run.to_peer, &mut run.to_us).expect("nothing to refuse");
+                run.to_us.deliver(usize::MAX);
+                let update = run.to_us.record().expect("a record");
+                assert_eq!(rx.open(&update), Some((22, KEY_UPDATE_REQUESTED.to_vec())));
+                let data = run.to_us.record().expect("a record");
+                assert_eq!(rx.open(&data), None, "by the old key");
+                rx_secret = rx_secret.next().expect("a secret");
+                rx = KernelTls::new(rx_secret.keys().expect("keys").as_bytes());
+                assert_eq!(rx.open(&data), Some((23, b"by the new key".to_vec())));
+
+                run.to_peer.send(&tx.seal(22, &KEY_UPDATE));
+                tx_secret = tx_secret.next().expect("a secret");
+                tx = KernelTls::new(tx_secret.keys().expect("keys").as_bytes());
+                run.to_peer.send(&tx.seal(23, b"answered"));
+                turn(&mut run.peer, &mut run.to_peer, &mut run.to_us).expect("authentic records");
+                assert_eq!(received(&mut run.peer), b"answered");
+            }
+        }
+    }
 }

@@ -85,8 +85,8 @@ numbered! {
         TookInPlain = 34 => "the client spoke plain tcp and was taken (mode: permissive)",
         /// Not a refusal: a client got no identity in time and went in plain, as the Service says.
         WentInPlain = 35 => "no identity was to be had, and the connection went in plain (onUnavailable: allow)",
-        /// The peer changed its key, which this kernel cannot follow.
-        KeyUpdated = 36 => "the peer changed its key (KeyUpdate), which is not followed here: connect again",
+        /// The peer changed its key where the kernel cannot follow (before Linux 6.14), in a way that it cannot, or too often.
+        KeyUpdated = 36 => "the peer changed its key (KeyUpdate), and this kernel cannot follow, or not so often: connect again",
         /// The flow is as old as its Service lets one become.
         FlowTooOld = 37 => "the connection is as old as its service lets one become (maxFlowAge): connect again",
     }

@@ -5,6 +5,7 @@ use tidelock_datapath::transform::TRANSFORM_WORDS;
 use tidelock_kabi::bounds::SHA256_BYTES;
 
 use crate::decide::Memo;
+use crate::traffic::Traffic;
 
 use super::{
     Addr, CRYPTO_INFO_BYTES, DETAIL_BYTES, Decision, Evidence, Question, SERIAL_BYTES, Str,
@@ -84,6 +85,8 @@ pub struct Step {
     pub records_max: u64,
     /// SHA-256 of the peer's certificate, when known.
     pub peer_hash: [u8; 32],
+    /// What later keys are made of, when established.
+    pub traffic: Traffic,
 }
 
 /// What a transform came to: `enum tl_progress`.

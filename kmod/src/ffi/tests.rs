@@ -8,8 +8,9 @@ use std::vec::Vec;
 use tidelock_kabi::DenyReason;
 
 use super::*;
-use crate::control::After;
+use crate::control::{After, KEY_UPDATE_MESSAGE_BYTES};
 use crate::mode::Wire;
+use crate::traffic::{Keys, Traffic};
 
 /// The layout of a struct as `name size`, `name.field offset` lines, from Rust and for C.
 struct Probe {
@@ -55,7 +56,9 @@ fn all() -> Probe {
             exe_sha256, memo }
         Step = tl_step { verdict, reason, err, suite, tx, tx_len, peer_id, peer_serial,
             peer_serial_len, detail_len, detail, tx_info, tx_info_len, rx_info, rx_info_len,
-            records_max, peer_hash }
+            records_max, peer_hash, traffic }
+        Traffic = tl_traffic { }
+        Keys = tl_keys { info, info_len }
         Marks = tl_marks { head, ready, end }
         Edit = tl_edit { state, buf, marks, own_id, peer_id, peer_hash, why, question, denied, observed }
     }
@@ -118,6 +121,9 @@ fn numbers() -> Vec<(&'static str, usize)> {
         ("TL_AFTER_CUT", n(After::Cut.number())),
         ("TL_AFTER_MORE", n(After::More.number())),
         ("TL_AFTER_KEY_UPDATE", n(After::KeyUpdate.number())),
+        ("TL_AFTER_REKEY", n(After::Rekey.number())),
+        ("TL_AFTER_REKEY_BOTH", n(After::RekeyBoth.number())),
+        ("TL_KEY_UPDATE_BYTES", KEY_UPDATE_MESSAGE_BYTES),
         ("TL_WIRE_TLS", n(Wire::Tls.number())),
         ("TL_WIRE_PLAIN", n(Wire::Plain.number())),
         ("TL_WIRE_LOOK", n(Wire::Look.number())),

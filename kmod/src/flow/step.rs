@@ -10,6 +10,7 @@ use crate::decide::Detail;
 use crate::errno;
 use crate::ffi::{CRYPTO_INFO_BYTES, DETAIL_BYTES, SERIAL_BYTES, Step, Str, len_u64, verdict};
 use crate::identity::serial;
+use crate::traffic::Traffic;
 
 /// The step that `last`, if the engine is done, or else waiting makes.
 pub(super) fn of(
@@ -92,6 +93,7 @@ fn established(end: &Established) -> Step {
     Step {
         suite,
         records_max,
+        traffic: Traffic::of(end.suite, &end.tx_secret, &end.rx_secret),
         detail,
         detail_len,
         tx_info,
@@ -128,5 +130,6 @@ const fn blank(verdict: u32) -> Step {
         rx_info_len: 0,
         records_max: 0,
         peer_hash: [0; 32],
+        traffic: Traffic::NONE,
     }
 }

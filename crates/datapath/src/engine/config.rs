@@ -19,6 +19,7 @@ use rustls::version::TLS13;
 use rustls::{ClientConfig, Error, ServerConfig, SignatureScheme};
 use rustls_pki_types::{IpAddr, Ipv4Addr, ServerName, UnixTime};
 
+use super::secrets::Secrets;
 use crate::external::ExternalVerifier;
 use crate::record::RECORD_HEADER_BYTES;
 use crate::verifier::PeerVerifier;
@@ -46,6 +47,22 @@ impl Clock {
 
     pub(super) fn set(&self, unix: i64) {
         self.0.store(to_unsigned(unix), Ordering::Relaxed);
+    }
+}
+
+/// What the engine and its rustls both have hold of.
+#[derive(Clone)]
+pub(super) struct Shared {
+    pub(super) clock: Arc<Clock>,
+    pub(super) secrets: Arc<Secrets>,
+}
+
+impl Shared {
+    pub(super) fn new(unix: i64) -> Self {
+        Self {
+            clock: Arc::new(Clock::new(unix)),
+            secrets: Arc::default(),
+        }
     }
 }
 
@@ -110,11 +127,11 @@ impl ProducesTickets for Confirm {
 /// A client connection: no SNI, no resumption, no early data.
 pub(super) fn client(
     provider: CryptoProvider,
-    clock: Arc<Clock>,
+    shared: Shared,
     own: Arc<CertifiedKey>,
     verifier: PeerVerifier,
 ) -> Result<UnbufferedClientConnection, Error> {
-    let mut config = ClientConfig::builder_with_details(Arc::new(provider), clock)
+    let mut config = ClientConfig::builder_with_details(Arc::new(provider), shared.clock)
         .with_protocol_versions(&[&TLS13])?
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(verifier))
@@ -123,6 +140,7 @@ pub(super) fn client(
     config.enable_sni = false;
     config.resumption = Resumption::disabled();
     config.enable_secret_extraction = true;
+    config.key_log = shared.secrets;
     // The verifier goes by SPIFFE ID alone; an address is what rustls never puts on the wire.
     let nobody = ServerName::IpAddress(IpAddr::V4(Ipv4Addr::from([0; 4])));
     UnbufferedClientConnection::new(Arc::new(config), nobody)
@@ -132,28 +150,29 @@ pub(super) fn client(
 /// program speaks we do not know, so no protocol is offered (RFC 7301).
 pub(super) fn external(
     provider: CryptoProvider,
-    clock: Arc<Clock>,
+    shared: Shared,
     verifier: ExternalVerifier,
 ) -> Result<UnbufferedClientConnection, Error> {
     let name = verifier.external.server_name();
-    let mut config = ClientConfig::builder_with_details(Arc::new(provider), clock)
+    let mut config = ClientConfig::builder_with_details(Arc::new(provider), shared.clock)
         .with_protocol_versions(&[&TLS13])?
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(verifier))
         .with_no_client_auth();
     config.resumption = Resumption::disabled();
     config.enable_secret_extraction = true;
+    config.key_log = shared.secrets;
     UnbufferedClientConnection::new(Arc::new(config), name)
 }
 
 /// What a server does: client certificate required, one confirmation, no early data.
 pub(super) fn server(
     provider: CryptoProvider,
-    clock: Arc<Clock>,
+    shared: Shared,
     own: Arc<CertifiedKey>,
     verifier: PeerVerifier,
 ) -> Result<ServerConfig, Error> {
-    let mut config = ServerConfig::builder_with_details(Arc::new(provider), clock)
+    let mut config = ServerConfig::builder_with_details(Arc::new(provider), shared.clock)
         .with_protocol_versions(&[&TLS13])?
         .with_client_cert_verifier(Arc::new(verifier))
         .with_cert_resolver(Arc::new(Own(own)));
@@ -164,6 +183,7 @@ pub(super) fn server(
     config.send_half_rtt_data = false;
     config.max_early_data_size = 0;
     config.enable_secret_extraction = true;
+    config.key_log = shared.secrets;
     Ok(config)
 }
 

@@ -11,6 +11,7 @@ use crate::identity::Identity;
 use crate::ktls::KtlsInfo;
 use crate::peer::Peer;
 use crate::time::Mono;
+use crate::traffic::TrafficSecret;
 use crate::trust::TrustStore;
 
 /// What an engine is made of. The engine keeps the references it needs; dropping it gives them
@@ -63,6 +64,10 @@ pub struct Established {
     pub tx: KtlsInfo,
     /// For records we receive.
     pub rx: KtlsInfo,
+    /// What the keys of `tx` came of, and the next ones come of.
+    pub tx_secret: TrafficSecret,
+    /// What the keys of `rx` came of, and the next ones come of.
+    pub rx_secret: TrafficSecret,
 }
 
 /// Input an engine did not take; nothing has changed.

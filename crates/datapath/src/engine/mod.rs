@@ -2,8 +2,10 @@
 
 mod config;
 mod drive;
+mod end;
 mod failure;
 mod io;
+mod secrets;
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
@@ -30,13 +32,14 @@ use crate::record::{
 };
 use crate::time::{Mono, Now};
 use crate::verifier::{Findings, PeerVerifier};
-use config::Clock;
+use config::Shared;
 use drive::{Stop, drive};
+use end::{End, finish};
 
 /// The handshake of one connection. See the [crate's documentation](crate) for how to run one.
 pub struct Engine {
     conn: Conn,
-    clock: Arc<Clock>,
+    shared: Shared,
     findings: Arc<Findings>,
     /// Records not done with: a handshake message that continues in the next record.
     pending: Vec<u8>,
@@ -60,16 +63,16 @@ impl Engine {
     /// An engine for a connection we make. Its first output is ready: the bytes of the ClientHello,
     /// or a failure.
     pub fn client<E: Entropy>(now: Now, params: Params<'_>) -> Self {
-        Self::start(Role::Client, now, params, |clock, own, verifier| {
-            config::client(provider::<E>(), clock, own, verifier)
+        Self::start(Role::Client, now, params, |shared, own, verifier| {
+            config::client(provider::<E>(), shared, own, verifier)
                 .map(|conn| Conn::Client(Box::new(conn)))
         })
     }
 
     /// An engine for a connection we accept. It waits for a record, unless it has failed already.
     pub fn server<E: Entropy>(now: Now, params: Params<'_>) -> Self {
-        Self::start(Role::Server, now, params, |clock, own, verifier| {
-            config::server(provider::<E>(), clock, own, verifier)
+        Self::start(Role::Server, now, params, |shared, own, verifier| {
+            config::server(provider::<E>(), shared, own, verifier)
                 .map(|config| Conn::Expecting(Box::new(config)))
         })
     }
@@ -82,7 +85,7 @@ impl Engine {
             external: params.external,
             findings: Arc::clone(&engine.findings),
         };
-        let conn = config::external(provider::<E>(), Arc::clone(&engine.clock), verifier);
+        let conn = config::external(provider::<E>(), engine.shared.clone(), verifier);
         engine.begin(now, conn.map(|conn| Conn::Client(Box::new(conn))));
         engine
     }
@@ -148,7 +151,7 @@ impl Engine {
         now: Now,
         params: Params<'_>,
         connect: impl FnOnce(
-            Arc<Clock>,
+            Shared,
             Arc<rustls::sign::CertifiedKey>,
             PeerVerifier,
         ) -> Result<Conn, Error>,
@@ -168,7 +171,7 @@ impl Engine {
         }
         let findings = Arc::clone(&engine.findings);
         let verifier = PeerVerifier::new(role, params.trust, params.authorize, findings);
-        let conn = connect(Arc::clone(&engine.clock), svid.certified(), verifier);
+        let conn = connect(engine.shared.clone(), svid.certified(), verifier);
         engine.begin(now, conn);
         engine
     }
@@ -176,7 +179,7 @@ impl Engine {
     fn idle(now: Now, deadline: Option<Mono>) -> Self {
         Self {
             conn: Conn::Over,
-            clock: Arc::new(Clock::new(now.unix)),
+            shared: Shared::new(now.unix),
             findings: Arc::new(Findings::default()),
             pending: Vec::new(),
             outputs: VecDeque::new(),
@@ -204,7 +207,7 @@ impl Engine {
         if matches!(self.conn, Conn::Over) {
             return;
         }
-        self.clock.set(now.unix);
+        self.shared.clock.set(now.unix);
         self.records = self.records.saturating_add(1);
         self.bytes = self.bytes.saturating_add(record.len());
         if self.records > MAX_HANDSHAKE_RECORDS {
@@ -292,11 +295,11 @@ impl Engine {
     #[inline(never)]
     fn establish(&mut self) {
         let finished = match mem::replace(&mut self.conn, Conn::Over) {
-            Conn::Client(conn) => finish(&conn).and_then(|end| {
+            Conn::Client(conn) => finish(&conn, Role::Client).and_then(|end| {
                 conn.dangerous_into_kernel_connection()
                     .map(|(secrets, _)| (end, secrets))
             }),
-            Conn::Server(conn) => finish(&conn).and_then(|end| {
+            Conn::Server(conn) => finish(&conn, Role::Server).and_then(|end| {
                 conn.dangerous_into_kernel_connection()
                     .map(|(secrets, _)| (end, secrets))
             }),
@@ -322,6 +325,8 @@ impl Engine {
             (None, None) if self.findings.is_external() => (None, Box::default()),
             _ => return Err(unverified()),
         };
+        let (tx_secret, rx_secret) =
+            (self.shared.secrets.of(end.role, end.suite)).ok_or_else(unsupported)?;
         Ok(Established {
             peer,
             suite: end.suite,
@@ -330,6 +335,8 @@ impl Engine {
             detail,
             tx: KtlsInfo::new(secrets.tx.0, &secrets.tx.1).ok_or_else(unsupported)?,
             rx: KtlsInfo::new(secrets.rx.0, &secrets.rx.1).ok_or_else(unsupported)?,
+            tx_secret,
+            rx_secret,
         })
     }
 
@@ -351,29 +358,6 @@ impl Engine {
         self.pending = Vec::new();
         self.outputs.push_back(Output::Failed(failure));
     }
-}
-
-/// What rustls agreed on with the peer.
-struct End {
-    suite: u16,
-    records_max: u64,
-    confirmed: bool,
-}
-
-fn finish(conn: &rustls::CommonState) -> Result<End, Error> {
-    if conn.is_handshaking() {
-        return Err(Error::HandshakeNotComplete);
-    }
-    let suite = conn
-        .negotiated_cipher_suite()
-        .ok_or(Error::HandshakeNotComplete)?;
-    Ok(End {
-        suite: suite.suite().into(),
-        records_max: suite
-            .tls13()
-            .map_or(0, |suite| suite.common.confidentiality_limit),
-        confirmed: conn.alpn_protocol() == Some(ALPN),
-    })
 }
 
 impl From<RecordError> for Failure {

@@ -2,7 +2,8 @@
 # TLS: what arrives is what was sent. Prints `pass WHAT` and `fail WHAT: WHY`.
 . /lab/lib-tier.sh
 WORK=/tmp/interop SCENE=i
-SERVED=7901 HYBRID=7902 OLDER=7903 P256=7904 NGINX=7905 TICKETS=7906
+SERVED=7901 HYBRID=7902 OLDER=7903 P256=7904 NGINX=7905 TICKETS=7906 KEYS=7907 KEYS_MEDIATED=7908 KEYS_OUT=7909 KEYS_OUT_MEDIATED=7910
+STREAM=8
 mkdir -p $WORK/pages && cd $WORK || exit 1
 at_end() { :; }
 . /lab/lib-rogue.sh
@@ -21,8 +22,13 @@ head -c 300000 /dev/urandom | base64 >pages/page
 SUM=$(sha256sum <pages/page | cut -d' ' -f1)
 outsider() { service "outside-$1" "$ROGUE_IP:$1" 'servers: ["spiffe://example.org/outside"]'; permit "outside-$1" clients; }
 { identity servers servers unix:uid:2001 "unix:path:$(path_of python3)"; identity clients clients unix:uid:2002 "unix:path:$(path_of curl)"
+  identity echoes clients unix:uid:2002 "unix:path:$(path_of python3)"
   service served "$OWN_IP:$SERVED" 'servers: ["spiffe://example.org/servers"]'; permit served outside
-  for port in $HYBRID $OLDER $P256 $NGINX $TICKETS; do outsider $port; done; } >documents.yaml
+  service keys "$OWN_IP:$KEYS" 'servers: ["spiffe://example.org/servers"]'; permit keys outside
+  service keys-mediated "$OWN_IP:$KEYS_MEDIATED" 'servers: ["spiffe://example.org/servers"]' 'transform: identity'; permit keys-mediated outside
+  service keys-out-mediated "$ROGUE_IP:$KEYS_OUT_MEDIATED" 'servers: ["spiffe://example.org/outside"]' 'transform: identity'
+  permit keys-out-mediated clients
+  for port in $HYBRID $OLDER $P256 $NGINX $TICKETS $KEYS_OUT; do outsider $port; done; } >documents.yaml
 apply documents.yaml
 rogue_svid outside spiffe://example.org/outside >svid.log 2>&1
 rogue_svid stranger spiffe://example.org/stranger >>svid.log 2>&1
@@ -84,14 +90,114 @@ refused 'TLS 1.2 is refused' 'alert protocol version' outside -tls1_2
 refused 'an SVID that no permit names is refused' 'alert access denied' stranger
 refused 'a curve that is not ours is refused' 'alert handshake failure' outside -groups P-521
 
-# The kernels' TLS cannot change keys before 6.14: the flow ends, and an event says so.
-{ sleep $((2 * LAB_SLOWER)); echo K; sleep $((2 * LAB_SLOWER)); echo GET; sleep $LAB_SLOWER; } |
-    outside timeout 60 openssl s_client -connect "$OWN_IP:$SERVED" -cert outside.pem -key outside.key >asked 2>asked.err
-if ! grep -q '^KEYUPDATE' asked.err; then echo "fail a KeyUpdate of the peer: none was sent"
-elif ! grep -q 'errno=104' asked asked.err; then echo "fail a KeyUpdate of the peer: no reset: $(tail -n 2 asked asked.err)"
-elif ! eventually sh -c "tidelock -o json events | grep flow-closed | grep -q '\"reason\":\"key_updated\"'"; then
-    echo "fail a KeyUpdate of the peer: no event tells of it: $(tidelock events --tail 3)"
-else echo "pass a KeyUpdate of the peer ends the flow"
+# --- Keys that change while a connection lives (KeyUpdate): OpenSSL changes its own by `k`, and asks for ours too by `K`.
+# The kernels' TLS cannot before 6.14: the flow ends, and an event says so.
+changes_keys() { [ "$(printf '6.14\n%s\n' "$(uname -r)" | sort -V | head -n 1)" = 6.14 ]; }
+cat >echo.py <<END
+import socket, sys, threading
+page = open("pages/page", "rb").read()
+def stream(conn, at_end):
+    conn.sendall(b"BEGIN\n" + page * $STREAM + b"END\n")
+    at_end.set()
+def talk(conn):
+    quiet = threading.Event()
+    quiet.set()
+    for line in conn.makefile("rb"):
+        if line == b"stream\n":
+            quiet.clear()
+            threading.Thread(target=stream, args=(conn, quiet), daemon=True).start()
+        elif line.startswith(b"while"):
+            print("meanwhile", line, flush=True)
+        else:
+            quiet.wait()
+            conn.sendall(b"echo " + line)
+if sys.argv[1] == "connect":
+    talk(socket.create_connection((sys.argv[2], int(sys.argv[3]))))
+else:
+    listener = socket.create_server((sys.argv[2], int(sys.argv[3])))
+    while True:
+        threading.Thread(target=talk, args=listener.accept()[:1], daemon=True).start()
+END
+# What arrived in file `asked`, without what OpenSSL says in between.
+arrived() { sed -z 's/read R BLOCK\n//g' asked | tr -d '\r'; }
+# says WORD…: to the OpenSSL behind the pipe, which takes one command at a time.
+says() { local word; for word in "$@"; do echo "$word" >&7; sleep $(((LAB_SLOWER + 1) / 2)); done; }
+awaits() { eventually sh -c "sed -z 's/read R BLOCK\n//g' asked | grep -q '^$1'"; }
+answers() { grep -c '^<<<.*KeyUpdate' messages; }
+# follows WHAT: the OpenSSL behind the pipe and a governed program exchange what they say, whoever's keys change in between.
+follows() {
+    local sum
+    says data-1
+    awaits 'echo data-1' || { echo "fail $1: not even without: $(tail -q -n 2 asked asked.err)"; return; }
+    says K data-2 k data-3 K K data-4 k k K data-5
+    awaits 'echo data-5' || { echo "fail $1: $(arrived | grep -c '^echo') lines of 5: $(tail -q -n 2 asked asked.err)"; return; }
+    # What is asked for twice before anything is sent is answered once.
+    [ "$(answers)" = 3 ] || { echo "fail $1: $(answers) answers, not 3"; return; }
+    says stream K while-1 k K K while-2 k K
+    awaits END || { echo "fail $1: a stream does not end: $(tail -q -n 1 asked.err)"; return; }
+    says K data-6 k data-7
+    awaits 'echo data-7' || { echo "fail $1: nothing after a stream: $(tail -q -n 2 asked asked.err)"; return; }
+    sum=$(arrived | sed -n '/^BEGIN$/,/^END$/p' | sed '1d;$d' | sha256sum)
+    if [ "$sum" != "$STREAM_SUM  -" ]; then echo "fail $1: a stream came as something else"
+    elif [ "$(arrived | grep '^echo' | paste -sd ' ')" != "$(seq -f 'echo data-%.0f' 7 | paste -sd ' ')" ]; then
+        echo "fail $1: it got $(arrived | grep '^echo' | paste -sd ' ')"
+    else echo "pass $1"
+    fi
+}
+# at_pipe COMMAND…: runs it in the background, reading what is said.
+at_pipe() {
+    rm -f pipe messages; mkfifo pipe
+    outside timeout $((240 * LAB_SLOWER)) "$@" -msg -msgfile messages <pipe >asked 2>asked.err &
+    openssl_pid=$!
+    exec 7>pipe
+}
+hangs_up() { exec 7>&-; kill $openssl_pid 2>/dev/null; wait $openssl_pid 2>/dev/null; }
+asks_echo() {
+    at_pipe openssl s_client -connect "$OWN_IP:$1" -cert outside.pem -key outside.key -CAfile $AUTHORITY/bundle.pem "${@:2}"
+    eventually grep -q '^Verify return code\|^    Verify return code' asked
+}
+ended_by_update() {
+    if ! grep -q '^KEYUPDATE' asked.err; then echo "fail $1: none was sent"
+    elif ! eventually grep -q 'errno=104' asked asked.err; then echo "fail $1: no reset: $(tail -n 2 asked asked.err)"
+    elif ! eventually sh -c "tidelock -o json events | grep flow-closed | grep -q '\"reason\":\"key_updated\"'"; then
+        echo "fail $1: no event tells of it: $(tidelock events --tail 3)"
+    else echo "pass $1"
+    fi
+}
+STREAM_SUM=$(for i in $(seq $STREAM); do cat pages/page; done | sha256sum | cut -d' ' -f1)
+for port in $KEYS $KEYS_MEDIATED; do
+    as_server python3 echo.py listen "$OWN_IP" "$port" >"echo-$port.log" 2>&1 &
+    eventually sh -c "ss -Hltn 'sport = :$port' | grep -q ." || abort "nobody listens at $port: $(cat "echo-$port.log")"
+done
+if changes_keys; then
+    for suite in TLS_AES_128_GCM_SHA256 TLS_AES_256_GCM_SHA384 TLS_CHACHA20_POLY1305_SHA256; do
+        asks_echo $KEYS -ciphersuites $suite
+        follows "a client's keys change, $suite"
+        hangs_up
+    done
+    asks_echo $KEYS_MEDIATED
+    follows "a client's keys change, on a mediated connection"
+    hangs_up
+    for port in $KEYS_OUT $KEYS_OUT_MEDIATED; do
+        at_pipe openssl s_server -accept "$ROGUE_IP:$port" -cert outside.pem -key outside.key -CAfile $AUTHORITY/bundle.pem \
+            -Verify 2 -verify_return_error -tls1_3
+        eventually sh -c "ip netns exec $ROGUE_LINK ss -Hltn 'sport = :$port' | grep -q ." || abort "nobody listens at $port: $(cat asked.err)"
+        as_client python3 echo.py connect "$ROGUE_IP" "$port" >"echo-$port.log" 2>&1 &
+        eventually grep -q '^CIPHER' asked
+        follows "a server's keys change, at port $port"
+        hangs_up
+    done
+    # More often than anybody needs to.
+    asks_echo $KEYS
+    # In shells of their own, which the end of OpenSSL may end too.
+    (for i in $(seq 120); do echo k >&7; sleep 0.05; done)
+    ended_by_update 'a flood of KeyUpdates ends the flow'
+    hangs_up
+else
+    asks_echo $KEYS
+    (says K GET)
+    ended_by_update 'a KeyUpdate of the peer ends the flow'
+    hangs_up
 fi
 
 # --- A server outside, and a governed client.
