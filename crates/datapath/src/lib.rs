@@ -147,4 +147,6 @@ pub use record::{
     MAX_RECORD_BODY_BYTES, MAX_RECORD_BYTES, RECORD_HEADER_BYTES, RecordError, record_body_len,
 };
 pub use time::{Mono, Now};
-pub use trust::{AuthorityError, MAX_AUTHORITIES, TrustStore};
+pub use trust::{
+    AUTHORITY_DIGEST_BYTES, AuthorityDigest, AuthorityError, MAX_AUTHORITIES, TrustStore,
+};
