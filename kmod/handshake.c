@@ -203,6 +203,7 @@ static int learn_peer(struct tl_flow *flow)
 	flow->peer_id = tl_strdup(step->peer_id, GFP_KERNEL);
 	memcpy(flow->peer_serial, step->peer_serial, sizeof(flow->peer_serial));
 	flow->peer_serial_len = step->peer_serial_len;
+	memcpy(flow->peer_authority, step->peer_authority, sizeof(flow->peer_authority));
 	return flow->peer_id ? 0 : -ENOMEM;
 }
 

@@ -186,6 +186,8 @@ struct tl_question {
 	const u8 *exe_sha256;	/* TL_SHA256 bytes of what it executes, that stay; or NULL: not measured */
 	struct tl_str own_serial;	/* of who asks; empty: not looked at */
 	struct tl_str peer_serial;	/* empty: not known yet */
+	struct tl_str own_authority;	/* TL_AUTHORITY bytes of tl_svid; empty: not looked at */
+	struct tl_str peer_authority;	/* the same of tl_step */
 	u32 plain;		/* 1: nothing is proved on the wire */
 	u32 refused;		/* why its process was refused an identity, or 0: of who goes in plain without one */
 	u32 carried;		/* what its bytes go through: as tl_rs_transforms said, or 0: that is not settled yet */
@@ -231,7 +233,8 @@ bool tl_rs_goes_without(const void *cfg, s32 service, u32 role, u32 reason);
 int  tl_rs_key_new(struct tl_str spiffe_id, u8 *csr, u64 cap, u64 *csr_len);
 /* Gives the key in the current arena its certificate chain; checks that they belong together.
  * The arena is then immutable and may be shared by handshakes. [lane] */
-struct tl_svid { s64 not_before, not_after; u8 serial[20]; u32 serial_len; };
+#define TL_AUTHORITY 16		/* bytes by which an authority is known again that signed an SVID */
+struct tl_svid { s64 not_before, not_after; u8 serial[20]; u32 serial_len; u8 authority[TL_AUTHORITY]; };
 int  tl_rs_svid_install(const u8 *body, u64 len, struct tl_svid *out, u32 *why, u32 *at);
 /* The SPIFFE ID of an identity arena. [any] */
 struct tl_str tl_rs_identity_id(const void *identity);
@@ -271,6 +274,7 @@ struct tl_step {
 	u8  rx_info[64]; u32 rx_info_len;
 	u64 records_max;	/* TL_ESTABLISHED: how many the key may protect that we send with */
 	u8  peer_hash[32];	/* SHA-256 of the peer's certificate, when known */
+	u8  peer_authority[TL_AUTHORITY];	/* of the peer's SVID, when known */
 	struct tl_traffic traffic;	/* TL_ESTABLISHED. Wiped by C after use */
 };
 /* How many handshakes may go on when one of this role begins, on a machine of so many bytes, if the configuration permits max. [any] */

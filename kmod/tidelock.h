@@ -222,7 +222,7 @@ struct tl_flow {
 	/* After it. */
 	int rcvlowat;				/* the program's; on the socket it is 1 */
 	char *peer_id, *local_id, *service_name;
-	u8 peer_serial[20];
+	u8 peer_serial[20], peer_authority[TL_AUTHORITY];
 	u32 peer_serial_len, suite;
 	atomic64_t records;			/* sent, at least */
 	u64 records_max;			/* that its key may protect */

@@ -28,6 +28,9 @@ static struct tl_question question(struct tl_flow *flow, const void *cfg, struct
 		.exe_sha256 = tl_subject_sha256(flow->subject),
 		.own_serial = { flow->own.serial, flow->own.serial_len },
 		.peer_serial = { flow->peer_serial, flow->peer_serial_len },
+		/* Who has proved itself by an SVID has both. */
+		.own_authority = { flow->own.authority, flow->own.serial_len ? TL_AUTHORITY : 0 },
+		.peer_authority = { flow->peer_authority, flow->peer_serial_len ? TL_AUTHORITY : 0 },
 		.plain = flow->plain,
 		.refused = flow->plain ? refused(flow->subject) : 0,
 		.carried = flow->carried,

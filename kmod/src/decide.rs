@@ -5,6 +5,7 @@ mod exports;
 mod memo;
 mod observed;
 
+use tidelock_datapath::AuthorityDigest;
 use tidelock_datapath::transform::HttpRequest;
 use tidelock_kabi::{DenyReason, Role, Service};
 use tidelock_policy::bounds::MAX_ANCESTORS;
@@ -61,6 +62,10 @@ pub struct Asked<'a> {
     pub own_serial: &'a [u8],
     /// Serial number of the peer's SVID; empty: not known yet.
     pub peer_serial: &'a [u8],
+    /// Who signed the asking end's SVID; `None`: not to be looked at.
+    pub own_authority: Option<&'a AuthorityDigest>,
+    /// Who signed the peer's SVID; `None`: not known yet, or just seen to be believed.
+    pub peer_authority: Option<&'a AuthorityDigest>,
     /// The port, and what else policies ask for.
     pub around: Circumstances<'a>,
     /// Nothing is proved on the wire: the Service's mode has to say that it may be so.
@@ -231,8 +236,23 @@ fn may_not_listen(cfg: &Configuration, service: &str, asked: &Asked<'_>) -> Opti
     }
 }
 
-/// Says no if either end's SVID is revoked: then no policy matters.
+/// Says no if either end's SVID is revoked, or the authority is that signed it: then no policy matters.
 fn revoked(cfg: &Configuration, asked: &Asked<'_>) -> Option<Answer> {
+    let (own, peer) = match asked.role {
+        Role::Client => (asked.client, asked.server),
+        Role::Server => (asked.server, asked.client),
+    };
+    let disowned = |id: Option<&str>, authority: Option<&AuthorityDigest>| {
+        id.zip(authority)
+            .is_some_and(|(id, authority)| !cfg.trust().vouches(authority, id))
+    };
+    let no_more = "the authority that signed it is believed no more";
+    if disowned(peer, asked.peer_authority) {
+        return Some(Answer::deny(DenyReason::PeerRevoked, no_more));
+    }
+    if disowned(own, asked.own_authority) {
+        return Some(Answer::deny(DenyReason::SvidRevoked, no_more));
+    }
     let (reason, serial) = if cfg.is_revoked(asked.peer_serial) {
         (DenyReason::PeerRevoked, asked.peer_serial)
     } else if cfg.is_revoked(asked.own_serial) {

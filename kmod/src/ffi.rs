@@ -9,6 +9,7 @@ mod flow;
 
 use core::{ptr, slice};
 
+use tidelock_datapath::AuthorityDigest;
 use tidelock_kabi::bounds::SHA256_BYTES;
 
 use crate::decide::Memo;
@@ -248,6 +249,10 @@ pub struct Question {
     pub own_serial: Str,
     /// Serial number of the peer's SVID, or empty: not known yet.
     pub peer_serial: Str,
+    /// Who signed the asking end's SVID, or empty: it is not looked at.
+    pub own_authority: Str,
+    /// Who signed the peer's SVID, or empty: not known yet.
+    pub peer_authority: Str,
     /// 1: nothing is proved on the wire.
     pub plain: u32,
     /// Why the asking end's process was refused an identity, or 0.
@@ -288,6 +293,8 @@ pub struct Svid {
     pub serial: [u8; SERIAL_BYTES],
     /// Bytes used in `serial`.
     pub serial_len: u32,
+    /// Which authority signed it.
+    pub authority: AuthorityDigest,
 }
 
 const _: () = {
@@ -297,11 +304,11 @@ const _: () = {
     assert!(size_of::<Cmd>() == 96);
     assert!(size_of::<Rec>() == 272);
     assert!(size_of::<Limits>() == 28);
-    assert!(size_of::<Question>() == 184);
+    assert!(size_of::<Question>() == 216);
     assert!(size_of::<Decision>() == 272);
-    assert!(size_of::<Svid>() == 40);
+    assert!(size_of::<Svid>() == 56);
     assert!(size_of::<FlowNew>() == 224);
-    assert!(size_of::<Step>() == 624);
+    assert!(size_of::<Step>() == 640);
     assert!(size_of::<Marks>() == 12);
     assert!(size_of::<Edit>() == 104);
 };

@@ -103,6 +103,7 @@ fn install(identity: &mut Identity, body: &[u8]) -> Result<Svid, Fault> {
         not_after,
         serial,
         serial_len,
+        authority: *installed.authority(),
     })
 }
 

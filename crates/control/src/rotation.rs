@@ -173,14 +173,11 @@ impl Core {
         crash_point!(RotateStored);
         draft.put_in_force();
         crash_point!(RotateInForce);
+        // Before the news are pushed: whoever is believed no more hears nothing of them.
         if news {
             self.believe();
         }
         crash_point!(RotateBelieved);
-        // Before the news are pushed: whoever is believed no more hears nothing of them.
-        if any_to(&moved, State::Revoked) {
-            self.tls.cut();
-        }
         if news {
             self.world.send_replace(Arc::new(World {
                 generation,

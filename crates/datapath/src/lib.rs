@@ -151,4 +151,6 @@ pub use record::{
 };
 pub use time::{Mono, Now};
 pub use traffic::{MAX_TRAFFIC_SECRET_BYTES, TrafficSecret};
-pub use trust::{AuthorityError, MAX_AUTHORITIES, TrustStore};
+pub use trust::{
+    AUTHORITY_DIGEST_BYTES, AuthorityDigest, AuthorityError, MAX_AUTHORITIES, TrustStore,
+};

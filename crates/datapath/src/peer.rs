@@ -5,6 +5,7 @@ use alloc::boxed::Box;
 use tidelock_spiffe_core::x509::LeafError;
 use tidelock_spiffe_core::{SpiffeId, SpiffeIdBuf};
 
+use crate::AuthorityDigest;
 use crate::record::{MAX_CHAIN_BYTES, MAX_CHAIN_CERTS};
 
 /// A peer that has proved its SPIFFE ID: its chain leads to its trust domain's authorities and it
@@ -15,6 +16,7 @@ pub struct Peer {
     pub(crate) serial: Box<[u8]>,
     pub(crate) not_after: i64,
     pub(crate) certificate_sha256: [u8; 32],
+    pub(crate) authority: AuthorityDigest,
 }
 
 impl Peer {
@@ -34,6 +36,12 @@ impl Peer {
     #[must_use]
     pub fn not_after(&self) -> i64 {
         self.not_after
+    }
+
+    /// Which authority its chain leads to: [`TrustStore::vouches`](crate::TrustStore::vouches) says later whether it still counts.
+    #[must_use]
+    pub fn authority(&self) -> &AuthorityDigest {
+        &self.authority
     }
 
     /// SHA-256 of its SVID's leaf certificate, in DER.

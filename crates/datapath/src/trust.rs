@@ -4,6 +4,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use rustls_pki_types::{CertificateDer, TrustAnchor};
+use sha2::{Digest, Sha256};
 use tidelock_spiffe_core::x509::{SigningCert, SigningCertError};
 use tidelock_spiffe_core::{TrustDomain, TrustDomainBuf};
 use webpki::anchor_from_trusted_cert;
@@ -26,14 +27,33 @@ pub struct TrustStore {
 pub(crate) struct Domain {
     name: TrustDomainBuf,
     anchors: Vec<TrustAnchor<'static>>,
-    validity: Vec<Validity>,
+    known: Vec<Known>,
 }
 
-/// When an authority's certificate is valid, in seconds since 1970, both ends included.
+/// What webpki does not keep of an authority's certificate.
 #[derive(Clone, Copy, Debug)]
-struct Validity {
+struct Known {
+    digest: AuthorityDigest,
+    /// When it is valid, in seconds since 1970, both ends included.
     not_before: i64,
     not_after: i64,
+}
+
+/// An authority, as what it signed remembers it: the beginning of the SHA-256 of its Name in DER. Within a trust domain no two
+/// authorities have the same Name.
+pub type AuthorityDigest = [u8; AUTHORITY_DIGEST_BYTES];
+
+/// Bytes of an [`AuthorityDigest`]: nobody can make two Names with the same.
+pub const AUTHORITY_DIGEST_BYTES: usize = 16;
+
+/// The digest of a Name in DER.
+pub(crate) fn authority_digest(name: &[u8]) -> AuthorityDigest {
+    let full: [u8; 32] = Sha256::digest(name).into();
+    let mut digest = [0; AUTHORITY_DIGEST_BYTES];
+    for (to, from) in digest.iter_mut().zip(full) {
+        *to = from;
+    }
+    digest
 }
 
 impl TrustStore {
@@ -55,7 +75,8 @@ impl TrustStore {
         if cert.id.is_some_and(|id| id.trust_domain() != trust_domain) {
             return Err(AuthorityError::OtherDomain);
         }
-        let validity = Validity {
+        let known = Known {
+            digest: authority_digest(cert.subject),
             not_before: cert.not_before,
             not_after: cert.not_after,
         };
@@ -68,15 +89,30 @@ impl TrustStore {
             .iter_mut()
             .find(|domain| domain.name() == trust_domain)
         {
-            return domain.add(anchor, validity);
+            return domain.add(anchor, known);
         }
-        let (anchors, validity) = (vec![anchor], vec![validity]);
+        let (anchors, known) = (vec![anchor], vec![known]);
         self.domains.push(Domain {
             name: trust_domain.to_buf(),
             anchors,
-            validity,
+            known,
         });
         Ok(())
+    }
+
+    /// Is the authority still one of those of the trust domain that this SPIFFE ID is in? It neither allocates nor panics, and takes
+    /// time by how many authorities there are.
+    #[must_use]
+    pub fn vouches(&self, authority: &AuthorityDigest, spiffe_id: &str) -> bool {
+        let is_of = |domain: &Domain| {
+            let path = spiffe_id.strip_prefix("spiffe://");
+            let path = path.and_then(|rest| rest.strip_prefix(domain.name.as_str()));
+            path.is_some_and(|path| path.is_empty() || path.starts_with('/'))
+        };
+        let mut domains = self.domains.iter();
+        domains.any(|domain| {
+            is_of(domain) && domain.known.iter().any(|known| known.digest == *authority)
+        })
     }
 
     /// The domain of that name, if it has been given an authority.
@@ -88,16 +124,12 @@ impl TrustStore {
 }
 
 impl Domain {
-    fn add(
-        &mut self,
-        anchor: TrustAnchor<'static>,
-        validity: Validity,
-    ) -> Result<(), AuthorityError> {
+    fn add(&mut self, anchor: TrustAnchor<'static>, known: Known) -> Result<(), AuthorityError> {
         if self.anchors.len() >= MAX_AUTHORITIES {
             return Err(AuthorityError::TooMany);
         }
         self.anchors.push(anchor);
-        self.validity.push(validity);
+        self.known.push(known);
         Ok(())
     }
 
@@ -114,16 +146,22 @@ impl Domain {
     /// Is `anchor`, one of [`Self::anchors`], valid at `unix`? RFC 5280 leaves the age of anchors
     /// to us: we hold them to their dates.
     pub(crate) fn is_current(&self, anchor: &TrustAnchor<'_>, unix: i64) -> bool {
-        let same = |known: &&TrustAnchor<'static>| {
+        let mut known = self.known(anchor);
+        known.any(|known| (known.not_before..=known.not_after).contains(&unix))
+    }
+
+    /// How `anchor`, one of [`Self::anchors`], is remembered.
+    pub(crate) fn digest(&self, anchor: &TrustAnchor<'_>) -> Option<AuthorityDigest> {
+        self.known(anchor).next().map(|known| known.digest)
+    }
+
+    fn known(&self, anchor: &TrustAnchor<'_>) -> impl Iterator<Item = &Known> {
+        let all = self.anchors.iter().zip(&self.known);
+        let same = all.filter(|(known, _)| {
             known.subject == anchor.subject
                 && known.subject_public_key_info == anchor.subject_public_key_info
-        };
-        let mut known = self
-            .anchors
-            .iter()
-            .zip(&self.validity)
-            .filter(|(known, _)| same(known));
-        known.any(|(_, validity)| (validity.not_before..=validity.not_after).contains(&unix))
+        });
+        same.map(|(_, known)| known)
     }
 }
 

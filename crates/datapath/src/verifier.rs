@@ -22,7 +22,7 @@ use crate::authorize::{Answer, Authorize, Role};
 use crate::peer::{Peer, PeerError};
 use crate::provider::SIGNATURES;
 use crate::record::{MAX_CHAIN_BYTES, MAX_CHAIN_CERTS};
-use crate::trust::{Domain, TrustStore};
+use crate::trust::{AuthorityDigest, Domain, TrustStore};
 
 /// Verifies the one peer of one connection, and keeps what it found for the engine.
 pub(crate) struct PeerVerifier {
@@ -122,28 +122,30 @@ impl PeerVerifier {
         now: UnixTime,
     ) -> Result<Peer, PeerError> {
         check_bounds(leaf_der, rest)?;
-        let peer = claim(leaf_der)?;
+        let mut peer = claim(leaf_der)?;
         let claimed = || peer.id.clone();
         let domain = self
             .trust
             .domain(peer.id().trust_domain())
             .ok_or_else(|| PeerError::UnknownTrustDomain { claimed: claimed() })?;
-        self.check_path(leaf_der, rest, domain, now)
+        let authority = self
+            .check_path(leaf_der, rest, domain, now)
             .map_err(|why| PeerError::Path {
                 claimed: claimed(),
                 why,
             })?;
+        peer.authority = authority;
         Ok(peer)
     }
 
-    /// RFC 5280 §6, with `domain`'s authorities as the only anchors.
+    /// RFC 5280 §6, with `domain`'s authorities as the only anchors; gives the one that the path leads to.
     fn check_path(
         &self,
         leaf: &CertificateDer<'_>,
         rest: &[CertificateDer<'_>],
         domain: &Domain,
         now: UnixTime,
-    ) -> Result<(), webpki::Error> {
+    ) -> Result<AuthorityDigest, webpki::Error> {
         let unix = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
         let svid_rules = |path: &VerifiedPath<'_>| {
             if !domain.is_current(path.anchor(), unix) {
@@ -165,7 +167,7 @@ impl PeerVerifier {
             Role::Server => KeyUsage::client_auth(),
         };
         let leaf = EndEntityCert::try_from(leaf)?;
-        leaf.verify_for_usage(
+        let path = leaf.verify_for_usage(
             SIGNATURES.all,
             domain.anchors(),
             rest,
@@ -173,8 +175,10 @@ impl PeerVerifier {
             usage,
             None,
             Some(&svid_rules),
-        )
-        .map(|_| ())
+        )?;
+        domain
+            .digest(path.anchor())
+            .ok_or(webpki::Error::UnknownIssuer)
     }
 
     /// The last steps: proof of possession, then the question whether this peer is welcome.
@@ -221,6 +225,8 @@ fn claim(certificate: &CertificateDer<'_>) -> Result<Peer, PeerError> {
         serial: leaf.serial.into(),
         not_after: leaf.not_after,
         certificate_sha256: Sha256::digest(certificate).into(),
+        // Known when its path is.
+        authority: AuthorityDigest::default(),
     })
 }
 

@@ -1,5 +1,6 @@
 //! Two engines against each other: what both ends hold when all goes well, and what the wire shows.
 
+use rcgen::DnType;
 use tidelock_datapath::{ALPN, Identity, Role};
 use tidelock_testkit::{KernelTls, Pair, PairBuilder, TestCa, Wire};
 
@@ -41,6 +42,10 @@ fn both_ends_hold_the_same_secrets_and_each_others_name() {
     assert_eq!(
         server.peer.as_ref().expect("proved").serial(),
         svid(&ends.client).serial()
+    );
+    assert_eq!(
+        server.peer.as_ref().expect("proved").authority(),
+        svid(&ends.client).authority()
     );
     assert_eq!(
         server.peer.as_ref().expect("proved").not_after(),
@@ -162,6 +167,35 @@ fn longer_chains_work() {
         client.established().tx.as_bytes(),
         server.established().rx.as_bytes()
     );
+}
+
+#[test]
+fn an_authority_vouches_for_what_it_signed_in_its_own_trust_domain_while_it_is_there() {
+    let mut ca = TestCa::new("example.org");
+    ca.add_intermediate(|_| {});
+    let (client, trust) = (ca.identity(CLIENT), ca.trust());
+    let authority = *client.svid().expect("installed").authority();
+    let mut pair = PairBuilder::new(client, ca.identity(SERVER), ca.trust()).start();
+    pair.run();
+    let (_, server) = pair.verdicts();
+    let proved = server.established().peer.clone().expect("proved");
+    assert_eq!(proved.authority(), &authority, "the root, at either end");
+    assert!(trust.vouches(&authority, CLIENT) && trust.vouches(&authority, "spiffe://example.org"));
+    for other in [
+        "spiffe://example.orga/web",
+        "spiffe://example.or/web",
+        "spiffe://partner.net/web",
+        "example.org/web",
+        "",
+    ] {
+        assert!(!trust.vouches(&authority, other), "{other}");
+    }
+    let next = TestCa::with_root("example.org", |params| {
+        params
+            .distinguished_name
+            .push(DnType::OrganizationName, "next");
+    });
+    assert!(!next.trust().vouches(&authority, CLIENT));
 }
 
 #[test]

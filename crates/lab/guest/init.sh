@@ -4,7 +4,7 @@
 export PATH=/opt/tidelock/bin:/lab/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 export HOME=/root LC_ALL=C.UTF-8 TERM=dumb USER=root
 cd /lab
-. /lab/config            # token, node, peer, kernel, bare, peers, systemd
+. /lab/config            # token, node, peer, host, kernel, bare, peers, systemd
 
 finish() {
     printf '\n@lab-%s %s\n' "$token" "$1" >&9
@@ -62,11 +62,15 @@ exec 9<>/run/lab-out
 cat <>/run/lab-out >/dev/virtio-ports/lab.out 9>&- &
 
 { echo "127.0.0.1 localhost node-$node"; echo "::1 localhost"; } >/etc/hosts
-if [ -n "$peer" ]; then
+if [ -n "$peer$host" ]; then
     modprobe virtio_net || fail "the kernel has no virtio_net"
     for _ in $(seq 100); do [ -e /sys/class/net/eth0 ] && break; sleep 0.05; done
-    [ "$node" = a ] && self=1 other=2 || self=2 other=1
     ip link set eth0 up
+fi
+# No route: what is not the host's loopback is out of reach.
+[ -z "$host" ] || ip addr add 10.0.2.15/24 dev eth0
+if [ -n "$peer" ]; then
+    [ "$node" = a ] && self=1 other=2 || self=2 other=1
     ip addr add 10.77.0.$self/24 dev eth0
     ip -6 addr add fd77::$self/64 dev eth0 nodad
     { echo "10.77.0.$other peer node-$peer"; echo "fd77::$other peer node-$peer"

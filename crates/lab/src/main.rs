@@ -61,6 +61,8 @@ cargo lab vm [OPTION]... -- SCRIPT.sh [ARG]...
     --bare            without the module, the control plane and the agent
     --pair[=V]        a second machine as `peer`; `on-peer CMD` runs there
     --machine DISK    a root disk with systemd and the kernel's modules; the script is its last unit (with --bare)
+    --host            a link to this machine's loopback, 10.0.2.2 there, and nothing else; the control plane is yours to start,
+                      the agent the script's (`lab-join 10.0.2.2:PORT BUNDLE TOKEN-FILE`)
     --copy PATH       copy a file or folder to /lab in the guest (repeatable)
     --cpus N          virtual CPUs (default 2)
     --memory MIB      memory (default 1024)

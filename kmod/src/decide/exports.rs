@@ -110,6 +110,10 @@ pub(crate) unsafe fn asked<'a>(
     let own_serial = unsafe { question.own_serial.bytes() };
     // SAFETY: the caller's contract.
     let peer_serial = unsafe { question.peer_serial.bytes() };
+    // SAFETY: the caller's contract.
+    let own_authority = unsafe { question.own_authority.bytes() };
+    // SAFETY: the caller's contract.
+    let peer_authority = unsafe { question.peer_authority.bytes() };
     let ends = (&question.addr, &question.client);
     let (process, exe_sha256) = (question.process, question.exe_sha256);
     // SAFETY: the caller's contract.
@@ -117,6 +121,9 @@ pub(crate) unsafe fn asked<'a>(
     Some(Asked {
         own_serial,
         peer_serial,
+        // What has another length is none.
+        own_authority: own_authority.try_into().ok(),
+        peer_authority: peer_authority.try_into().ok(),
         around,
         role: Role::from_number(question.role)?,
         service: cfg.service(service),

@@ -1,5 +1,6 @@
 use std::format;
 
+use rcgen::DnType;
 use tidelock_policy::{Effect, Expr, ImageBuilder, Rule, Scope};
 use tidelock_testkit::TestCa;
 
@@ -380,6 +381,43 @@ fn a_flow_of_ones_own_revoked_svid_may_not_be_either() {
         // Of both, the peer's is told: it is not this node's to mend.
         let (_, reason, _) = ask_of(cfg, role, &serial(3), &serial(5));
         assert_eq!(reason, DenyReason::PeerRevoked.number());
+    }
+}
+
+/// The trust domain's authority of this name, and how an SVID that it signed remembers it.
+fn authority(name: &str) -> (TestCa, AuthorityDigest) {
+    let ca = TestCa::with_root(TD, |params| {
+        params
+            .distinguished_name
+            .push(DnType::OrganizationName, name);
+    });
+    let digest = *ca.identity(CLIENT).svid().expect("installed").authority();
+    (ca, digest)
+}
+
+#[test]
+fn a_flow_may_not_be_without_the_authorities_that_signed_its_svids() {
+    let ((new, new_digest), (_, old_digest)) = (authority("new"), authority("old"));
+    let cfg = world::build_revoking(&new, &[]);
+    let (new, old) = (&new_digest[..], &old_digest[..]);
+    for role in [role::CLIENT, role::SERVER] {
+        for (own, peer, expected) in [
+            (new, new, None),
+            (new, old, Some(DenyReason::PeerRevoked)),
+            (old, new, Some(DenyReason::SvidRevoked)),
+            (old, old, Some(DenyReason::PeerRevoked)),
+            // Not known yet.
+            (&[], &[], None),
+            (new, &[], None),
+        ] {
+            let (allow, reason, _) = answered(&Question {
+                role,
+                own_authority: Str::of(own),
+                peer_authority: Str::of(peer),
+                ..world::question(cfg)
+            });
+            assert_eq!((allow, reason), expected.map_or((1, 0), denied));
+        }
     }
 }
 

@@ -202,6 +202,8 @@ pub(crate) fn question(cfg: *const u8) -> Question {
         exe_sha256: ptr::null(),
         own_serial: Str::EMPTY,
         peer_serial: Str::EMPTY,
+        own_authority: Str::EMPTY,
+        peer_authority: Str::EMPTY,
         plain: 0,
         refused: 0,
         carried: 0,

@@ -1,5 +1,6 @@
 //! What crosses for a handshake, and for a mediated flow after it.
 
+use tidelock_datapath::AuthorityDigest;
 use tidelock_datapath::transform::TRANSFORM_WORDS;
 
 use tidelock_kabi::bounds::SHA256_BYTES;
@@ -85,6 +86,8 @@ pub struct Step {
     pub records_max: u64,
     /// SHA-256 of the peer's certificate, when known.
     pub peer_hash: [u8; 32],
+    /// Which authority signed the peer's SVID, when known.
+    pub peer_authority: AuthorityDigest,
     /// What later keys are made of, when established.
     pub traffic: Traffic,
 }

@@ -49,14 +49,14 @@ fn all() -> Probe {
         Limits = tl_limits { grant_wait_ms, handshake_ms, max_handshakes,
             max_handshakes_per_listener, n_prefilter, n_services, redecide_ms }
         Question = tl_question { cfg, service, role, client_id, server_id, addr, client, now_ms, process,
-            exe_sha256, own_serial, peer_serial, plain, refused, carried, age_ms, memo }
+            exe_sha256, own_serial, peer_serial, own_authority, peer_authority, plain, refused, carried, age_ms, memo }
         Decision = tl_decision { allow, reason, again_ms, detail_len, detail }
-        Svid = tl_svid { not_before, not_after, serial, serial_len }
+        Svid = tl_svid { not_before, not_after, serial, serial_len, authority }
         FlowNew = tl_flow_new { cfg, identity, service, role, addr, client, now_ms, process,
             exe_sha256, memo }
         Step = tl_step { verdict, reason, err, suite, tx, tx_len, peer_id, peer_serial,
             peer_serial_len, detail_len, detail, tx_info, tx_info_len, rx_info, rx_info_len,
-            records_max, peer_hash, traffic }
+            records_max, peer_hash, peer_authority, traffic }
         Traffic = tl_traffic { }
         Keys = tl_keys { info, info_len }
         Marks = tl_marks { head, ready, end }

@@ -75,6 +75,9 @@ impl Authorize for Gate {
                 // C looks at our own when it takes it up, and at both again when hands are shaken.
                 own_serial: &[],
                 peer_serial: proved.serial(),
+                // It has just been verified by the authorities of this configuration.
+                own_authority: None,
+                peer_authority: None,
                 around: self.around_now(),
                 plain: false,
                 refused: None,

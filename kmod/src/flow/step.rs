@@ -3,7 +3,9 @@
 use core::fmt::Write;
 use core::ptr;
 
-use tidelock_datapath::{Established, External, Failure, KtlsInfo, Output, Peer, Reason};
+use tidelock_datapath::{
+    AUTHORITY_DIGEST_BYTES, Established, External, Failure, KtlsInfo, Output, Peer, Reason,
+};
 use tidelock_kabi::DenyReason;
 
 use crate::decide::Detail;
@@ -31,6 +33,7 @@ pub(super) fn of(
         step.peer_id = Str::of(peer.id().as_str().as_bytes());
         (step.peer_serial, step.peer_serial_len) = serial(peer.serial());
         step.peer_hash = *peer.certificate_sha256();
+        step.peer_authority = *peer.authority();
     }
     // A name is proved when everything is; it is that of the configuration, which outlives the flow's arena.
     if let (Some(Output::Established(_)), Some(external)) = (last, external) {
@@ -130,6 +133,7 @@ const fn blank(verdict: u32) -> Step {
         rx_info_len: 0,
         records_max: 0,
         peer_hash: [0; 32],
+        peer_authority: [0; AUTHORITY_DIGEST_BYTES],
         traffic: Traffic::NONE,
     }
 }

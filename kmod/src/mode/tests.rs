@@ -33,6 +33,8 @@ fn said_of_refused(
         Role::Server => (None, own),
     };
     let asked = Asked {
+        own_authority: None,
+        peer_authority: None,
         role,
         service: Some(service),
         number: 0,

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rcgen::KeyPair;
+use tidelock_proto::state::State;
 use tidelock_proto::v1::admin_client::AdminClient;
 use tidelock_proto::v1::node_client::NodeClient;
 use tidelock_proto::v1::report_request::Report;
@@ -37,8 +38,8 @@ const FIRST_TTL_SECS: u32 = 3_600;
 /// A node's key and SVID.
 #[derive(Clone, Debug)]
 pub(crate) struct NodeKeys {
-    key_pem: String,
-    chain_pem: String,
+    pub(crate) key_pem: String,
+    pub(crate) chain_pem: String,
 }
 
 /// What is to be heard of in this round.
@@ -78,7 +79,7 @@ pub(crate) struct Fleet {
     ttl_secs: u32,
 }
 
-async fn admin(place: &Place) -> Result<AdminClient<Channel>, Failure> {
+pub(crate) async fn admin(place: &Place) -> Result<AdminClient<Channel>, Failure> {
     let uri = format!("unix://{}", place.admin_socket.display());
     Ok(AdminClient::connect(uri).await?)
 }
@@ -108,7 +109,7 @@ pub(crate) async fn furnish(place: &Place, documents: usize, own: bool) -> Resul
 }
 
 /// The identity that changes, as a document.
-fn changing(ttl_secs: u32) -> String {
+pub(crate) fn changing(ttl_secs: u32) -> String {
     format!(
         "---\napiVersion: tidelock.dev/v1\nkind: WorkloadIdentity\nmetadata: {{name: {IDENTITY}}}\nspec:\n  \
          spiffeID: spiffe://{TRUST_DOMAIN}/{IDENTITY}\n  selectors: ['unix:path:/usr/bin/{IDENTITY}']\n  \
@@ -116,7 +117,7 @@ fn changing(ttl_secs: u32) -> String {
     )
 }
 
-async fn apply(admin: &mut AdminClient<Channel>, text: String) -> Result<(), Failure> {
+pub(crate) async fn apply(admin: &mut AdminClient<Channel>, text: String) -> Result<(), Failure> {
     let file = v1::SourceFile {
         name: "fleet.yaml".into(),
         text,
@@ -130,7 +131,10 @@ async fn apply(admin: &mut AdminClient<Channel>, text: String) -> Result<(), Fai
 }
 
 /// Does this for each number below `count`, a few at once; the results in order.
-async fn for_each<T, W>(count: usize, work: impl Fn(usize) -> W) -> Result<Vec<T>, Failure>
+pub(crate) async fn for_each<T, W>(
+    count: usize,
+    work: impl Fn(usize) -> W,
+) -> Result<Vec<T>, Failure>
 where
     T: Send + 'static,
     W: Future<Output = Result<T, Failure>> + Send + 'static,
@@ -163,7 +167,7 @@ pub(crate) async fn attest(place: &Place, agents: usize) -> Result<Vec<NodeKeys>
     .await
 }
 
-async fn join(
+pub(crate) async fn join(
     mut admin: AdminClient<Channel>,
     place: Place,
     node: String,
@@ -176,14 +180,20 @@ async fn join(
     let request = v1::AttestRequest { token, csr };
     let mut client = NodeClient::new(connect(&place, None).await?);
     let chain = client.attest(request).await?.into_inner().chain;
-    let certificates = chain.iter().map(|der| pem::encode("CERTIFICATE", der));
-    Ok(NodeKeys {
-        key_pem: key.serialize_pem(),
-        chain_pem: certificates.collect(),
-    })
+    Ok(NodeKeys::new(&key, &chain))
 }
 
-async fn connect(place: &Place, keys: Option<&NodeKeys>) -> Result<Channel, Failure> {
+impl NodeKeys {
+    pub(crate) fn new(key: &KeyPair, chain: &[Vec<u8>]) -> Self {
+        let certificates = chain.iter().map(|der| pem::encode("CERTIFICATE", der));
+        Self {
+            key_pem: key.serialize_pem(),
+            chain_pem: certificates.collect(),
+        }
+    }
+}
+
+pub(crate) async fn connect(place: &Place, keys: Option<&NodeKeys>) -> Result<Channel, Failure> {
     let mut tls = ClientTlsConfig::new()
         .ca_certificate(Certificate::from_pem(&place.bundle_pem))
         .domain_name(CONTROL_DNS_NAME);
@@ -204,7 +214,10 @@ impl Fleet {
         let nodes: Arc<[NodeKeys]> = nodes.into();
         let open = |n: usize| {
             let (place, nodes) = (place.clone(), Arc::clone(&nodes));
-            async move { Agent::open(&place, &nodes[n], deltas).await }
+            async move {
+                let state = deltas.then(State::default);
+                Agent::open(&place, &nodes[n], state).await
+            }
         };
         let agents = for_each(nodes.len(), open).await?;
         let lookout = Lookout::default();
@@ -300,18 +313,24 @@ impl Fleet {
 }
 
 /// An agent with both streams open.
-struct Agent {
-    client: NodeClient<Channel>,
-    updates: Updates,
+pub(crate) struct Agent {
+    pub(crate) client: NodeClient<Channel>,
+    pub(crate) updates: Updates,
     reports: mpsc::Sender<v1::ReportRequest>,
+    /// What it was sent when it opened its stream.
+    pub(crate) first: v1::Snapshot,
     first_bytes: usize,
 }
 
 impl Agent {
-    async fn open(place: &Place, keys: &NodeKeys, deltas: bool) -> Result<Self, Failure> {
+    pub(crate) async fn open(
+        place: &Place,
+        keys: &NodeKeys,
+        state: Option<State>,
+    ) -> Result<Self, Failure> {
         let channel = connect(place, Some(keys)).await?;
         let mut client = NodeClient::new(channel).max_decoding_message_size(MAX_MESSAGE_BYTES);
-        let mut updates = Updates::open(&mut client, deltas).await?;
+        let mut updates = Updates::open(&mut client, state).await?;
         let first = updates.next().await?;
         let (reports, reported) = mpsc::channel(8);
         let state = v1::NodeState {
@@ -327,7 +346,18 @@ impl Agent {
             updates,
             reports,
             first_bytes: first.len_bytes,
+            first: first.snapshot,
         })
+    }
+
+    /// Tells that it enforces this configuration, as a real one does when its kernel has it.
+    pub(crate) async fn applied(&self, generation: u64) -> Result<(), Failure> {
+        let applied = v1::ConfigApplied {
+            generation,
+            flows_cut: 0,
+        };
+        let sent = self.reports.send(report(Report::ConfigApplied(applied)));
+        sent.await.map_err(|_| "the stream of reports ended".into())
     }
 
     /// Tells when it has heard of what is looked out for, once in each round; ends with what is wrong.
@@ -352,13 +382,8 @@ impl Agent {
                     return "nobody listens".into();
                 }
             }
-            let applied = v1::ConfigApplied {
-                generation: snapshot.generation,
-                flows_cut: 0,
-            };
-            let applied = report(Report::ConfigApplied(applied));
-            if self.reports.send(applied).await.is_err() {
-                return "the stream of reports ended".into();
+            if let Err(failure) = self.applied(snapshot.generation).await {
+                return failure;
             }
         }
     }

@@ -2,18 +2,23 @@
 //!
 //! ```console
 //! $ cargo run --release -p tidelock-control --example agents -- 1000
+//! $ cargo run --release -p tidelock-control --example agents -- 1000 --guest
 //! ```
 //!
 //! A real control plane in a process of its own, on loopback, with SQLite on a disk; and in this process so many agents, each of
 //! a node that joined with a token, each on a mutual-TLS connection of its own. Times are from the administrator's request to an
 //! agent that has decoded what it was sent. Agents and control plane share the machine, so the times hold both their work. A round
 //! begins when every agent has heard of the one before, whose reports the control plane may still be writing down.
+//!
+//! With `--guest` it is how long it takes until a kernel resets a flow: see `cut/mod.rs`.
 
+mod cut;
 mod fleet;
 mod numbers;
 mod plane;
 mod updates;
 
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
@@ -23,18 +28,23 @@ use numbers::{Delays, Memory, Numbers};
 use plane::{AS_PLANE, Process};
 use rustix::fs::statfs;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use serde_json::Value;
+use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 /// What went wrong, for people.
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-const USAGE: &str = "usage: agents [AGENTS] [--rounds N] [--documents N] [--own] [--snapshots] [--dir DIR] [-o table|json]
+const USAGE: &str = "usage: agents [AGENTS] [--rounds N] [--documents N] [--own] [--snapshots] [--guest [--load]] [--dir DIR] [-o table|json]
 
   AGENTS         how many, 1 to 10000 (100)
   --rounds N     how often an SVID is revoked and an identity changed, 1 to 1000 (10)
   --documents N  how many identities, services and policies there are of each, 1 to 1000 (10)
   --own          nearly all identities are templates with the node's name in them, so that no two agents have the same entries
   --snapshots    the agents take no deltas, as those of before: each change is sent in full
+  --guest        instead of that: a guest is booted (`cargo lab vm`), SVIDs, identities, nodes and authorities are revoked, each so
+                 often as there are rounds, and it is measured until its kernel has reset the flows that this is to cut
+  --load         an identity changes five times a second meanwhile, and the guest's other flows move bytes all the time
   --dir DIR      below which the control plane's database lies for the time, on a disk (the directory for temporary files)";
 
 /// Most agents: a control plane takes 16,384 connections.
@@ -60,6 +70,8 @@ struct Asked {
     documents: usize,
     own: bool,
     deltas: bool,
+    guest: bool,
+    load: bool,
     dir: PathBuf,
     json: bool,
 }
@@ -72,6 +84,8 @@ impl Asked {
             documents: 10,
             own: false,
             deltas: true,
+            guest: false,
+            load: false,
             dir: std::env::temp_dir(),
             json: false,
         };
@@ -85,10 +99,15 @@ impl Asked {
                 "--documents" => asked.documents = number(&value()?, MAX_DOCUMENTS)?,
                 "--own" => asked.own = true,
                 "--snapshots" => asked.deltas = false,
+                "--guest" => asked.guest = true,
+                "--load" => asked.load = true,
                 "--dir" => asked.dir = value()?.into(),
                 "-o" => asked.json = json(&value()?)?,
                 agents => asked.agents = number(agents, MAX_AGENTS)?,
             }
+        }
+        if asked.load && !asked.guest {
+            return Err(format!("--load is for a guest (--guest)\n{USAGE}").into());
         }
         Ok(asked)
     }
@@ -137,12 +156,34 @@ fn serve(dir: Option<String>) -> Result<(), Failure> {
 
 fn run(asked: &Asked) -> Result<(), Failure> {
     raise_file_limit(asked.agents)?;
-    let numbers = Runtime::new()?.block_on(measure(asked))?;
-    match asked.json {
-        true => println!("{}", numbers.json()),
-        false => print!("{numbers}"),
+    let dir = directory(asked)?;
+    let runtime = Runtime::new()?;
+    if asked.guest {
+        let numbers = runtime.block_on(cut::measure(asked, dir.path()))?;
+        say(asked, &numbers, cut::Numbers::json);
+    } else {
+        let numbers = runtime.block_on(measure(asked, dir.path()))?;
+        say(asked, &numbers, Numbers::json);
     }
     Ok(())
+}
+
+fn say<T: Display>(asked: &Asked, numbers: &T, json: impl Fn(&T) -> Value) {
+    match asked.json {
+        true => println!("{}", json(numbers)),
+        false => print!("{numbers}"),
+    }
+}
+
+/// For the control plane's files, on a disk.
+fn directory(asked: &Asked) -> Result<TempDir, Failure> {
+    if statfs(&asked.dir)?.f_type == TMPFS_MAGIC {
+        let shown = asked.dir.display();
+        return Err(
+            format!("`{shown}` is in memory: name a directory on a disk with --dir").into(),
+        );
+    }
+    Ok(tempfile::tempdir_in(&asked.dir)?)
 }
 
 /// A connection for each agent, here and, as it inherits the limit, in the control plane.
@@ -162,15 +203,8 @@ fn raise_file_limit(agents: usize) -> Result<(), Failure> {
     Ok(setrlimit(Resource::Nofile, Rlimit { current, maximum })?)
 }
 
-async fn measure(asked: &Asked) -> Result<Numbers, Failure> {
-    if statfs(&asked.dir)?.f_type == TMPFS_MAGIC {
-        let shown = asked.dir.display();
-        return Err(
-            format!("`{shown}` is in memory: name a directory on a disk with --dir").into(),
-        );
-    }
-    let dir = tempfile::tempdir_in(&asked.dir)?;
-    let process = Process::start(dir.path())?;
+async fn measure(asked: &Asked, dir: &Path) -> Result<Numbers, Failure> {
+    let process = Process::start(dir)?;
     let idle = process.resident_kib()?;
     fleet::furnish(&process.place, asked.documents, asked.own).await?;
     let begun = Instant::now();
@@ -179,7 +213,7 @@ async fn measure(asked: &Asked) -> Result<Numbers, Failure> {
     process.stop()?;
 
     // Anew, so that what attesting left behind is not counted as the agents'.
-    let process = Process::start(dir.path())?;
+    let process = Process::start(dir)?;
     let nodes_known = process.resident_kib()?;
     let begun = Instant::now();
     let mut fleet = Fleet::connect(process.place.clone(), &nodes, asked.deltas).await?;
@@ -253,14 +287,18 @@ mod tests {
     #[test]
     fn what_is_asked_for_is_bounded() {
         let parse = |line: &str| Asked::parse(line.split_whitespace().map(str::to_owned));
-        let asked = parse("1000 --rounds 3 --documents 7 --own --snapshots --dir /var/tmp -o json")
-            .expect("asked");
+        let asked = parse(
+            "1000 --rounds 3 --documents 7 --own --snapshots --guest --load --dir /var/tmp -o json",
+        )
+        .expect("asked");
         let expected = Asked {
             agents: 1_000,
             rounds: 3,
             documents: 7,
             own: true,
             deltas: false,
+            guest: true,
+            load: true,
             dir: "/var/tmp".into(),
             json: true,
         };
@@ -273,6 +311,7 @@ mod tests {
             "--rounds 0",
             "--documents 1001",
             "-o yaml",
+            "--load",
         ] {
             assert!(parse(wrong).is_err(), "{wrong}");
         }

@@ -42,14 +42,14 @@ pub(crate) struct Numbers {
 }
 
 /// The value that so many of a hundred do not exceed (nearest rank); zero of nothing.
-fn percentile(values: &[Duration], of_100: usize) -> Duration {
+pub(crate) fn percentile(values: &[Duration], of_100: usize) -> Duration {
     let mut sorted = values.to_vec();
     sorted.sort_unstable();
     let rank = (sorted.len() * of_100).div_ceil(100).max(1);
     sorted.get(rank - 1).copied().unwrap_or_default()
 }
 
-fn ms(time: Duration) -> f64 {
+pub(crate) fn ms(time: Duration) -> f64 {
     time.as_secs_f64() * 1_000.0
 }
 

@@ -16,6 +16,12 @@ pub(crate) const TRUST_DOMAIN: &str = "example.org";
 /// The argument by which this program is the control plane instead, in the directory that follows.
 pub(crate) const AS_PLANE: &str = "--as-control-plane";
 
+/// How long a prepared authority waits before it may be activated: nobody here asks for the bundle now and then.
+const PROPAGATION_SECS: u32 = 1;
+
+/// How long a revoked authority is remembered, so that more can be revoked in a run than are remembered at one time.
+const REMEMBERED_SECS: u32 = 120;
+
 /// Where a control plane is reached.
 #[derive(Clone, Debug)]
 pub(crate) struct Place {
@@ -23,6 +29,7 @@ pub(crate) struct Place {
     pub(crate) admin_socket: PathBuf,
     /// Its trust domain's authorities.
     pub(crate) bundle_pem: String,
+    dir: PathBuf,
 }
 
 impl Place {
@@ -32,7 +39,14 @@ impl Place {
             address,
             admin_socket: admin_socket(dir),
             bundle_pem: std::fs::read_to_string(data_dir(dir).join(BUNDLE_FILE))?,
+            dir: dir.to_owned(),
         })
+    }
+
+    /// Takes up the authorities as they are now.
+    pub(crate) fn reread(&mut self) -> Result<(), Failure> {
+        self.bundle_pem = std::fs::read_to_string(data_dir(&self.dir).join(BUNDLE_FILE))?;
+        Ok(())
     }
 }
 
@@ -46,12 +60,14 @@ fn admin_socket(dir: &Path) -> PathBuf {
 
 /// A real one: TLS on loopback, SQLite in that directory.
 pub(crate) async fn start(dir: &Path) -> Result<ControlPlane, Failure> {
-    let options = Options::new(
+    let mut options = Options::new(
         TrustDomainBuf::parse(TRUST_DOMAIN)?,
         data_dir(dir),
         vec![SocketAddr::from(([127, 0, 0, 1], 0))],
         admin_socket(dir),
     );
+    options.timing.propagation_secs = PROPAGATION_SECS;
+    options.timing.svid_secs = REMEMBERED_SECS;
     Ok(ControlPlane::start(options).await?)
 }
 

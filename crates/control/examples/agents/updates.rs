@@ -13,7 +13,7 @@ use super::Failure;
 pub(crate) struct Updates {
     stream: Streaming<v1::SyncResponse>,
     /// What the agent holds, if it takes deltas.
-    state: State,
+    pub(crate) state: State,
 }
 
 /// An update.
@@ -25,18 +25,18 @@ pub(crate) struct News {
 }
 
 impl Updates {
-    /// Asks as an agent that holds nothing.
+    /// Asks as an agent that holds this; `None`: as one that takes no deltas.
     pub(crate) async fn open(
         client: &mut v1::node_client::NodeClient<Channel>,
-        deltas: bool,
+        state: Option<State>,
     ) -> Result<Self, Failure> {
         let request = v1::SyncRequest {
-            held_generation: 0,
-            held: deltas.then(v1::Held::default),
+            held_generation: state.as_ref().map_or(0, State::generation),
+            held: state.as_ref().map(State::held),
         };
         Ok(Self {
             stream: client.sync(request).await?.into_inner(),
-            state: State::default(),
+            state: state.unwrap_or_default(),
         })
     }
 

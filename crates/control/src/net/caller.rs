@@ -25,12 +25,16 @@ pub(crate) enum Peer {
         node: Name,
         serial: Vec<u8>,
         not_after: i64,
+        /// The Name, in DER, of the authority that signed it.
+        issuer: Vec<u8>,
     },
     /// An operator, by its SVID. Whether there is a document of it is another question.
     Operator {
         name: Name,
         serial: Vec<u8>,
         not_after: i64,
+        /// As an agent's.
+        issuer: Vec<u8>,
     },
     /// A certificate of ours that is neither an agent's nor an operator's.
     Stranger { why: String },
@@ -60,6 +64,7 @@ impl Peer {
             return stranger();
         }
         let (path, serial, not_after) = (leaf.id.path(), leaf.serial.to_vec(), leaf.not_after);
+        let issuer = leaf.issuer.to_vec();
         let named = |prefix| {
             path.strip_prefix(prefix)
                 .and_then(|name| Name::parse(name).ok())
@@ -69,11 +74,13 @@ impl Peer {
                 node,
                 serial,
                 not_after,
+                issuer,
             },
             (None, Some(name)) => Self::Operator {
                 name,
                 serial,
                 not_after,
+                issuer,
             },
             (None, None) => stranger(),
         }

@@ -12,7 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio_rustls::server::TlsStream;
 use tonic::transport::server::Connected;
 
-use super::{Caller, Peer};
+use super::{Believed, Caller, Peer};
 
 /// How long a caller without a certificate may stay: enough to attest, too short to hoard connections.
 const ANONYMOUS_LIFE: Duration = Duration::from_secs(60);
@@ -30,24 +30,31 @@ pub(crate) struct Connection<S = TlsStream<TcpStream>> {
 }
 
 impl<S> Connection<S> {
-    /// `now` is in seconds since the Unix epoch; `cut` ends it early when it changes; `slots` are given back when it ends.
+    /// `now` is in seconds since the Unix epoch; `believed` ends it early when the authority that vouched for the caller is in it no
+    /// more; `slots` are given back when it ends.
     pub(crate) fn new(
         stream: S,
         caller: Caller,
         now: i64,
-        cut: watch::Receiver<u64>,
+        believed: watch::Receiver<Believed>,
         slots: Vec<OwnedSemaphorePermit>,
     ) -> Self {
-        let life = match &caller.peer {
-            Peer::Agent { not_after, .. } | Peer::Operator { not_after, .. } => {
-                Duration::from_secs(u64::try_from(not_after.saturating_sub(now)).unwrap_or(0))
+        let (life, issuer) = match &caller.peer {
+            Peer::Agent {
+                not_after, issuer, ..
             }
-            Peer::Anonymous | Peer::Stranger { .. } => ANONYMOUS_LIFE,
+            | Peer::Operator {
+                not_after, issuer, ..
+            } => {
+                let secs = u64::try_from(not_after.saturating_sub(now)).unwrap_or(0);
+                (Duration::from_secs(secs), Some(issuer.clone()))
+            }
+            Peer::Anonymous | Peer::Stranger { .. } => (ANONYMOUS_LIFE, None),
         };
         Self {
             stream,
             caller,
-            end: End(Box::pin(end(life, cut))),
+            end: End(Box::pin(end(life, issuer, believed))),
             _slots: slots,
         }
     }
@@ -64,15 +71,24 @@ impl<S> Connection<S> {
     }
 }
 
-async fn end(life: Duration, mut cut: watch::Receiver<u64>) -> &'static str {
+async fn end(
+    life: Duration,
+    issuer: Option<Vec<u8>>,
+    mut believed: watch::Receiver<Believed>,
+) -> &'static str {
     let cut = async {
-        if cut.changed().await.is_err() {
+        let is_not_believed = |believed: &Believed| {
+            issuer
+                .as_ref()
+                .is_some_and(|issuer| !believed.contains(issuer))
+        };
+        if believed.wait_for(is_not_believed).await.is_err() {
             std::future::pending::<()>().await;
         }
     };
     tokio::select! {
         () = tokio::time::sleep(life) => "the caller's certificate has expired",
-        () = cut => "an authority was revoked",
+        () = cut => "the authority was revoked that signed the caller's certificate",
     }
 }
 
@@ -144,11 +160,19 @@ mod tests {
     use super::*;
     use crate::name::Name;
 
+    const OLD: &[u8] = b"old";
+    const NEW: &[u8] = b"new";
+
+    fn believed(names: &[&[u8]]) -> Believed {
+        names.iter().map(|name| name.to_vec()).collect()
+    }
+
     fn caller(not_after: i64) -> Caller {
         let peer = Peer::Agent {
             node: Name::parse("n").expect("name"),
             serial: vec![1],
             not_after,
+            issuer: OLD.to_vec(),
         };
         Caller {
             remote: SocketAddr::from(([127, 0, 0, 1], 1)),
@@ -161,7 +185,7 @@ mod tests {
         let slots = Arc::new(Semaphore::new(1));
         let slot = Arc::clone(&slots).try_acquire_owned().expect("a slot");
         let (_other, stream) = tokio::io::duplex(1);
-        let cut = watch::channel(0).1;
+        let cut = watch::channel(believed(&[OLD])).1;
         let mut connection = Connection::new(stream, caller(101), 100, cut, vec![slot]);
         let begun = std::time::Instant::now();
         let error = connection.read_u8().await.expect_err("over");
@@ -173,25 +197,42 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_connection_ends_when_an_authority_is_revoked() {
-        let (cut, receiver) = watch::channel(0);
+    async fn a_connection_ends_with_the_authority_that_vouched_for_the_caller_and_with_no_other() {
+        let (authorities, receiver) = watch::channel(believed(&[b"oldest", OLD]));
+        let (mut other, stream) = tokio::io::duplex(1);
+        let mut connection = Connection::new(stream, caller(1_000), 100, receiver, vec![]);
+        let read = tokio::spawn(async move {
+            let read = connection.read_u8().await;
+            (read, connection.read_u8().await)
+        });
+        tokio::task::yield_now().await;
+        authorities.send_replace(believed(&[OLD, NEW]));
+        tokio::task::yield_now().await;
+        other.write_u8(7).await.expect("it lives");
+        tokio::task::yield_now().await;
+        authorities.send_replace(believed(&[NEW]));
+        let (lives, ended) = read.await.expect("no panic");
+        assert_eq!(lives.expect("it lives"), 7);
+        let why = ended.expect_err("over").to_string();
+        assert!(why.starts_with("the authority was revoked"), "{why}");
+    }
+
+    #[tokio::test]
+    async fn a_connection_of_whom_no_authority_is_believed_any_more_never_begins() {
+        let (_authorities, receiver) = watch::channel(believed(&[NEW]));
         let (_other, stream) = tokio::io::duplex(1);
         let mut connection = Connection::new(stream, caller(1_000), 100, receiver, vec![]);
-        let read = tokio::spawn(async move { connection.read_u8().await });
-        tokio::task::yield_now().await;
-        cut.send_replace(1);
-        let error = read.await.expect("no panic").expect_err("over");
-        assert_eq!(error.to_string(), "an authority was revoked");
+        connection.read_u8().await.expect_err("over");
     }
 
     #[tokio::test]
     async fn a_connection_that_is_over_sends_nothing_more() {
-        let (cut, receiver) = watch::channel(0);
+        let (authorities, receiver) = watch::channel(believed(&[OLD]));
         let (_other, stream) = tokio::io::duplex(64);
         let mut connection = Connection::new(stream, caller(1_000), 100, receiver, vec![]);
         connection.write_u8(1).await.expect("it lives");
-        cut.send_replace(1);
+        authorities.send_replace(believed(&[NEW]));
         let error = connection.write_u8(2).await.expect_err("over");
-        assert_eq!(error.to_string(), "an authority was revoked");
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
     }
 }

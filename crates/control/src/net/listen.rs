@@ -105,7 +105,7 @@ impl Acceptor {
         slot: OwnedSemaphorePermit,
     ) -> io::Result<Connection> {
         stream.set_nodelay(true)?;
-        let (tls, cut) = self.tls.current();
+        let (tls, believed) = self.tls.current();
         let stream = tls.accept(stream).await?;
         let certificate = stream
             .get_ref()
@@ -125,7 +125,7 @@ impl Acceptor {
             stream,
             Caller { remote, peer },
             clock::unix_secs(),
-            cut,
+            believed,
             slots,
         ))
     }

@@ -12,7 +12,7 @@ pub(crate) use caller::{Caller, Peer};
 pub(crate) use connection::Connection;
 pub(crate) use listen::{accept, bind};
 pub use tls::TlsError;
-pub(crate) use tls::{ServerCertificate, Tls};
+pub(crate) use tls::{Believed, ServerCertificate, Tls};
 
 use std::time::Duration;
 

@@ -9,6 +9,7 @@ use rustls::server::{
 use rustls::sign::CertifiedKey;
 use rustls::{RootCertStore, ServerConfig};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use tidelock_spiffe_core::x509::SigningCert;
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
@@ -27,10 +28,13 @@ pub enum TlsError {
 /// What the server shows and whom it believes, both of which change while it runs.
 pub(crate) struct Tls {
     certificate: Arc<ServerCertificate>,
+    /// Changes together with what follows: who holds the lock sees both as they were, or both as they are.
     acceptor: RwLock<TlsAcceptor>,
-    /// Counts how often connections were ended because they may rest on what is believed no more.
-    cut: watch::Sender<u64>,
+    believed: watch::Sender<Believed>,
 }
+
+/// The Names, in DER, of the authorities that are believed.
+pub(crate) type Believed = Arc<[Vec<u8>]>;
 
 impl Tls {
     pub(crate) fn new(
@@ -40,7 +44,7 @@ impl Tls {
         Ok(Self {
             acceptor: RwLock::new(acceptor(authorities, Arc::clone(&certificate))?),
             certificate,
-            cut: watch::Sender::new(0),
+            believed: watch::Sender::new(names(authorities)),
         })
     }
 
@@ -49,27 +53,22 @@ impl Tls {
         &self.certificate
     }
 
-    /// Believes these authorities from the next handshake on.
+    /// Believes these authorities from the next handshake on, and ends the connections of callers that another one vouched for.
     pub(crate) fn trust(&self, authorities: &[Vec<u8>]) -> Result<(), TlsError> {
-        let acceptor = acceptor(authorities, Arc::clone(&self.certificate))?;
-        *self
+        let new = acceptor(authorities, Arc::clone(&self.certificate))?;
+        let mut acceptor = self
             .acceptor
             .write()
-            .unwrap_or_else(PoisonError::into_inner) = acceptor;
+            .unwrap_or_else(PoisonError::into_inner);
+        *acceptor = new;
+        self.believed.send_replace(names(authorities));
         Ok(())
     }
 
-    /// Ends every connection: who is still believed comes back at once.
-    pub(crate) fn cut(&self) {
-        self.cut.send_modify(|times| *times += 1);
-    }
-
     /// What a handshake needs that begins now, and what tells when its connection is to end.
-    pub(crate) fn current(&self) -> (TlsAcceptor, watch::Receiver<u64>) {
-        // First, so that a cut between the two is not missed.
-        let cut = self.cut.subscribe();
+    pub(crate) fn current(&self) -> (TlsAcceptor, watch::Receiver<Believed>) {
         let acceptor = self.acceptor.read().unwrap_or_else(PoisonError::into_inner);
-        (acceptor.clone(), cut)
+        (acceptor.clone(), self.believed.subscribe())
     }
 }
 
@@ -77,6 +76,11 @@ impl std::fmt::Debug for Tls {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Tls").finish_non_exhaustive()
     }
+}
+
+fn names(authorities: &[Vec<u8>]) -> Believed {
+    let name = |der: &Vec<u8>| Some(SigningCert::parse(der).ok()?.subject.to_vec());
+    authorities.iter().filter_map(name).collect()
 }
 
 /// The certificate that the server shows now. It is replaced before it expires.

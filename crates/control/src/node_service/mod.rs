@@ -150,6 +150,7 @@ fn authenticate(core: &Core, caller: &Caller) -> Result<Agent, Status> {
             node,
             serial,
             not_after,
+            ..
         } => (node, serial, not_after),
     };
     if *not_after <= clock::unix_secs() {

@@ -120,6 +120,7 @@ fn who(caller: Option<&Caller>, local: Option<&UdsConnectInfo>) -> Result<Who, R
                 name,
                 serial,
                 not_after,
+                ..
             } => Ok(Who::Operator {
                 name: name.clone(),
                 serial: serial.clone(),

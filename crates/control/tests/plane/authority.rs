@@ -195,11 +195,16 @@ async fn what_a_retired_authority_signed_holds_until_it_is_revoked() {
     let renewed = renewed.expect("renewed").into_inner();
     let new_keys = node_keys(&key, renewed.chain);
 
+    let joined_since = plane.attested("n2").await;
+    let (mut other, _) = plane.synced(&joined_since).await;
     plane.revoke(&first.id).await.expect("revoked");
     assert!(
         snapshot(&mut stream).await.is_err(),
-        "connections are ended"
+        "connections that rest on it are ended"
     );
+    let told = snapshot(&mut other).await.expect("others are not");
+    let certificate = second.certificate.clone();
+    assert_eq!(bundle(&told).x509_authorities, [certificate]);
     let stale = plane.connect(Some(&keys)).await;
     if let Ok(channel) = stale {
         let mut client = tidelock_proto::v1::node_client::NodeClient::new(channel);

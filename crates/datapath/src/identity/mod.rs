@@ -11,13 +11,14 @@ use p256::SecretKey;
 use p256::ecdsa::SigningKey;
 use rustls::sign::CertifiedKey;
 use rustls_pki_types::CertificateDer;
-use tidelock_spiffe_core::x509::{Leaf, LeafError};
+use tidelock_spiffe_core::x509::{Leaf, LeafError, SigningCert};
 use tidelock_spiffe_core::{SpiffeId, SpiffeIdBuf};
 use zeroize::Zeroizing;
 
 use crate::entropy::{Entropy, EntropyUnavailable};
 use crate::provider::sign::TranscriptKey;
 use crate::record::{MAX_CHAIN_BYTES, MAX_CHAIN_CERTS};
+use crate::trust::{AuthorityDigest, authority_digest};
 
 /// Draws of 32 bytes that may fall outside the P-256 scalar range before the source is called
 /// broken. One draw does with a chance of 2^-32.
@@ -40,6 +41,7 @@ pub struct Svid {
     serial: Box<[u8]>,
     not_before: i64,
     not_after: i64,
+    authority: AuthorityDigest,
 }
 
 impl Identity {
@@ -86,6 +88,10 @@ impl Identity {
             return Err(InstallError::OtherKey);
         }
         let (serial, not_before, not_after) = (leaf.serial.into(), leaf.not_before, leaf.not_after);
+        // What issued the last one of the chain.
+        let last = chain.iter().skip(1).last();
+        let last = last.and_then(|der| SigningCert::parse(der).ok());
+        let authority = authority_digest(last.map_or(leaf.issuer, |last| last.issuer));
         let certified = Arc::new(CertifiedKey::new(
             chain,
             Arc::new(TranscriptKey(Arc::clone(&self.key))),
@@ -95,6 +101,7 @@ impl Identity {
             serial,
             not_before,
             not_after,
+            authority,
         }))
     }
 
@@ -144,6 +151,12 @@ impl Svid {
     #[must_use]
     pub fn serial(&self) -> &[u8] {
         &self.serial
+    }
+
+    /// Which authority its chain leads to.
+    #[must_use]
+    pub fn authority(&self) -> &AuthorityDigest {
+        &self.authority
     }
 
     /// When the leaf begins to be valid, in seconds since 1970.

@@ -29,6 +29,8 @@ pub(crate) struct Options {
     pub bare: bool,
     /// A second machine on a shared link, with this kernel.
     pub pair: Option<Line>,
+    /// A link to this machine's loopback, where the control plane is: the script has the agent join it.
+    pub host: bool,
     /// The module whose mechanisms can be broken.
     pub sabotage: Option<String>,
     /// Files to copy into `/lab`.
@@ -61,6 +63,7 @@ impl Options {
             memory_mib: 1024,
             bare: false,
             pair: None,
+            host: false,
             sabotage: None,
             copy: Vec::new(),
             timeout: DEFAULT_TIMEOUT,
@@ -101,6 +104,7 @@ impl Options {
                     Some(kernel) => options.pair = Some(Line::parse(kernel)?),
                     None => pair_default = true,
                 },
+                "--host" => options.host = true,
                 "--sabotage" => options.sabotage = Some(value()?),
                 "--append" => options.append = Some(value()?),
                 "--machine" => options.machine = Some(value()?.into()),
@@ -130,6 +134,11 @@ impl Options {
     fn checked(self) -> Result<Self> {
         if self.script.as_os_str().is_empty() {
             return Err(Failure::new("which script? put it after `--`").fix(crate::USAGE));
+        }
+        if self.host && self.pair.is_some() {
+            return Err(Failure::new(
+                "a machine has one link: `--host` or `--pair`, not both",
+            ));
         }
         for path in self.copy.iter().chain(&self.machine).chain([&self.script]) {
             if !path.exists() {
@@ -209,6 +218,7 @@ mod tests {
             ("--nonsense -- src/main.rs", "--nonsense"),
             ("-- no/such/script", "no/such/script"),
             ("--copy", "--copy"),
+            ("--host --pair -- src/main.rs", "--host"),
             ("--machine no/such/disk -- src/main.rs", "no/such/disk"),
         ] {
             let message = parse(line).expect_err(line).to_string();

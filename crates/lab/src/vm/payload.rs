@@ -117,10 +117,11 @@ fn config(options: &Options, kernel: &Kernel, node: Node, token: &str) -> String
         .map(|_| node.other().name())
         .unwrap_or_default();
     format!(
-        "token={token}\nnode={}\npeer={peer}\npeers={}\nkernel={}\nbare={}\nsystemd={}\nexport LAB_NODE=$node LAB_KERNEL=$kernel \
+        "token={token}\nnode={}\npeer={peer}\npeers={}\nhost={}\nkernel={}\nbare={}\nsystemd={}\nexport LAB_NODE=$node LAB_KERNEL=$kernel \
          LAB_SABOTAGE={} LAB_SLOWER={}\n",
         node.name(),
         super::qemu::PEER_PORTS,
+        if options.host { "1" } else { "" },
         kernel.release,
         if options.bare { "1" } else { "" },
         if options.machine.is_some() { "1" } else { "" },
