@@ -97,7 +97,7 @@ mod tests {
             WorkloadIdentity {
                 name: Name::parse("a").expect("a name"),
                 spiffe_id: WorkloadId::Fixed(id),
-                selectors: Selectors::parse(&["unix:path:/bin/a"]).expect("selectors"),
+                selectors: Selectors::parse(["unix:path:/bin/a"]).expect("selectors"),
                 svid_ttl_secs: None,
                 jwt_ttl_secs: None,
                 nodes,

@@ -125,7 +125,9 @@ impl Tier {
         match self {
             Self::Format | Self::Workspace => 0.2,
             Self::Documentation => 0.75,
-            Self::KernelRust => 1.5,
+            // Where keys change there is more to see.
+            Self::Interop(Line::Newest) => 5.0,
+            Self::KernelRust | Self::Interop(_) => 1.5,
             Self::Container(_) | Self::Facts(_) => 1.5,
             Self::Calls(_) | Self::DeviceFuzz(_) => 1.75,
             Self::NoStd => 2.0,
@@ -135,7 +137,7 @@ impl Tier {
             Self::Pair(_) => 4.0,
             Self::Sabotage(_) => 4.25,
             Self::Features | Self::Programs(_) | Self::Churn(_) => 4.5,
-            Self::Scenes(_) | Self::Interop(_) => 5.0,
+            Self::Scenes(_) => 5.0,
             Self::Lints => 5.5,
             Self::SetUp(..) => 7.0,
             Self::Tests => 11.0,

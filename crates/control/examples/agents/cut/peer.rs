@@ -133,8 +133,10 @@ async fn hold(acceptor: TlsAcceptor, stream: TcpStream, busy: bool) {
         stream.write_all(b"x").await?;
         stream.flush().await?;
         let block = [0; BLOCK_BYTES];
-        while busy {
-            stream.write_all(&block).await?;
+        if busy {
+            loop {
+                stream.write_all(&block).await?;
+            }
         }
         stream.read_u8().await
     };
