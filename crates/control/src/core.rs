@@ -14,6 +14,7 @@ use tonic::Status;
 
 use crate::audit::{Actor, AuditEntry, hex};
 use crate::authority::Authority;
+use crate::budget::Budgets;
 use crate::crl::Lists;
 use crate::document::{DocumentError, Key};
 use crate::events::Events;
@@ -60,6 +61,8 @@ pub(crate) struct Core {
     /// Refusals of nodes that ask for too many SVIDs, each of which would be told otherwise.
     pub(crate) limited: Throttle,
     pub(crate) limiter: Limiter,
+    /// What each node has that has not expired.
+    pub(crate) budgets: Budgets,
     pub(crate) lists: Lists,
     /// Refusals of callers with a certificate of ours who are no operators, or are not believed.
     pub(crate) unknown_callers: Throttle,
@@ -151,6 +154,7 @@ impl Core {
             unknown_callers: throttle(),
             refused_operators: Throttles::default(),
             limiter: Limiter::new(issuance),
+            budgets: Budgets::new(issuance.unexpired),
             lists: Lists::default(),
             metrics: Metrics::default(),
             stopping,

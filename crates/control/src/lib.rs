@@ -32,6 +32,7 @@ mod access;
 mod admin_service;
 pub mod audit;
 mod authority;
+mod budget;
 mod change;
 mod clock;
 mod coded;
@@ -73,6 +74,7 @@ pub use authority::{
     AuthorityError, AuthorityTiming, BUNDLE_FILE, IssueError, JWKS_FILE, KeyError, PASSPHRASE_FILE,
     Passphrase,
 };
+pub use budget::MAX_UNEXPIRED_SVIDS;
 #[cfg(feature = "crash-points")]
 pub use crash::{CRASH_FILE_VARIABLE, CrashPoint};
 pub use data_dir::DataDirError;

@@ -49,7 +49,7 @@ pub enum ErrorCode {
     NodeCertificateNotAllowed,
     /// Something else stands in the way; the message says what.
     NotPossible,
-    /// More SVIDs would be revoked than nodes take: move to another authority.
+    /// Nodes take no further revoked SVID: move to another authority, or ask again when there is room.
     RevokedTooMany,
     /// Too much was asked for; later there is room.
     LimitReached,

@@ -309,6 +309,11 @@ impl Store for SqliteStore {
         Ok(self.write_if(audit, work)?.is_some())
     }
 
+    fn bar_node(&self, node: &str, audit: &[AuditEntry]) -> Result<bool, StoreError> {
+        let work = |transaction: &Transaction<'_>| nodes::bar(transaction, node);
+        Ok(self.write_if(audit, work)?.is_some())
+    }
+
     fn append_audit(&self, entries: &[AuditEntry]) -> Result<(), StoreError> {
         self.write(entries, |_| Ok(()))
     }
