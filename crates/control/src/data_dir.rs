@@ -121,6 +121,23 @@ impl DataDir {
         self.file(name).exists()
     }
 
+    /// The first file by name that is wanted.
+    pub(crate) fn find(
+        &self,
+        wanted: impl Fn(&str) -> bool,
+    ) -> Result<Option<String>, DataDirError> {
+        let list = || -> io::Result<Option<String>> {
+            let mut first = None;
+            for entry in std::fs::read_dir(&self.path)? {
+                let name = entry?.file_name().into_string().ok();
+                let name = name.filter(|name| wanted(name));
+                first = [first, name].into_iter().flatten().min();
+            }
+            Ok(first)
+        };
+        list().map_err(failed("list", &self.path))
+    }
+
     /// Removes a file, durably; one that is not there is no error.
     pub(crate) fn remove(&self, name: &str) -> Result<(), DataDirError> {
         let path = self.file(name);

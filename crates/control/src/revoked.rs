@@ -90,7 +90,10 @@ mod tests {
     fn what_is_over_makes_room_for_more() {
         let revoked = Revoked::new(vec![record(&[1], 10), record(&[2], 20)]);
         let more = revoked.with(&[record(&[0], 30)], 15);
-        assert_eq!((more.records.len(), more.serials(15)), (2, vec![vec![0], vec![2]]));
+        assert_eq!(
+            (more.records.len(), more.serials(15)),
+            (2, vec![vec![0], vec![2]])
+        );
     }
 
     #[test]

@@ -30,6 +30,7 @@ use crate::health;
 use crate::journal::Journal;
 use crate::keeping;
 use crate::limit::IssuanceLimit;
+use crate::lost;
 use crate::name::Name;
 use crate::net::{self, AdminSocket, ServerCertificate, Tls};
 use crate::node_service::{NodeService, X509Pop};
@@ -233,7 +234,13 @@ struct Held {
 impl Held {
     fn open(options: &Options, now: i64) -> Result<Self, StartError> {
         let data_dir = Arc::new(DataDir::open(&options.data_dir)?);
+        if let Some(lost) = lost::refuse_empty(&data_dir, DATABASE_FILE)? {
+            return Err(lost.into());
+        }
         let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&data_dir.file(DATABASE_FILE))?);
+        if let Some(lost) = lost::refuse_not_set_up(&data_dir, DATABASE_FILE, &*store)? {
+            return Err(lost.into());
+        }
         let timings = Timings {
             x509: options.timing,
             jwt: options.jwt_timing,
@@ -376,3 +383,6 @@ async fn serve_http(core: Arc<Core>, listener: TcpListener) -> Result<(), tonic:
     health::serve(core, listener).await;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

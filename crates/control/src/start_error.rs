@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use crate::authority::{AuthorityError, IssueError};
 use crate::data_dir::DataDirError;
 use crate::document::DocumentError;
+use crate::lost::Lost;
 use crate::name::NameError;
 use crate::net::{AdminSocketError, TlsError};
 use crate::store::StoreError;
@@ -21,6 +22,9 @@ pub enum StartError {
     /// The database in it.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// It is gone.
+    #[error(transparent)]
+    Lost(#[from] Lost),
     /// The root: its key, its certificate, its trust domain.
     #[error(transparent)]
     Authority(#[from] AuthorityError),

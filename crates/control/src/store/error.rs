@@ -40,6 +40,14 @@ pub enum StoreError {
         /// What SQLite says.
         detail: String,
     },
+    /// Something is gone from it that every database of its schema version has.
+    #[error("the database `{}` lacks its {missing}: something else has changed it; put a back-up in its place", path.display())]
+    Incomplete {
+        /// Which file.
+        path: PathBuf,
+        /// What is gone: kinds and names.
+        missing: String,
+    },
     /// A migration failed; the store is as it was.
     #[error("cannot bring the database to schema version {to}: {source}")]
     Migration {
