@@ -59,6 +59,11 @@ struct Serve {
     /// the start. Without them nodes attest with join tokens only.
     #[arg(long, value_name = "FILE")]
     x509pop_ca_bundle: Option<PathBuf>,
+    /// Start although the clock is more than a week ahead of the newest entry of the audit log, or minutes behind it: after a
+    /// long time without a control plane, from an old back-up, or once a wrong clock is right. For one start: by a wrong clock, the
+    /// authorities' keys are destroyed.
+    #[arg(long)]
+    accept_clock: bool,
     /// How many SVIDs for workloads one node may have that have not expired. The most that can be is the default; where nodes
     /// have fewer identities, three for each of them let more nodes be revoked at one time.
     #[arg(long, value_name = "COUNT", default_value_t = MAX_UNEXPIRED_SVIDS,
@@ -150,6 +155,7 @@ async fn until_told(serve: Serve) -> anyhow::Result<ExitCode> {
     );
     options.passphrase = passphrase;
     options.issuance.unexpired = serve.max_svids_per_node;
+    options.accept_clock = serve.accept_clock;
     options.http_listen = serve.http_listen.0;
     options.x509pop = serve
         .x509pop_ca_bundle

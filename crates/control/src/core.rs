@@ -26,7 +26,7 @@ use crate::node_service::{Challenges, X509Pop};
 use crate::nodes::Nodes;
 use crate::roles::{Permit, Refusal};
 use crate::shared::Made;
-use crate::store::{DocumentKey, DocumentRecord, Store, StoreError};
+use crate::store::{DocumentKey, DocumentRecord, Store, StoreError, Watched};
 use crate::throttle::{Throttle, Throttles};
 use crate::traced;
 use crate::world::{Plan, World, fingerprint};
@@ -36,6 +36,8 @@ use crate::world::{Plan, World, fingerprint};
 pub(crate) struct Core {
     pub(crate) trust_domain: TrustDomainBuf,
     pub(crate) store: Arc<dyn Store>,
+    /// The same, for what is known of it.
+    pub(crate) watched: Arc<Watched>,
     pub(crate) authority: Authority,
     pub(crate) tls: Arc<Tls>,
     pub(crate) nodes: Nodes,
@@ -99,6 +101,7 @@ pub(crate) enum ChangeError {
 pub(crate) struct Parts {
     pub(crate) trust_domain: TrustDomainBuf,
     pub(crate) store: Arc<dyn Store>,
+    pub(crate) watched: Arc<Watched>,
     pub(crate) authority: Authority,
     pub(crate) tls: Arc<Tls>,
     pub(crate) nodes: Nodes,
@@ -117,6 +120,7 @@ impl Core {
         let Parts {
             trust_domain,
             store,
+            watched,
             authority,
             tls,
             nodes,
@@ -135,6 +139,7 @@ impl Core {
         Arc::new(Self {
             trust_domain,
             store,
+            watched,
             authority,
             tls,
             nodes,

@@ -76,6 +76,7 @@ pub use authority::{
     Passphrase,
 };
 pub use budget::MAX_UNEXPIRED_SVIDS;
+pub use clock::ClockError;
 #[cfg(feature = "crash-points")]
 pub use crash::{CRASH_FILE_VARIABLE, CrashPoint};
 pub use data_dir::DataDirError;

@@ -101,7 +101,10 @@ impl Core {
                 .map_err(StepError::NotPermitted)?
                 .actor(),
         };
-        let mut draft = Draft::new(&self.authority, clock::unix_secs(), world.generation);
+        let now = clock::unix_secs();
+        // Before a key is made, or one destroyed.
+        self.watched.believes(now).map_err(StoreError::from)?;
+        let mut draft = Draft::new(&self.authority, now, world.generation);
         let id = self.draft(&mut draft, step)?;
         let generation = self.put_in_force(&world, &actor, draft)?;
         let (x509, jwt) = (self.authority.views(), self.authority.jwt_views());

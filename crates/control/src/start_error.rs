@@ -5,6 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 
 use crate::authority::{AuthorityError, IssueError};
+use crate::clock::ClockError;
 use crate::data_dir::DataDirError;
 use crate::document::DocumentError;
 use crate::lost::Lost;
@@ -22,6 +23,9 @@ pub enum StartError {
     /// The database in it.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// By the audit log the clock cannot be right.
+    #[error(transparent)]
+    Clock(#[from] ClockError),
     /// It is gone.
     #[error(transparent)]
     Lost(#[from] Lost),

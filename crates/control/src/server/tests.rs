@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 
 use super::*;
+use crate::store::SqliteStore;
 
 const DAY: i64 = 86_400;
 
@@ -39,6 +40,45 @@ fn kept(dir: &tempfile::TempDir) -> BTreeSet<(String, Vec<u8>)> {
     let kept = named.filter(|(name, _)| name.ends_with(".key") || name.starts_with("bundle"));
     kept.map(|(name, path)| (name, fs::read(path).expect("read")))
         .collect()
+}
+
+#[test]
+fn a_clock_that_is_far_ahead_destroys_no_key() {
+    let (dir, options, now) = set_up();
+    let before = kept(&dir);
+    for ahead in [8 * DAY, 32 * DAY, 11 * 365 * DAY] {
+        let refused = run(&options, now + ahead).expect_err("the clock is wrong");
+        let text = refused.to_string();
+        assert!(text.contains("--accept-clock"), "{text}");
+        assert_eq!(kept(&dir), before);
+    }
+    run(&options, now).expect("at the right time it starts as before");
+    assert_eq!(kept(&dir), before);
+}
+
+#[test]
+fn a_clock_that_is_behind_is_asked_about() {
+    let (dir, options, now) = set_up();
+    for behind in [10 * 60, 365 * DAY] {
+        let text = run(&options, now - behind)
+            .expect_err("refused")
+            .to_string();
+        assert!(text.contains("--accept-clock"), "{text}");
+        assert!(text.contains("Set the clock"), "{text}");
+    }
+    run(&options, now - 20).expect("clocks are set now and then");
+    drop(dir);
+}
+
+#[test]
+fn a_control_plane_that_was_off_for_long_starts_when_it_is_told_so() {
+    let (dir, mut options, now) = set_up();
+    let later = now + 20 * DAY;
+    run(&options, later).expect_err("nobody says that the clock is right");
+    options.accept_clock = true;
+    run(&options, later).expect("starts");
+    options.accept_clock = false;
+    drop(dir);
 }
 
 #[test]

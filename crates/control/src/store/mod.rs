@@ -6,10 +6,12 @@ mod node;
 mod sqlite;
 #[cfg(any(test, feature = "store-suite"))]
 pub mod suite;
+mod watched;
 
 pub use error::StoreError;
 pub use node::{JoinedBy, NodeRecord};
 pub use sqlite::SqliteStore;
+pub(crate) use watched::Watched;
 
 use std::fmt;
 
