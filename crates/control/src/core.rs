@@ -350,6 +350,9 @@ pub(crate) enum StoreFailure {
 impl From<StoreFailure> for Status {
     fn from(failure: StoreFailure) -> Self {
         tracing::error!(error = %failure, "the store failed");
+        if matches!(failure, StoreFailure::Store(StoreError::Full)) {
+            return ErrorCode::StoreFull.status(format!("nothing was changed: {failure}"));
+        }
         ErrorCode::Internal.status("the control plane's store failed; see its log")
     }
 }

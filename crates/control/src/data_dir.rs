@@ -185,7 +185,11 @@ impl DataDir {
             crash_point!(if mode == SECRET_MODE, KeyRenamed, else BundleRenamed);
             File::open(&self.path)?.sync_all()
         };
-        write().map_err(failed("write", &path))
+        write().map_err(|error| {
+            // A key, perhaps, and perhaps room that is needed. The next start would remove it.
+            let _ = std::fs::remove_file(&new);
+            failed("write", &path)(error)
+        })
     }
 }
 
@@ -301,6 +305,14 @@ mod tests {
         drop(dir);
         let dir = DataDir::open(&temp.path().join("a/b")).expect("open");
         assert!(dir.has("k") && !dir.has("l.new"));
+    }
+
+    #[test]
+    fn what_cannot_be_written_leaves_nothing_behind() {
+        let (_temp, dir) = dir();
+        std::fs::create_dir(dir.file("a.key")).expect("in its place");
+        dir.write_secret("a.key", "secret").expect_err("in the way");
+        assert!(!dir.has("a.key.new"));
     }
 
     #[test]

@@ -55,6 +55,8 @@ pub enum ErrorCode {
     LimitReached,
     /// The control plane stops, or cannot be reached; ask again.
     Unavailable,
+    /// There is no room where the control plane's store is: nothing was issued or changed.
+    StoreFull,
     /// The control plane failed and changed nothing; its log says why.
     Internal,
     /// It is not YAML that is read.
@@ -120,7 +122,7 @@ pub enum ErrorCode {
 }
 
 /// Every code: its name, and the gRPC status that it comes with; `None`: it comes with a document.
-const NAMES: [(ErrorCode, &str, Option<Code>); 53] = [
+const NAMES: [(ErrorCode, &str, Option<Code>); 54] = [
     (
         ErrorCode::CallerUnknown,
         "CALLER_UNKNOWN",
@@ -226,6 +228,11 @@ const NAMES: [(ErrorCode, &str, Option<Code>); 53] = [
         ErrorCode::Unavailable,
         "UNAVAILABLE",
         Some(Code::Unavailable),
+    ),
+    (
+        ErrorCode::StoreFull,
+        "STORE_FULL",
+        Some(Code::ResourceExhausted),
     ),
     (ErrorCode::Internal, "INTERNAL", Some(Code::Internal)),
     (ErrorCode::YamlSyntax, "YAML_SYNTAX", None),

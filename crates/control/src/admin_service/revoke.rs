@@ -18,7 +18,7 @@ use crate::core::Core;
 use crate::name::Name;
 use crate::revocation::{Done, RevokeError, Target};
 use crate::roles::Permit;
-use crate::store::{Revocation, RevokedRecord};
+use crate::store::{Revocation, RevokedRecord, StoreError};
 
 pub(super) async fn revoke(
     core: &Arc<Core>,
@@ -187,6 +187,10 @@ fn refused(error: RevokeError) -> Status {
              now, which renews everything (`tidelock authority`)"
         )),
         RevokeError::NotPermitted(refusal) => refusal.into(),
+        RevokeError::Store(StoreError::Full) => {
+            tracing::error!(error = text, "SVIDs cannot be revoked");
+            ErrorCode::StoreFull.status(format!("nothing was revoked: {text}"))
+        }
         RevokeError::Store(_) | RevokeError::Broken => {
             tracing::error!(error = text, "SVIDs cannot be revoked");
             Status::internal(format!("nothing was revoked: {text}"))

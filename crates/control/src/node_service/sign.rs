@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use serde_json::json;
-use tidelock_proto::v1;
 use tidelock_proto::v1::event::Kind as EventKind;
+use tidelock_proto::{ErrorCode, v1};
 use tidelock_spiffe_core::SpiffeIdBuf;
 use tonic::{Code, Status};
 
@@ -217,7 +217,11 @@ fn limited(core: &Core, agent: &Agent, call: &str, why: &dyn fmt::Display) -> St
 
 impl From<NotWritten> for Status {
     fn from(error: NotWritten) -> Self {
-        Self::internal(format!("nothing was issued: {error}"))
+        let code = match error {
+            NotWritten::Full => ErrorCode::StoreFull,
+            NotWritten::Clock | NotWritten::Failed => ErrorCode::Internal,
+        };
+        code.status(format!("nothing was issued: {error}"))
     }
 }
 
