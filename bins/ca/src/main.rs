@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
-use tidelock_control::{ControlPlane, Options, Passphrase, X509Pop};
+use tidelock_control::{ControlPlane, MAX_UNEXPIRED_SVIDS, Options, Passphrase, X509Pop};
 use tidelock_spiffe_core::{TrustDomainBuf, TrustDomainError};
 use tidelock_telemetry::{Service, Telemetry};
 use tokio::signal::unix::{SignalKind, signal};
@@ -59,6 +59,16 @@ struct Serve {
     /// the start. Without them nodes attest with join tokens only.
     #[arg(long, value_name = "FILE")]
     x509pop_ca_bundle: Option<PathBuf>,
+    /// Start although the clock is more than a week ahead of the newest entry of the audit log, or minutes behind it: after a
+    /// long time without a control plane, from an old back-up, or once a wrong clock is right. For one start: by a wrong clock, the
+    /// authorities' keys are destroyed.
+    #[arg(long)]
+    accept_clock: bool,
+    /// How many SVIDs for workloads one node may have that have not expired. The most that can be is the default; where nodes
+    /// have fewer identities, three for each of them let more nodes be revoked at one time.
+    #[arg(long, value_name = "COUNT", default_value_t = MAX_UNEXPIRED_SVIDS,
+          value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_UNEXPIRED_SVIDS)))]
+    max_svids_per_node: u32,
     /// Where `tidelock` reaches it.
     #[arg(long, value_name = "PATH", default_value = "/run/tidelock/ca.sock")]
     admin_socket: PathBuf,
@@ -144,6 +154,8 @@ async fn until_told(serve: Serve) -> anyhow::Result<ExitCode> {
         serve.admin_socket,
     );
     options.passphrase = passphrase;
+    options.issuance.unexpired = serve.max_svids_per_node;
+    options.accept_clock = serve.accept_clock;
     options.http_listen = serve.http_listen.0;
     options.x509pop = serve
         .x509pop_ca_bundle

@@ -30,13 +30,20 @@ pub(crate) async fn revoke(
         reason,
     };
     let answer = admin.revoke(request).await.map_err(refusal)?.into_inner();
-    let view = view::view(answer);
+    let (view, now) = (view::view(answer), span::now_secs());
     let mut out = std::io::stdout().lock();
     match output {
-        Output::Table => write!(out, "{}", view::text(&view, span::now_secs()))?,
+        Output::Table => {
+            let (text, rows) = (view::text(&view, now), view::left_out_rows(&view, now));
+            write!(out, "{text}{rows}")?;
+        }
         Output::Json => writeln!(out, "{}", serde_json::to_string(&view)?)?,
     }
-    Ok(())
+    // Whoever does not read it is to notice.
+    match view::left_out(&view, now) {
+        Some(told) => bail!(told),
+        None => Ok(()),
+    }
 }
 
 /// Hexadecimal digits as `get identities` and `get flows` show them, perhaps with colons between bytes.

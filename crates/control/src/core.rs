@@ -14,6 +14,7 @@ use tonic::Status;
 
 use crate::audit::{Actor, AuditEntry, hex};
 use crate::authority::Authority;
+use crate::budget::Budgets;
 use crate::crl::Lists;
 use crate::document::{DocumentError, Key};
 use crate::events::Events;
@@ -25,7 +26,7 @@ use crate::node_service::{Challenges, X509Pop};
 use crate::nodes::Nodes;
 use crate::roles::{Permit, Refusal};
 use crate::shared::Made;
-use crate::store::{DocumentKey, DocumentRecord, Store, StoreError};
+use crate::store::{DocumentKey, DocumentRecord, Store, StoreError, Watched};
 use crate::throttle::{Throttle, Throttles};
 use crate::traced;
 use crate::world::{Plan, World, fingerprint};
@@ -35,6 +36,8 @@ use crate::world::{Plan, World, fingerprint};
 pub(crate) struct Core {
     pub(crate) trust_domain: TrustDomainBuf,
     pub(crate) store: Arc<dyn Store>,
+    /// The same, for what is known of it.
+    pub(crate) watched: Arc<Watched>,
     pub(crate) authority: Authority,
     pub(crate) tls: Arc<Tls>,
     pub(crate) nodes: Nodes,
@@ -60,6 +63,8 @@ pub(crate) struct Core {
     /// Refusals of nodes that ask for too many SVIDs, each of which would be told otherwise.
     pub(crate) limited: Throttle,
     pub(crate) limiter: Limiter,
+    /// What each node has that has not expired.
+    pub(crate) budgets: Budgets,
     pub(crate) lists: Lists,
     /// Refusals of callers with a certificate of ours who are no operators, or are not believed.
     pub(crate) unknown_callers: Throttle,
@@ -96,6 +101,7 @@ pub(crate) enum ChangeError {
 pub(crate) struct Parts {
     pub(crate) trust_domain: TrustDomainBuf,
     pub(crate) store: Arc<dyn Store>,
+    pub(crate) watched: Arc<Watched>,
     pub(crate) authority: Authority,
     pub(crate) tls: Arc<Tls>,
     pub(crate) nodes: Nodes,
@@ -114,6 +120,7 @@ impl Core {
         let Parts {
             trust_domain,
             store,
+            watched,
             authority,
             tls,
             nodes,
@@ -132,6 +139,7 @@ impl Core {
         Arc::new(Self {
             trust_domain,
             store,
+            watched,
             authority,
             tls,
             nodes,
@@ -151,6 +159,7 @@ impl Core {
             unknown_callers: throttle(),
             refused_operators: Throttles::default(),
             limiter: Limiter::new(issuance),
+            budgets: Budgets::new(issuance.unexpired),
             lists: Lists::default(),
             metrics: Metrics::default(),
             stopping,
@@ -341,6 +350,9 @@ pub(crate) enum StoreFailure {
 impl From<StoreFailure> for Status {
     fn from(failure: StoreFailure) -> Self {
         tracing::error!(error = %failure, "the store failed");
+        if matches!(failure, StoreFailure::Store(StoreError::Full)) {
+            return ErrorCode::StoreFull.status(format!("nothing was changed: {failure}"));
+        }
         ErrorCode::Internal.status("the control plane's store failed; see its log")
     }
 }

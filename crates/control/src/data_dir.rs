@@ -121,6 +121,23 @@ impl DataDir {
         self.file(name).exists()
     }
 
+    /// The first file by name that is wanted.
+    pub(crate) fn find(
+        &self,
+        wanted: impl Fn(&str) -> bool,
+    ) -> Result<Option<String>, DataDirError> {
+        let list = || -> io::Result<Option<String>> {
+            let mut first = None;
+            for entry in std::fs::read_dir(&self.path)? {
+                let name = entry?.file_name().into_string().ok();
+                let name = name.filter(|name| wanted(name));
+                first = [first, name].into_iter().flatten().min();
+            }
+            Ok(first)
+        };
+        list().map_err(failed("list", &self.path))
+    }
+
     /// Removes a file, durably; one that is not there is no error.
     pub(crate) fn remove(&self, name: &str) -> Result<(), DataDirError> {
         let path = self.file(name);
@@ -168,7 +185,11 @@ impl DataDir {
             crash_point!(if mode == SECRET_MODE, KeyRenamed, else BundleRenamed);
             File::open(&self.path)?.sync_all()
         };
-        write().map_err(failed("write", &path))
+        write().map_err(|error| {
+            // A key, perhaps, and perhaps room that is needed. The next start would remove it.
+            let _ = std::fs::remove_file(&new);
+            failed("write", &path)(error)
+        })
     }
 }
 
@@ -284,6 +305,14 @@ mod tests {
         drop(dir);
         let dir = DataDir::open(&temp.path().join("a/b")).expect("open");
         assert!(dir.has("k") && !dir.has("l.new"));
+    }
+
+    #[test]
+    fn what_cannot_be_written_leaves_nothing_behind() {
+        let (_temp, dir) = dir();
+        std::fs::create_dir(dir.file("a.key")).expect("in its place");
+        dir.write_secret("a.key", "secret").expect_err("in the way");
+        assert!(!dir.has("a.key.new"));
     }
 
     #[test]

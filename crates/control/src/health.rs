@@ -10,6 +10,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
+use crate::audit::{Actor, AuditEntry};
 use crate::authority::Kind;
 use crate::clock;
 use crate::core::Core;
@@ -182,6 +183,11 @@ async fn ready(core: &Arc<Core>) -> Answer {
     if core.with_store(|store| store.audit_head()).await.is_err() {
         wrong.push_str("the store does not answer\n");
     }
+    if let Err(error) = core.watched.believes(clock::unix_secs()) {
+        wrong.push_str(&format!("{error}\n"));
+    } else if let Some(why) = cannot_write(core).await {
+        wrong.push_str(&format!("nothing can be written: {why}\n"));
+    }
     let least = clock::unix_secs().saturating_add(LEAST_SECS);
     if core.authority.not_after(Kind::X509) < least {
         wrong.push_str("no authority can sign\n");
@@ -193,6 +199,16 @@ async fn ready(core: &Arc<Core>) -> Answer {
         true => plain("200 OK", "ok\n"),
         false => plain("503 Service Unavailable", &wrong),
     }
+}
+
+/// Why nothing can be written, if the last change was not and it is not over yet. Whoever watches keeps others from asking, so
+/// it is tried here; that it is over is worth an entry.
+async fn cannot_write(core: &Arc<Core>) -> Option<String> {
+    let why = core.watched.failing()?;
+    let detail = serde_json::json!({"failed": why});
+    let entry = AuditEntry::now(&Actor::Control, "store-recovered", "", &detail);
+    let tried = core.with_store(move |store| store.append_audit(&[entry]));
+    tried.await.err().map(|_| why)
 }
 
 fn plain(status: &'static str, body: &str) -> Answer {

@@ -3,14 +3,31 @@
 
 use std::sync::Arc;
 
+use tidelock_proto::MAX_REVOKED_SVIDS;
+
 use crate::audit::AuditEntry;
+use crate::clock;
 use crate::core::{Core, StoreFailure};
 use crate::name::Name;
-use crate::store::NodeRecord;
+use crate::store::{IssuedRecord, IssuedTo, NodeRecord};
 use crate::token::TokenId;
 use crate::traced;
 
 impl Core {
+    /// Looks up what a node was given before this control plane ran, once.
+    pub(crate) async fn learn_budget(&self, node: &Name) -> Result<(), StoreFailure> {
+        if self.budgets.knows(node) {
+            return Ok(());
+        }
+        let to = IssuedTo::Node(node.to_string());
+        let now = clock::unix_secs();
+        let found = self.with_store(move |store| store.issued(&to, now, MAX_REVOKED_SVIDS));
+        let (found, world) = (found.await?, self.world());
+        let counts = |one: &&IssuedRecord| !world.revoked.tells_of(&one.serial, now);
+        self.budgets.learn(node, found.iter().filter(counts));
+        Ok(())
+    }
+
     /// Uses a token up for a node. `false`, and nothing written, if it is used or expired by now.
     pub(crate) async fn admit(
         self: &Arc<Self>,

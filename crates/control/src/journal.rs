@@ -8,7 +8,7 @@ use tokio::task::JoinHandle;
 use tracing::Instrument as _;
 
 use crate::audit::AuditEntry;
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 use crate::traced;
 
 /// How many entries may wait to be written before further ones wait for their turn.
@@ -24,13 +24,19 @@ pub(crate) struct Journal(mpsc::Sender<Job>);
 #[derive(Debug)]
 struct Job {
     entry: AuditEntry,
-    written: oneshot::Sender<()>,
+    written: oneshot::Sender<Result<(), NotWritten>>,
 }
 
-/// An entry that is not known to be written; the log says why.
+/// An entry that is not known to be written; the log says more.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("the audit log cannot be written; see the control plane's log")]
-pub(crate) struct NotWritten;
+pub(crate) enum NotWritten {
+    #[error("{}", StoreError::Full)]
+    Full,
+    #[error("the control plane's clock has jumped; see its log")]
+    Clock,
+    #[error("the audit log cannot be written; see the control plane's log")]
+    Failed,
+}
 
 impl Journal {
     /// Starts the task that writes. It ends when the journal is dropped and everything is written.
@@ -43,10 +49,10 @@ impl Journal {
     pub(crate) async fn record(&self, entry: AuditEntry) -> Result<(), NotWritten> {
         let (written, done) = oneshot::channel();
         let job = Job { entry, written };
-        self.0.send(job).await.map_err(|_| NotWritten)?;
+        self.0.send(job).await.map_err(|_| NotWritten::Failed)?;
         // With others', in a transaction that is in no trace.
         let written = done.instrument(traced::storing());
-        written.await.map_err(|_| NotWritten)
+        written.await.unwrap_or(Err(NotWritten::Failed))
     }
 }
 
@@ -57,16 +63,27 @@ async fn write(store: Arc<dyn Store>, mut jobs: mpsc::Receiver<Job>) {
         let (entries, waiting): (Vec<_>, Vec<_>) = split.unzip();
         let store = Arc::clone(&store);
         let written = tokio::task::spawn_blocking(move || store.append_audit(&entries)).await;
-        match written {
+        let told = match written {
             Ok(Ok(())) => {
                 crash_point!(IssueWritten);
-                for done in waiting {
-                    // Who does not wait any more does not need to know.
-                    let _ = done.send(());
-                }
+                Ok(())
             }
-            Ok(Err(error)) => tracing::error!(%error, "the audit log cannot be written"),
-            Err(error) => tracing::error!(%error, "the audit log cannot be written"),
+            Ok(Err(error)) => {
+                tracing::error!(%error, "the audit log cannot be written");
+                Err(match error {
+                    StoreError::Full => NotWritten::Full,
+                    StoreError::Clock(_) => NotWritten::Clock,
+                    _ => NotWritten::Failed,
+                })
+            }
+            Err(error) => {
+                tracing::error!(%error, "the audit log cannot be written");
+                Err(NotWritten::Failed)
+            }
+        };
+        for done in waiting {
+            // Who does not wait any more does not need to know.
+            let _ = done.send(told);
         }
     }
 }

@@ -58,7 +58,11 @@ pub(crate) async fn authorities(core: Arc<Core>) -> Result<(), tonic::transport:
     loop {
         let now = clock::unix_secs();
         let due = core.authority.next_change().unwrap_or(i64::MAX);
-        let wait = u64::try_from(due.saturating_sub(now)).unwrap_or(0);
+        let mut wait = u64::try_from(due.saturating_sub(now)).unwrap_or(0);
+        if let Err(error) = core.watched.believes(now) {
+            tracing::error!(%error, "the clock has jumped: nothing is issued or written until it is back");
+            wait = CLOCK_CHECK.as_secs();
+        }
         // The clock may be set, and what failed is tried again, but not without pause.
         let wait = Duration::from_secs(wait).clamp(Duration::from_secs(1), CLOCK_CHECK);
         tokio::select! {

@@ -32,6 +32,7 @@ mod access;
 mod admin_service;
 pub mod audit;
 mod authority;
+mod budget;
 mod change;
 mod clock;
 mod coded;
@@ -48,6 +49,7 @@ mod journal;
 mod jwt;
 mod keeping;
 mod limit;
+mod lost;
 mod metrics;
 mod name;
 mod net;
@@ -73,12 +75,15 @@ pub use authority::{
     AuthorityError, AuthorityTiming, BUNDLE_FILE, IssueError, JWKS_FILE, KeyError, PASSPHRASE_FILE,
     Passphrase,
 };
+pub use budget::MAX_UNEXPIRED_SVIDS;
+pub use clock::ClockError;
 #[cfg(feature = "crash-points")]
 pub use crash::{CRASH_FILE_VARIABLE, CrashPoint};
 pub use data_dir::DataDirError;
 pub use duration::DurationError;
 pub use events::MAX_KEPT_EVENTS;
 pub use limit::IssuanceLimit;
+pub use lost::Lost;
 pub use name::{MAX_NAME_BYTES, Name, NameError};
 pub use net::{AdminSocketError, TlsError};
 pub use node_service::X509Pop;

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::budget::MAX_UNEXPIRED_SVIDS;
 use crate::document::MAX_IDENTITIES_PER_NODE;
 use crate::name::Name;
 
@@ -15,6 +16,8 @@ pub struct IssuanceLimit {
     pub burst: u32,
     /// Each second, for as long as it goes on: more than a node needs whose identities all have the shortest life.
     pub per_second: u32,
+    /// That have not expired, its own not included; at most [`MAX_UNEXPIRED_SVIDS`].
+    pub unexpired: u32,
 }
 
 impl Default for IssuanceLimit {
@@ -22,6 +25,7 @@ impl Default for IssuanceLimit {
         Self {
             burst: 2 * MAX_IDENTITIES_PER_NODE as u32,
             per_second: 256,
+            unexpired: MAX_UNEXPIRED_SVIDS,
         }
     }
 }
@@ -52,6 +56,7 @@ impl Limiter {
         let limit = IssuanceLimit {
             burst: limit.burst.max(1),
             per_second: limit.per_second.max(1),
+            unexpired: limit.unexpired,
         };
         Self {
             limit,
@@ -84,6 +89,7 @@ mod tests {
         let limiter = Limiter::new(IssuanceLimit {
             burst: 5,
             per_second: 10,
+            ..IssuanceLimit::default()
         });
         let (one, other) = (Name::parse("n1").unwrap(), Name::parse("n2").unwrap());
         let start = Instant::now();
@@ -106,6 +112,7 @@ mod tests {
         let limiter = Limiter::new(IssuanceLimit {
             burst: 1,
             per_second: 1,
+            ..IssuanceLimit::default()
         });
         let node = Name::parse("n1").unwrap();
         let start = Instant::now();

@@ -164,6 +164,14 @@ impl Nodes {
         }
     }
 
+    /// Believes a node no more, until it joins anew, and ends its streams.
+    pub(crate) fn barred(&self, name: &Name) {
+        if let Some(node) = self.lock().nodes.get_mut(name) {
+            node.record = node.record.clone().barred();
+            node.end(Ended::Revoked);
+        }
+    }
+
     /// Takes up a node's new SVID.
     pub(crate) fn renewed(&self, name: &Name, record: NodeRecord) {
         if let Some(node) = self.lock().nodes.get_mut(name) {

@@ -102,6 +102,8 @@ impl Core {
                 .actor(),
         };
         let (now, said) = (clock::unix_secs(), world.compiled.lives.authorities);
+        // Before a key is made, or one destroyed.
+        self.watched.believes(now).map_err(StoreError::from)?;
         let mut draft = Draft::new(&self.authority, now, world.generation, said);
         let id = self.draft(&mut draft, step)?;
         let generation = self.put_in_force(&world, &actor, draft)?;

@@ -1,12 +1,13 @@
 //! Starting and stopping the control plane.
 
+mod held;
+
 use std::future::Future;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::json;
 use tidelock_proto::v1::admin_server::AdminServer;
 use tidelock_proto::v1::event::Kind as EventKind;
 use tidelock_proto::v1::node_server::NodeServer;
@@ -19,8 +20,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Server;
 
 use crate::admin_service::AdminService;
-use crate::audit::{Actor, AuditEntry};
-use crate::authority::{Authority, AuthorityTiming, Draft, Passphrase, Timings};
+use crate::authority::{AuthorityTiming, Passphrase};
 use crate::clock;
 use crate::coded::Coded;
 use crate::core::{Core, Parts};
@@ -30,17 +30,14 @@ use crate::health;
 use crate::journal::Journal;
 use crate::keeping;
 use crate::limit::IssuanceLimit;
-use crate::name::Name;
 use crate::net::{self, AdminSocket, ServerCertificate, Tls};
 use crate::node_service::{NodeService, X509Pop};
-use crate::nodes::Nodes;
-use crate::revoked::Revoked;
 use crate::roles::Guarded;
 use crate::start_error::StartError;
-use crate::store::{SqliteStore, Store};
+use crate::store::Store;
 use crate::traced::Traced;
 use crate::unbuffered::Unbuffered;
-use crate::world::{World, fingerprint, stored_lives};
+use held::Held;
 
 /// Name of the database in the data directory.
 pub const DATABASE_FILE: &str = "control.db";
@@ -78,6 +75,8 @@ pub struct Options {
     pub issuance: IssuanceLimit,
     /// What nodes' certificates have to lead to; `None`: nodes attest with join tokens only.
     pub x509pop: Option<X509Pop>,
+    /// Start although the clock is far ahead of the audit log, or behind it: it is right.
+    pub accept_clock: bool,
 }
 
 impl Options {
@@ -100,6 +99,7 @@ impl Options {
             http_listen: None,
             issuance: IssuanceLimit::default(),
             x509pop: None,
+            accept_clock: false,
         }
     }
 }
@@ -134,13 +134,15 @@ impl ControlPlane {
         let (listeners, listening) = net::bind(&options.listen).await?;
         let (watchers, http) = net::bind(options.http_listen.as_slice()).await?;
         let (stop, stopping) = watch::channel(false);
-        let (events, writer) = Events::start(Arc::clone(&held.store))?;
-        let (journal, journal_writer) = Journal::start(Arc::clone(&held.store));
+        let store = || -> Arc<dyn Store> { held.store.clone() };
+        let (events, writer) = Events::start(store())?;
+        let (journal, journal_writer) = Journal::start(store());
         let core = Core::new(Parts {
             trust_domain: options.trust_domain.clone(),
             events,
             journal,
-            store: held.store,
+            store: store(),
+            watched: Arc::clone(&held.store),
             authority: held.authority,
             tls: Arc::clone(&tls),
             nodes: held.nodes,
@@ -221,36 +223,6 @@ impl ControlPlane {
     }
 }
 
-/// What the data directory holds.
-struct Held {
-    data_dir: Arc<DataDir>,
-    store: Arc<dyn Store>,
-    authority: Authority,
-    world: World,
-    nodes: Nodes,
-}
-
-impl Held {
-    fn open(options: &Options, now: i64) -> Result<Self, StartError> {
-        let data_dir = Arc::new(DataDir::open(&options.data_dir)?);
-        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&data_dir.file(DATABASE_FILE))?);
-        let timings = Timings {
-            x509: options.timing,
-            jwt: options.jwt_timing,
-        };
-        let (keeping, ours) = ((&options.passphrase, timings), &options.trust_domain);
-        let authority = Authority::open(&data_dir, keeping, &*store, ours, now)?;
-        pass_time(&*store, &authority, ours, now)?;
-        Ok(Self {
-            world: load_world(&*store, &authority, ours)?,
-            nodes: load_nodes(&*store)?,
-            data_dir,
-            store,
-            authority,
-        })
-    }
-}
-
 fn tell_started(core: &Core, http: Option<SocketAddr>, admin_socket: &Path) {
     let generation = core.world().generation;
     let started = v1::Started {
@@ -266,72 +238,6 @@ fn tell_started(core: &Core, http: Option<SocketAddr>, admin_socket: &Path) {
         admin_socket = %admin_socket.display(),
         "the control plane runs"
     );
-}
-
-/// Does what time has brought since the control plane last ran. The generation moves when the documents are taken up.
-fn pass_time(
-    store: &dyn Store,
-    authority: &Authority,
-    ours: &TrustDomainBuf,
-    now: i64,
-) -> Result<(), StartError> {
-    let stored = store.documents()?;
-    let generation = stored.generation;
-    let said = stored_lives(&stored.documents, ours.as_trust_domain()).authorities;
-    let mut draft = Draft::new(authority, now, generation, said);
-    draft.pass_time()?;
-    if !draft.moved().is_empty() {
-        store.put_authorities(
-            generation,
-            None,
-            &draft.stored(),
-            &draft.audit(&Actor::Control),
-        )?;
-        draft.put_in_force();
-        authority.publish()?;
-    }
-    Ok(())
-}
-
-/// Takes up the documents; moves the generation if this version makes something else of them than the last one did.
-fn load_world(
-    store: &dyn Store,
-    authority: &Authority,
-    trust_domain: &TrustDomainBuf,
-) -> Result<World, StartError> {
-    let stored = store.documents()?;
-    let mut world = World::load(
-        stored.generation,
-        &stored.documents,
-        authority.bundle(&authority.ring()),
-        Revoked::new(store.revoked()?),
-        trust_domain.as_trust_domain(),
-    )
-    .map_err(StartError::Documents)?;
-    let fingerprint = fingerprint(&world.compiled, &world.bundle, &world.revoked);
-    if stored.fingerprint != fingerprint {
-        let to = json!({"generation": stored.generation + 1, "version": env!("CARGO_PKG_VERSION")});
-        let moved = AuditEntry::now(&Actor::Control, "generation-moved", "", &to);
-        world.generation = store.commit(stored.generation, &fingerprint, &[], &[], &[moved])?;
-    }
-    Ok(world)
-}
-
-fn load_nodes(store: &dyn Store) -> Result<Nodes, StartError> {
-    let named = |record: crate::store::NodeRecord| match Name::parse(&record.name) {
-        Ok(name) => Ok((name, record)),
-        Err(error) => Err(StartError::NodeName {
-            name: record.name,
-            error,
-        }),
-    };
-    Ok(Nodes::new(
-        store
-            .nodes()?
-            .into_iter()
-            .map(named)
-            .collect::<Result<_, _>>()?,
-    ))
 }
 
 fn builder() -> Server {
@@ -383,3 +289,6 @@ async fn serve_http(core: Arc<Core>, listener: TcpListener) -> Result<(), tonic:
     health::serve(core, listener).await;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

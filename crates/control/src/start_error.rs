@@ -5,8 +5,10 @@ use std::io;
 use std::net::SocketAddr;
 
 use crate::authority::{AuthorityError, IssueError};
+use crate::clock::ClockError;
 use crate::data_dir::DataDirError;
 use crate::document::DocumentError;
+use crate::lost::Lost;
 use crate::name::NameError;
 use crate::net::{AdminSocketError, TlsError};
 use crate::store::StoreError;
@@ -21,6 +23,12 @@ pub enum StartError {
     /// The database in it.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// By the audit log the clock cannot be right.
+    #[error(transparent)]
+    Clock(#[from] ClockError),
+    /// It is gone.
+    #[error(transparent)]
+    Lost(#[from] Lost),
     /// The root: its key, its certificate, its trust domain.
     #[error(transparent)]
     Authority(#[from] AuthorityError),

@@ -49,12 +49,14 @@ pub enum ErrorCode {
     NodeCertificateNotAllowed,
     /// Something else stands in the way; the message says what.
     NotPossible,
-    /// More SVIDs would be revoked than nodes take: move to another authority.
+    /// Nodes take no further revoked SVID: move to another authority, or ask again when there is room.
     RevokedTooMany,
     /// Too much was asked for; later there is room.
     LimitReached,
     /// The control plane stops, or cannot be reached; ask again.
     Unavailable,
+    /// There is no room where the control plane's store is: nothing was issued or changed.
+    StoreFull,
     /// The control plane failed and changed nothing; its log says why.
     Internal,
     /// It is not YAML that is read.
@@ -124,7 +126,7 @@ pub enum ErrorCode {
 }
 
 /// Every code: its name, and the gRPC status that it comes with; `None`: it comes with a document.
-const NAMES: [(ErrorCode, &str, Option<Code>); 55] = [
+const NAMES: [(ErrorCode, &str, Option<Code>); 56] = [
     (
         ErrorCode::CallerUnknown,
         "CALLER_UNKNOWN",
@@ -230,6 +232,11 @@ const NAMES: [(ErrorCode, &str, Option<Code>); 55] = [
         ErrorCode::Unavailable,
         "UNAVAILABLE",
         Some(Code::Unavailable),
+    ),
+    (
+        ErrorCode::StoreFull,
+        "STORE_FULL",
+        Some(Code::ResourceExhausted),
     ),
     (ErrorCode::Internal, "INTERNAL", Some(Code::Internal)),
     (ErrorCode::YamlSyntax, "YAML_SYNTAX", None),

@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 
 use serde::Serialize;
-use tidelock_proto::v1::RevokeResponse;
+use tidelock_proto::MAX_REVOKED_SVIDS;
+use tidelock_proto::v1::{RevokeResponse, RevokedSvid};
 
 use super::hex;
 use crate::span;
@@ -16,6 +17,8 @@ pub(crate) struct RevokedView {
     revoked: Vec<SvidRow>,
     /// How many were.
     already: u32,
+    /// Those that are still believed, for want of room. `until` is when they expire.
+    left_out: Vec<SvidRow>,
     generation: u64,
 }
 
@@ -24,7 +27,7 @@ struct SvidRow {
     serial: String,
     spiffe_id: String,
     node: String,
-    /// Until when nodes are told.
+    /// Until when nodes are told; of what is left out, when it expires.
     until: Option<String>,
     #[serde(skip)]
     until_secs: i64,
@@ -32,36 +35,24 @@ struct SvidRow {
 
 /// The JSON form.
 pub(crate) fn view(answer: RevokeResponse) -> RevokedView {
-    let rows = answer.revoked.into_iter().map(|one| SvidRow {
+    let row = |one: RevokedSvid| SvidRow {
         serial: hex(&one.serial),
         spiffe_id: one.spiffe_id,
         node: one.node,
         until: span::rfc3339(one.until_unix_secs),
         until_secs: one.until_unix_secs,
-    });
+    };
     RevokedView {
-        revoked: rows.collect(),
+        revoked: answer.revoked.into_iter().map(row).collect(),
         already: answer.already,
+        left_out: answer.left_out.into_iter().map(row).collect(),
         generation: answer.generation,
     }
 }
 
 /// A row for each SVID, and a line of how many.
 pub(crate) fn text(view: &RevokedView, now_secs: i64) -> String {
-    let mut text = String::new();
-    if !view.revoked.is_empty() {
-        let mut table = Table::new(&["SERIAL", "SPIFFE ID", "NODE", "TOLD FOR"]);
-        for row in &view.revoked {
-            let left = span::left(row.until_secs, now_secs);
-            table.row([
-                row.serial.clone(),
-                row.spiffe_id.clone(),
-                row.node.clone(),
-                left,
-            ]);
-        }
-        let _ = write!(text, "{table}");
-    }
+    let mut text = rows(&view.revoked, "TOLD FOR", now_secs);
     let already = match view.already {
         0 => String::new(),
         already => format!(" ({already} already were)"),
@@ -78,6 +69,39 @@ pub(crate) fn text(view: &RevokedView, now_secs: i64) -> String {
     text
 }
 
+/// What is still believed, if anything is; nothing else is told of it.
+pub(crate) fn left_out(view: &RevokedView, now_secs: i64) -> Option<String> {
+    let last = view.left_out.iter().map(|row| row.until_secs).max()?;
+    let (count, ends) = (svids(view.left_out.len()), span::left(last, now_secs));
+    Some(format!(
+        "NOT revoked, for nodes take at most {MAX_REVOKED_SVIDS} at one time: {count}. Connections made with them stand, and the last of \
+         them expires in {ends}. Ask again when there is room (`tidelock get revoked`), or move to another authority now \
+         (`tidelock authority`)"
+    ))
+}
+
+/// A row for each of what is left out.
+pub(crate) fn left_out_rows(view: &RevokedView, now_secs: i64) -> String {
+    rows(&view.left_out, "EXPIRES IN", now_secs)
+}
+
+fn rows(of: &[SvidRow], until: &'static str, now_secs: i64) -> String {
+    if of.is_empty() {
+        return String::new();
+    }
+    let mut table = Table::new(&["SERIAL", "SPIFFE ID", "NODE", until]);
+    for row in of {
+        let left = span::left(row.until_secs, now_secs);
+        table.row([
+            row.serial.clone(),
+            row.spiffe_id.clone(),
+            row.node.clone(),
+            left,
+        ]);
+    }
+    table.to_string()
+}
+
 /// So many SVIDs, in words.
 pub(super) fn svids(count: usize) -> String {
     match count {
@@ -88,8 +112,6 @@ pub(super) fn svids(count: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use tidelock_proto::v1::RevokedSvid;
-
     use super::*;
 
     fn answer(serials: &[u8], already: u32) -> RevokeResponse {
@@ -103,7 +125,28 @@ mod tests {
             revoked: serials.iter().map(one).collect(),
             already,
             generation: 7,
+            left_out: Vec::new(),
         }
+    }
+
+    #[test]
+    fn what_is_still_believed_is_told_apart_from_what_is_revoked() {
+        let mut incomplete = answer(&[0x41], 0);
+        incomplete.left_out = answer(&[0x42], 0).revoked;
+        let view = view(incomplete);
+        assert!(!text(&view, 100).contains("42"), "it is not revoked");
+        let told = left_out(&view, 100).expect("told");
+        assert!(
+            told.starts_with("NOT revoked") && told.contains("1 SVID. "),
+            "{told}"
+        );
+        assert!(told.contains("expires in 1m00s"), "{told}");
+        assert!(
+            left_out_rows(&view, 100).contains("EXPIRES IN\n42"),
+            "{}",
+            left_out_rows(&view, 100)
+        );
+        assert_eq!(left_out(&super::view(answer(&[0x41], 0)), 100), None);
     }
 
     #[test]

@@ -11,6 +11,7 @@ use crate::convert::kind_of;
 use crate::core::{ChangeError, Changed, Core};
 use crate::document::{DocumentError, Format, Key, Reason, SourceFile};
 use crate::roles::Permit;
+use crate::store::StoreError;
 
 /// How many of the documents that a caller may not change are named in the audit log.
 const MAX_AUDITED: usize = 8;
@@ -165,7 +166,11 @@ pub(super) async fn failed(core: &Core, permit: &Permit, error: ChangeError) -> 
         }
         ChangeError::Store(error) => {
             tracing::error!(%error, "a change cannot be stored");
-            Status::internal(format!("nothing was changed: {error}"))
+            let code = match error {
+                StoreError::Full => ErrorCode::StoreFull,
+                _ => ErrorCode::Internal,
+            };
+            code.status(format!("nothing was changed: {error}"))
         }
         ChangeError::Broken => Status::internal("the change failed; see the control plane's log"),
     }

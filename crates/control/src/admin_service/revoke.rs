@@ -18,7 +18,7 @@ use crate::core::Core;
 use crate::name::Name;
 use crate::revocation::{Done, RevokeError, Target};
 use crate::roles::Permit;
-use crate::store::{Revocation, RevokedRecord};
+use crate::store::{Revocation, RevokedRecord, StoreError};
 
 pub(super) async fn revoke(
     core: &Arc<Core>,
@@ -161,6 +161,7 @@ fn response(done: Done) -> v1::RevokeResponse {
     v1::RevokeResponse {
         revoked: done.revoked.into_iter().map(svid).collect(),
         already: u32::try_from(done.already).unwrap_or(u32::MAX),
+        left_out: done.left_out.into_iter().map(svid).collect(),
         generation: done.generation,
     }
 }
@@ -182,9 +183,14 @@ fn refused(error: RevokeError) -> Status {
         }
         RevokeError::UnknownNode(_) => ErrorCode::NodeNotFound.status(text),
         RevokeError::TooMany { .. } => ErrorCode::RevokedTooMany.status(format!(
-            "{text}; to renew everything at once, move to another authority (`tidelock authority`)"
+            "{text}; there is room when the first of those is over (`tidelock get revoked`), or move to another authority \
+             now, which renews everything (`tidelock authority`)"
         )),
         RevokeError::NotPermitted(refusal) => refusal.into(),
+        RevokeError::Store(StoreError::Full) => {
+            tracing::error!(error = text, "SVIDs cannot be revoked");
+            ErrorCode::StoreFull.status(format!("nothing was revoked: {text}"))
+        }
         RevokeError::Store(_) | RevokeError::Broken => {
             tracing::error!(error = text, "SVIDs cannot be revoked");
             Status::internal(format!("nothing was revoked: {text}"))

@@ -11,6 +11,7 @@ use tonic::{Code, Status};
 
 use crate::audit::{Actor, AuditEntry, hex};
 use crate::authority::Issued;
+use crate::budget::Bearer;
 use crate::clock;
 use crate::core::{Core, StoreFailure};
 use crate::name::Name;
@@ -136,6 +137,8 @@ async fn admit(
     crash_point!(AttestSigned);
     if core.admit(token.id, now, name, record, audit).await? {
         crash_point!(AttestInForce);
+        // Never refused: somebody made the token.
+        core.budgets.count(&node, Bearer::Node, issued.not_after);
         Ok((node, issued))
     } else {
         // Another call was faster with the same token.

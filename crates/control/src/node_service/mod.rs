@@ -163,6 +163,9 @@ fn authenticate(core: &Core, caller: &Caller) -> Result<Agent, Status> {
             "node `{node}` has not attested here"
         )));
     };
+    if record.is_barred() {
+        return Err(Status::unauthenticated(sync::REVOKED));
+    }
     if !record.stands_by(serial) {
         return Err(Status::unauthenticated(format!(
             "a newer SVID was issued to node `{node}`; this one no longer counts"

@@ -1,17 +1,19 @@
 //! SVIDs for workloads, and for the node itself.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
 use serde_json::json;
-use tidelock_proto::v1;
 use tidelock_proto::v1::event::Kind as EventKind;
+use tidelock_proto::{ErrorCode, v1};
 use tidelock_spiffe_core::SpiffeIdBuf;
 use tonic::{Code, Status};
 
 use super::{Agent, believed, refused};
 use crate::audit::{Actor, AuditEntry, hex};
 use crate::authority::IssueError;
+use crate::budget::{Bearer, Spent};
 use crate::clock;
 use crate::core::Core;
 use crate::document::{Placed, WorkloadIdentity};
@@ -50,9 +52,19 @@ async fn issue(
     let (identity, spiffe_id) = admitted(&world, agent, &request.entry_id, &request.spiffe_id)?;
     let ttl_secs = world.compiled.lives.x509_secs(identity);
     let id = spiffe_id.clone();
+    let now = clock::unix_secs();
+    let spent = |spent: Spent| limited(core, agent, "Sign", &spent);
+    core.learn_budget(&agent.node).await?;
+    // Before anything is signed, and again with it, since others ask at the same time.
+    core.budgets
+        .room(&agent.node, Bearer::Workload, now)
+        .map_err(spent)?;
     let issued = core
         .authority
-        .issue_workload(&request.csr, id, ttl_secs, clock::unix_secs())?;
+        .issue_workload(&request.csr, id, ttl_secs, now)?;
+    core.budgets
+        .take(&agent.node, Bearer::Workload, issued.not_after, now)
+        .map_err(spent)?;
     let actor = Actor::Node(agent.node.clone());
     let detail = json!({
         "entry": identity.name.as_str(),
@@ -64,7 +76,11 @@ async fn issue(
     crash_point!(IssueSigned);
     // Before it is handed over: what is not written down was not issued.
     let written = core.journal.record(audit).await;
-    written.inspect_err(|_| core.metrics.store_failures.count())?;
+    written.inspect_err(|_| {
+        core.budgets
+            .give_back(&agent.node, Bearer::Workload, issued.not_after);
+        core.metrics.store_failures.count();
+    })?;
     crash_point!(IssueTold);
     core.metrics.workload_svids.count();
     tracing::debug!(node = %agent.node, entry = %identity.name, "SVID issued");
@@ -125,9 +141,15 @@ pub(super) async fn renew(
     within_limit(core, agent, "Renew")?;
     let _before_any_revoking = core.issuing.read().await;
     believed(core, &agent.serial)?;
+    let now = clock::unix_secs();
+    let spent = |spent: Spent| limited(core, agent, "Renew", &spent);
+    core.learn_budget(&agent.node).await?;
+    core.budgets
+        .room(&agent.node, Bearer::Node, now)
+        .map_err(spent)?;
     let issued = core
         .authority
-        .issue_node(csr, &agent.node, clock::unix_secs())
+        .issue_node(csr, &agent.node, now)
         .map_err(|error| {
             refused(
                 core,
@@ -138,14 +160,20 @@ pub(super) async fn renew(
             );
             Status::from(error)
         })?;
+    core.budgets
+        .take(&agent.node, Bearer::Node, issued.not_after, now)
+        .map_err(spent)?;
     let (node, presented) = (agent.node.clone(), agent.serial.clone());
     let (serial, not_after) = (issued.serial.clone(), issued.not_after);
     let detail = json!({"serial": hex(&serial), "not_after": not_after});
     let actor = Actor::Node(node.clone());
     let audit = AuditEntry::now(&actor, "node-renewed", node.as_str(), &detail);
     crash_point!(RenewSigned);
-    let renewed = core.renew(node, presented, serial, not_after, audit);
-    if !renewed.await? {
+    let renewed = core.renew(node, presented, serial, not_after, audit).await;
+    if !matches!(renewed, Ok(true)) {
+        core.budgets.give_back(&agent.node, Bearer::Node, not_after);
+    }
+    if !renewed? {
         return Err(Status::unauthenticated(
             "the node attested anew; this SVID no longer counts",
         ));
@@ -166,26 +194,34 @@ pub(super) async fn renew(
 
 /// Refuses a node that asks for too many SVIDs. Not each refusal is told: that would be the next thing to have too many of.
 pub(super) fn within_limit(core: &Core, agent: &Agent, call: &str) -> Result<(), Status> {
-    let now = Instant::now();
-    let Err(limited) = core.limiter.take(&agent.node, now) else {
-        return Ok(());
-    };
+    match core.limiter.take(&agent.node, Instant::now()) {
+        Ok(()) => Ok(()),
+        Err(why) => Err(limited(core, agent, call, &why)),
+    }
+}
+
+/// Tells of a node that asks for too much; gives what it is answered.
+fn limited(core: &Core, agent: &Agent, call: &str, why: &dyn fmt::Display) -> Status {
     core.metrics.calls_limited.count();
-    if let Some(untold) = core.limited.take(now) {
+    if let Some(untold) = core.limited.take(Instant::now()) {
         let more = match untold {
             0 => String::new(),
             untold => format!("; and {untold} more before it that were not told"),
         };
-        tracing::warn!(node = %agent.node, call, %limited, "too many SVIDs");
-        let detail = format!("{limited}{more}");
+        tracing::warn!(node = %agent.node, call, %why, "too many SVIDs");
+        let detail = format!("{why}{more}");
         refused(core, &agent.caller, agent.node.as_str(), call, &detail);
     }
-    Err(Status::resource_exhausted(limited.to_string()))
+    Status::resource_exhausted(why.to_string())
 }
 
 impl From<NotWritten> for Status {
     fn from(error: NotWritten) -> Self {
-        Self::internal(format!("nothing was issued: {error}"))
+        let code = match error {
+            NotWritten::Full => ErrorCode::StoreFull,
+            NotWritten::Clock | NotWritten::Failed => ErrorCode::Internal,
+        };
+        code.status(format!("nothing was issued: {error}"))
     }
 }
 

@@ -20,6 +20,7 @@ use tonic::{Status, Streaming};
 use super::attest::{attested, tell};
 use crate::audit::{Actor, AuditEntry, hex};
 use crate::authority::Issued;
+use crate::budget::Bearer;
 use crate::clock;
 use crate::core::Core;
 use crate::name::Name;
@@ -281,6 +282,11 @@ async fn admit(
         return Err(not_allowed(&node));
     }
     let now = clock::unix_secs();
+    core.learn_budget(&node).await.map_err(Status::from)?;
+    if let Err(spent) = core.budgets.room(&node, Bearer::Node, now) {
+        core.metrics.calls_limited.count();
+        return Err(ErrorCode::LimitReached.status(spent.to_string()).into());
+    }
     let issued = match core.authority.issue_node(csr, &node, now) {
         Ok(issued) => issued,
         Err(error) if error.is_callers_fault() => {
@@ -304,7 +310,10 @@ async fn admit(
     };
     let audit = entry(&node, &issued, certificate, caller);
     match core.admit_certificate(node.clone(), record, audit).await {
-        Ok(true) => Ok(attested(core, caller, &node, issued, v1::JoinedBy::X509pop)),
+        Ok(true) => {
+            core.budgets.count(&node, Bearer::Node, issued.not_after);
+            Ok(attested(core, caller, &node, issued, v1::JoinedBy::X509pop))
+        }
         Ok(false) => Err(not_allowed(&node)),
         Err(failure) => Err(Status::from(failure).into()),
     }

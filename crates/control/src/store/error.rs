@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::clock::ClockError;
+
 /// Why the store cannot be used, or a call to it failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -40,6 +42,14 @@ pub enum StoreError {
         /// What SQLite says.
         detail: String,
     },
+    /// Something is gone from it that every database of its schema version has.
+    #[error("the database `{}` lacks its {missing}: something else has changed it; put a back-up in its place", path.display())]
+    Incomplete {
+        /// Which file.
+        path: PathBuf,
+        /// What is gone: kinds and names.
+        missing: String,
+    },
     /// A migration failed; the store is as it was.
     #[error("cannot bring the database to schema version {to}: {source}")]
     Migration {
@@ -68,12 +78,22 @@ pub enum StoreError {
     /// There is no room for the change; nothing of it was made.
     #[error("there is no room for it where the database is: free some")]
     Full,
+    /// The clock that a change was dated by is not believed; nothing of it was made.
+    #[error("nothing was written: {0}")]
+    Clock(#[from] ClockError),
     /// Anything else that SQLite refused.
     #[error("the database refused: {0}")]
     Sql(#[source] rusqlite::Error),
     /// Anything else that another implementation's database refused.
     #[error("the database refused: {0}")]
     Other(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl StoreError {
+    /// Whether the store is to blame, and not what was asked of it.
+    pub(crate) fn is_outage(&self) -> bool {
+        matches!(self, Self::Full | Self::Sql(_) | Self::Other(_))
+    }
 }
 
 impl From<rusqlite::Error> for StoreError {

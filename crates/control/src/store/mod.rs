@@ -2,12 +2,16 @@
 
 mod error;
 mod migrations;
+mod node;
 mod sqlite;
 #[cfg(any(test, feature = "store-suite"))]
 pub mod suite;
+mod watched;
 
 pub use error::StoreError;
+pub use node::{JoinedBy, NodeRecord};
 pub use sqlite::SqliteStore;
+pub(crate) use watched::Watched;
 
 use std::fmt;
 
@@ -119,6 +123,13 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
         allowed: bool,
         audit: &[AuditEntry],
     ) -> Result<bool, StoreError>;
+
+    /// Takes from a node what it is believed by, so that it [`NodeRecord::is_barred`]: the SVIDs that count, and its certificate.
+    /// `false`, and nothing written, if that is so already, or there is no such node.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    fn bar_node(&self, node: &str, audit: &[AuditEntry]) -> Result<bool, StoreError>;
 
     /// All nodes.
     ///
@@ -301,42 +312,6 @@ pub struct TokenRecord {
     pub expires: i64,
     /// When it was used.
     pub used: Option<i64>,
-}
-
-/// A node that has attested.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct NodeRecord {
-    /// Its name.
-    pub name: String,
-    /// Serial number of the newest SVID issued to it.
-    pub serial: Vec<u8>,
-    /// Serial number of the SVID that the newest one was asked for with, which still counts.
-    pub previous_serial: Option<Vec<u8>>,
-    /// When the newest SVID expires, in seconds since the Unix epoch.
-    pub not_after: i64,
-    /// When it attested, with a token or certificate.
-    pub attested: i64,
-    /// Which of them.
-    pub joined_by: JoinedBy,
-    /// Whether a certificate may attest as this node.
-    pub certificate_allowed: bool,
-}
-
-/// What a node attested with.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum JoinedBy {
-    /// A join token.
-    Token,
-    /// A certificate, with proof of its key.
-    Certificate,
-}
-
-impl NodeRecord {
-    /// Whether the SVID of this serial number is one that still counts.
-    #[must_use]
-    pub fn stands_by(&self, serial: &[u8]) -> bool {
-        self.serial == serial || self.previous_serial.as_deref() == Some(serial)
-    }
 }
 
 /// Which of the SVIDs that were issued.

@@ -2,6 +2,7 @@
 
 mod audit;
 mod authorities;
+mod check;
 mod events;
 mod nodes;
 mod revoked;
@@ -10,7 +11,6 @@ use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, TransactionBehavior, params};
 
@@ -22,12 +22,6 @@ use super::{
 use crate::audit::{AuditEntry, AuditHead, AuditRecord};
 use crate::token::TokenId;
 use crate::traced;
-
-/// `TIDK`, SQLite's `application_id` of our files.
-const APPLICATION_ID: u32 = 0x5449_444b;
-
-/// How long to wait for another program that reads the file (a backup, a curious administrator).
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The mode of the file, and so of SQLite's own files beside it: it holds hashes of tokens.
 const FILE_MODE: u32 = 0o600;
@@ -56,8 +50,8 @@ impl SqliteStore {
             .open(path);
         drop(file.map_err(|e| open(e.into()))?);
         let mut connection = Connection::open(path).map_err(|e| open(e.into()))?;
-        let version = check(&connection, path)?;
-        configure(&connection)?;
+        let version = check::check(&connection, path)?;
+        check::configure(&connection)?;
         migrations::run(&mut connection, version)?;
         Ok(Self {
             connection: Mutex::new(connection),
@@ -104,63 +98,6 @@ impl SqliteStore {
         crash_point!(if !audit.is_empty(), StoreCommitted);
         Ok(Some(value))
     }
-}
-
-/// Looks at a file before anything is written to it; gives its schema version.
-fn check(connection: &Connection, path: &Path) -> Result<u32, StoreError> {
-    let corrupt = |error: rusqlite::Error| match error.sqlite_error_code() {
-        Some(rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase) => {
-            StoreError::Corrupt {
-                path: path.to_owned(),
-                detail: error.to_string(),
-            }
-        }
-        _ => StoreError::Sql(error),
-    };
-    connection.busy_timeout(BUSY_TIMEOUT)?;
-    let tables: u32 = connection
-        .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
-        .map_err(corrupt)?;
-    if tables == 0 {
-        return Ok(0);
-    }
-    let found: u32 = connection
-        .query_row("PRAGMA application_id", [], |row| row.get(0))
-        .map_err(corrupt)?;
-    if found != APPLICATION_ID {
-        return Err(StoreError::Foreign {
-            path: path.to_owned(),
-            found,
-        });
-    }
-    let version: u32 = connection
-        .query_row("PRAGMA user_version", [], |row| row.get(0))
-        .map_err(corrupt)?;
-    if version > migrations::VERSION {
-        return Err(StoreError::TooNew {
-            path: path.to_owned(),
-            found: version,
-            known: migrations::VERSION,
-        });
-    }
-    let verdict: String = connection
-        .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
-        .map_err(corrupt)?;
-    if verdict != "ok" {
-        return Err(StoreError::Corrupt {
-            path: path.to_owned(),
-            detail: verdict,
-        });
-    }
-    Ok(version)
-}
-
-fn configure(connection: &Connection) -> Result<(), StoreError> {
-    connection.pragma_update(None, "journal_mode", "wal")?;
-    connection.pragma_update(None, "synchronous", "full")?;
-    connection.pragma_update(None, "trusted_schema", false)?;
-    connection.pragma_update(None, "application_id", APPLICATION_ID)?;
-    Ok(())
 }
 
 impl Store for SqliteStore {
@@ -306,6 +243,11 @@ impl Store for SqliteStore {
         audit: &[AuditEntry],
     ) -> Result<bool, StoreError> {
         let work = |transaction: &Transaction<'_>| nodes::allow(transaction, node, allowed);
+        Ok(self.write_if(audit, work)?.is_some())
+    }
+
+    fn bar_node(&self, node: &str, audit: &[AuditEntry]) -> Result<bool, StoreError> {
+        let work = |transaction: &Transaction<'_>| nodes::bar(transaction, node);
         Ok(self.write_if(audit, work)?.is_some())
     }
 

@@ -185,3 +185,37 @@ async fn a_node_that_asks_for_too_much_is_refused_and_others_are_not() {
     tokio::time::sleep(std::time::Duration::from_millis(1_100)).await;
     client.sign(sign(&key)).await.expect("after a while");
 }
+
+#[tokio::test]
+async fn it_is_not_ready_while_nothing_can_be_written_and_is_again_when_it_can() {
+    let (plane, http) = watched().await;
+    let database = plane.dir.path().join("ca").join(DATABASE_FILE);
+    let database = rusqlite::Connection::open(database).expect("open");
+    let full =
+        "CREATE TRIGGER full BEFORE INSERT ON audit BEGIN SELECT raise(ABORT, 'no room'); END";
+    database.execute_batch(full).expect("trigger");
+    assert_eq!(get(http, "/readyz").await.1, "ok\n", "nobody knows yet");
+    let token = v1::CreateTokenRequest {
+        node: "n1".into(),
+        ttl_secs: 60,
+    };
+    let refused = plane.admin().await.create_token(token).await;
+    refused.expect_err("it cannot be written");
+    for _ in 0..2 {
+        let (status, body) = get(http, "/readyz").await;
+        assert!(status.contains("503"), "{status}");
+        assert!(
+            body.contains("nothing can be written") && body.contains("no room"),
+            "{body}"
+        );
+    }
+    database.execute_batch("DROP TRIGGER full").expect("room");
+    for _ in 0..2 {
+        assert_eq!(get(http, "/readyz").await.1, "ok\n");
+    }
+    let recovered = "SELECT count(*) FROM audit WHERE action = 'store-recovered'";
+    let told: u32 = database
+        .query_row(recovered, [], |row| row.get(0))
+        .expect("told");
+    assert_eq!(told, 1);
+}

@@ -20,6 +20,7 @@ mod operators;
 mod operators_life;
 mod plan;
 mod revoke;
+mod revoke_full;
 mod sign;
 mod sync;
 mod templates;

@@ -383,7 +383,7 @@ async fn a_revoked_node_does_not_come_back_by_its_certificate_until_it_is_allowe
     let log = plane.audited().await;
     let of_it = log.iter().filter(|(_, _, subject, _)| subject == "n1");
     let actions: BTreeSet<_> = of_it.map(|(_, action, ..)| action.as_str()).collect();
-    for action in ["node-certificate-barred", "node-certificate-allowed"] {
+    for action in ["node-barred", "node-certificate-allowed"] {
         assert!(actions.contains(action), "{actions:?}");
     }
 }

@@ -72,6 +72,14 @@ pub(super) fn allow(
     Ok((written > 0).then_some(()))
 }
 
+/// Takes from a node the SVIDs that count, and its certificate; nothing if it has neither.
+pub(super) fn bar(transaction: &Transaction<'_>, name: &str) -> Result<Option<()>, StoreError> {
+    let sql = "UPDATE node SET serial = x'', previous_serial = NULL, certificate_allowed = 0
+        WHERE name = ?1 AND (serial <> x'' OR previous_serial IS NOT NULL OR certificate_allowed <> 0)";
+    let written = transaction.execute(sql, [name])?;
+    Ok((written > 0).then_some(()))
+}
+
 /// Writes the SVIDs of a node that is there already.
 pub(super) fn renew(transaction: &Transaction<'_>, node: &NodeRecord) -> Result<(), StoreError> {
     let sql = "UPDATE node SET serial = ?2, previous_serial = ?3, not_after = ?4, attested = ?5 WHERE name = ?1";

@@ -75,6 +75,31 @@ pub fn a_certificate_takes_no_node_for_which_none_is_allowed<P: Place>() {
     assert_eq!(serial(), [6]);
 }
 
+/// Neither its SVIDs nor its certificate count, until somebody lets it join anew.
+///
+/// # Panics
+/// If the rule does not hold.
+pub fn a_barred_node_is_believed_by_nothing_it_has<P: Place>() {
+    let (_place, store) = set_up::<P>();
+    let whole_node = NodeRecord {
+        previous_serial: Some(vec![9]),
+        joined_by: JoinedBy::Certificate,
+        certificate_allowed: true,
+        ..node("n", 1)
+    };
+    let bar = |name: &str| store.bar_node(name, &[entry("n")]).expect("bar");
+    assert!(!bar("n"), "there is no such node yet");
+    assert!(store.attest_node(&whole_node, &[]).expect("attest"));
+    store.update_node(&whole_node, &[]).expect("renew");
+    assert!(bar("n") && !bar("n"), "once");
+    let stored = store.nodes().expect("nodes").remove(0);
+    assert!(stored.is_barred() && !stored.stands_by(&[1]) && !stored.stands_by(&[9]));
+    assert!(!stored.stands_by(&[]), "nobody shows no serial number");
+    assert_eq!(stored, whole_node.clone().barred());
+    assert!(!store.attest_node(&whole_node, &[]).expect("attest"));
+    assert_eq!(whole(&store).seq, 1);
+}
+
 /// However many try at the same time.
 pub fn of_many_who_redeem_a_token_one_does<P: Place>() {
     let (_place, store) = set_up::<P>();

@@ -175,6 +175,7 @@ macro_rules! store_suite {
             of_many_changes_at_one_generation_one_is_made
             a_token_is_redeemed_once_and_in_time
             a_certificate_takes_no_node_for_which_none_is_allowed
+            a_barred_node_is_believed_by_nothing_it_has
             of_many_who_redeem_a_token_one_does
             tokens_that_expired_long_ago_are_forgotten
             a_node_is_updated_if_it_is_there

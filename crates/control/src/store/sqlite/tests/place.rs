@@ -1,12 +1,16 @@
 //! Where the suite finds SQLite's stores, and what can happen to their files.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use tempfile::TempDir;
 use tidelock_ca::State;
+use tidelock_proto::ErrorCode;
 
 use super::*;
-use crate::audit::AuditHead;
+use crate::audit::{Actor, AuditEntry, AuditHead};
+use crate::core::StoreFailure;
+use crate::journal::{Journal, NotWritten};
 use crate::store::suite::{Content, Old, Place};
 use crate::store::{AuthorityRecord, JwtAuthorityRecord};
 use crate::token::TokenHash;
@@ -347,4 +351,37 @@ fn what_older_versions_issued_and_revoked_is_found() {
         let told = listed.into_iter().filter_map(|one| one.entry);
         assert_eq!(told.count(), usize::from(version > 3));
     }
+}
+
+/// Who asks is told so by a code of its own.
+#[tokio::test]
+async fn what_is_issued_without_room_is_refused_as_such() {
+    let folder = Folder::fresh();
+    let store = Arc::new(folder.open().expect("open"));
+    store.set_up(&authorities(), &[]).expect("set up");
+    pages_at_most(&store.lock(), 1);
+    let (journal, writer) = Journal::start(store.clone());
+    let entry = || {
+        let detail = serde_json::json!({"long": "x".repeat(PAGE_BYTES)});
+        AuditEntry::now(&Actor::Control, "svid-issued", "", &detail)
+    };
+    // What is left of the last page is not much.
+    let mut written = journal.record(entry()).await;
+    for _ in 0..100 {
+        if written.is_err() {
+            break;
+        }
+        written = journal.record(entry()).await;
+    }
+    assert_eq!(written, Err(NotWritten::Full));
+    let status = tonic::Status::from(NotWritten::Full);
+    assert_eq!(ErrorCode::from(&status), ErrorCode::StoreFull);
+    let failure = StoreFailure::Store(StoreError::Full);
+    let status = tonic::Status::from(failure);
+    assert_eq!(ErrorCode::from(&status), ErrorCode::StoreFull);
+    assert!(status.message().contains("no room"), "{status}");
+    folder.make_room(&store);
+    assert_eq!(journal.record(entry()).await, Ok(()));
+    drop(journal);
+    writer.await.expect("ends");
 }
