@@ -53,6 +53,7 @@ mod name;
 mod net;
 mod node_service;
 mod nodes;
+mod reflection;
 mod report;
 mod revocation;
 mod revoked;
