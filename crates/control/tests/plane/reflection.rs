@@ -180,11 +180,8 @@ async fn a_question_is_no_longer_than_a_name_is() {
     let channel = plane.admin_channel().await;
     let long = MessageRequest::FileContainingSymbol("x".repeat(5_000));
     let (_open, mut answers) = open(channel, vec![long]).await.expect("heard");
-    assert!(
-        next(&mut answers)
-            .await
-            .is_none_or(|answer| answer.is_err())
-    );
+    // Not even that there is no such symbol.
+    assert!(next(&mut answers).await.is_none());
 }
 
 #[tokio::test]
