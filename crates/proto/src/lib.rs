@@ -31,6 +31,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+pub mod audit;
 mod codec;
 mod error_code;
 pub mod state;
