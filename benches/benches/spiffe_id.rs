@@ -2,12 +2,15 @@
 //!
 //! `borrowed` is what the data path does: it allocates nothing. `owned` makes a copy, as the crate always does.
 
+mod cpu_time;
+
 use std::hint::black_box;
 
+use cpu_time::CpuTime;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use tidelock_spiffe_core::{SpiffeId, SpiffeIdBuf};
 
-fn parse(c: &mut Criterion) {
+fn parse(c: &mut Criterion<CpuTime>) {
     let longest = format!(
         "spiffe://{}{}/{}",
         "a".repeat(255),
@@ -46,5 +49,9 @@ fn parse(c: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, parse);
+criterion_group! {
+    name = benches;
+    config = Criterion::default().with_measurement(CpuTime);
+    targets = parse
+}
 criterion_main!(benches);

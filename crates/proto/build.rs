@@ -1,4 +1,4 @@
-//! Compiles the protobuf files without `protoc`, and lists the calls that each service has.
+//! Compiles the protobuf files without `protoc`, lists the calls that each service has, and keeps what they say for server reflection.
 
 use std::error::Error;
 use std::path::PathBuf;
@@ -15,7 +15,13 @@ const FILES: [&str; 7] = [
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=proto");
-    let descriptors = protox::compile(FILES, ["proto"])?;
+    let out_dir = PathBuf::from(std::env::var("OUT_DIR")?);
+    let mut compiler = protox::Compiler::new(["proto"])?;
+    compiler.include_imports(true).include_source_info(true);
+    compiler.open_files(FILES)?;
+    let descriptors = compiler.file_descriptor_set();
+    let encoded = compiler.encode_file_descriptor_set();
+    std::fs::write(out_dir.join("descriptors.bin"), encoded)?;
     for (name, file) in [("Admin", "admin_calls.rs"), ("Node", "node_calls.rs")] {
         let services = descriptors.file.iter().flat_map(|file| &file.service);
         let calls: Vec<&str> = services
@@ -23,8 +29,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             .flat_map(|service| &service.method)
             .map(|method| method.name())
             .collect();
-        let out = PathBuf::from(std::env::var("OUT_DIR")?).join(file);
-        std::fs::write(out, format!("{calls:?}"))?;
+        std::fs::write(out_dir.join(file), format!("{calls:?}"))?;
     }
     tonic_prost_build::configure()
         .build_transport(true)

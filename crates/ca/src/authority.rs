@@ -8,8 +8,9 @@ use tidelock_spiffe_core::bundle::{Bundle, BundleError};
 use tidelock_spiffe_core::x509::SigningCert;
 use tidelock_spiffe_core::{SpiffeIdBuf, TrustDomain, TrustDomainBuf};
 
+use crate::csr::Signed;
 use crate::reread::{self, RereadError};
-use crate::signer::{Adaptor, SignError, SubjectKey};
+use crate::signer::{Adaptor, SignError, SubjectKey, Unsigned};
 use crate::template::{BACKDATE_SECS, MAX_NOT_AFTER, Template};
 use crate::{Csr, Entry, MIN_SVID_TTL_SECS, Serial, Signer};
 
@@ -17,6 +18,8 @@ use crate::{Csr, Entry, MIN_SVID_TTL_SECS, Serial, Signer};
 pub struct Authority<S> {
     key: S,
     certificate: Vec<u8>,
+    /// What it says as an issuer, read once. It writes what is to be signed; the key signs it.
+    issuer: Issuer<'static, Unsigned>,
     trust_domain: TrustDomainBuf,
     not_before: i64,
     not_after: i64,
@@ -120,6 +123,7 @@ impl<S: Signer> Authority<S> {
             .to_vec();
         reread::authority(&certificate, &template, &key)?;
         Ok(Self {
+            issuer: issuer(&certificate, &key)?,
             key,
             certificate,
             trust_domain: trust_domain.clone(),
@@ -132,7 +136,7 @@ impl<S: Signer> Authority<S> {
     ///
     /// # Errors
     /// `Reread` for a certificate that is no signing certificate, not this key's or not signed by it;
-    /// `NoId`. Whether it is still valid is asked with each SVID.
+    /// `NoId`; `Sign` for one with a subject that cannot be written as an issuer. Whether it is still valid is asked with each SVID.
     pub fn open(key: S, certificate: Vec<u8>) -> Result<Self, AuthorityError<S::Error>> {
         let SigningCert {
             id,
@@ -142,6 +146,7 @@ impl<S: Signer> Authority<S> {
         } = reread::self_signed(&certificate, &key)?;
         let trust_domain = id.ok_or(AuthorityError::NoId)?.trust_domain().to_buf();
         Ok(Self {
+            issuer: issuer(&certificate, &key)?,
             key,
             certificate,
             trust_domain,
@@ -173,11 +178,7 @@ impl<S: Signer> Authority<S> {
         }
         let (not_before, not_after) = self.validity(entry, now)?;
         let template = Template::leaf(entry, serial, not_before, not_after);
-        let leaf = Adaptor::run(&self.key, |key| {
-            let issuer = Issuer::from_ca_cert_der(&CertificateDer::from(&*self.certificate), key)?;
-            template.leaf_params()?.signed_by(&SubjectKey(csr), &issuer)
-        })?;
-        let leaf = leaf.der().to_vec();
+        let leaf = self.sign(&template, csr)?;
         let authority = (&*self.certificate, self.key.algorithm());
         reread::leaf(&leaf, &template, csr.spki(), authority, now)?;
         Ok(Svid {
@@ -188,6 +189,17 @@ impl<S: Signer> Authority<S> {
             not_before,
             not_after,
         })
+    }
+
+    fn sign(&self, template: &Template, csr: &Csr<'_>) -> Result<Vec<u8>, SignError<S::Error>> {
+        let unsigned = template
+            .leaf_params()
+            .and_then(|params| params.signed_by(&SubjectKey(csr), &self.issuer))
+            .map_err(SignError::Encode)?;
+        let unsigned = Signed::parse(unsigned.der())
+            .map_err(|_| SignError::Encode(rcgen::Error::CouldNotParseCertificate))?;
+        let signature = self.key.sign(unsigned.message).map_err(SignError::Signer)?;
+        Ok(unsigned.with_signature(&signature))
     }
 
     fn validity(&self, entry: &Entry, now: i64) -> Result<(i64, i64), IssueError<S::Error>> {
@@ -234,6 +246,15 @@ impl<S> Authority<S> {
         bundle.push(self.certificate.clone())?;
         Ok(bundle)
     }
+}
+
+/// Reads an authority's certificate as that of an issuer.
+fn issuer<S: Signer>(
+    certificate: &[u8],
+    key: &S,
+) -> Result<Issuer<'static, Unsigned>, SignError<S::Error>> {
+    let certificate = CertificateDer::from(certificate);
+    Issuer::from_ca_cert_der(&certificate, Unsigned::of(key)).map_err(SignError::Encode)
 }
 
 /// Shows everything but the key.

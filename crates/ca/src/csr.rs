@@ -130,6 +130,24 @@ pub(crate) struct Signed<'a> {
     signature: &'a [u8],
 }
 
+/// Writes an element in DER (X.690 §8.1) whose contents are these, one after the other.
+fn element(tag: u8, contents: &[&[u8]]) -> Vec<u8> {
+    let len: usize = contents.iter().map(|part| part.len()).sum();
+    let bytes = len.to_be_bytes();
+    let zeros = bytes.iter().take_while(|byte| **byte == 0).count();
+    let digits = bytes.get(zeros..).unwrap_or_default();
+    let mut der = Vec::with_capacity(2 + digits.len() + len);
+    der.push(tag);
+    if len >= 0x80 {
+        der.push(0x80 | digits.len() as u8);
+        der.extend_from_slice(digits);
+    } else {
+        der.push(len as u8);
+    }
+    contents.iter().for_each(|part| der.extend_from_slice(part));
+    der
+}
+
 impl<'a> Signed<'a> {
     pub(crate) fn parse(der: &'a [u8]) -> Result<Self, DerError> {
         let mut input = Reader::new(der);
@@ -146,6 +164,14 @@ impl<'a> Signed<'a> {
         })
     }
 
+    /// The same with another signature, in DER.
+    pub(crate) fn with_signature(&self, signature: &[u8]) -> Vec<u8> {
+        let algorithm = element(SEQUENCE, &[self.algorithm]);
+        // No bit of the last byte is unused (X.690 §8.6.2.2).
+        let signature = element(BIT_STRING, &[&[0], signature]);
+        element(SEQUENCE, &[self.message, &algorithm, &signature])
+    }
+
     /// True if the signature is one of this key over the message, made as keys of its kind sign.
     pub(crate) fn is_by(&self, algorithm: KeyAlgorithm, public_key: &[u8]) -> bool {
         let scheme = algorithm.scheme();
@@ -153,5 +179,26 @@ impl<'a> Signed<'a> {
             && scheme
                 .verify_signature(public_key, self.message, self.signature)
                 .is_ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn x690_8_1_3_a_length_is_written_in_its_shortest_form() {
+        for len in [0, 1, 0x7f, 0x80, 0xff, 0x100, 0xffff, 0x1_0000] {
+            let contents = vec![7; len];
+            let (front, back) = contents.split_at(len / 2);
+            let der = element(SEQUENCE, &[front, back]);
+            // The reader takes no other form.
+            let mut reader = Reader::new(&der);
+            assert_eq!(
+                reader.expect(SEQUENCE).map(|read| read.value),
+                Ok(&*contents)
+            );
+            assert_eq!(reader.finish(), Ok(()), "{len}");
+        }
     }
 }

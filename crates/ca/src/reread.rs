@@ -126,7 +126,8 @@ fn is_name(found: GeneralName<'_>, name: &Name) -> bool {
     }
 }
 
-/// Path validation in both roles that an SVID has.
+/// Path validation, in one of the two roles that an SVID has: [`Leaf`] has seen that it has both, and all else is the same for
+/// either, the signature above all.
 fn verify(
     der: &[u8],
     authority: &[u8],
@@ -139,16 +140,10 @@ fn verify(
     let anchors = [anchor_from_trusted_cert(&authority)?];
     let der = CertificateDer::from(der);
     let leaf = EndEntityCert::try_from(&der)?;
-    for usage in [KeyUsage::server_auth(), KeyUsage::client_auth()] {
-        leaf.verify_for_usage(
-            &[algorithm.scheme()],
-            &anchors,
-            &[],
-            time,
-            usage,
-            None,
-            None,
-        )?;
-    }
+    let (schemes, usage) = (&[algorithm.scheme()], KeyUsage::server_auth());
+    leaf.verify_for_usage(schemes, &anchors, &[], time, usage, None, None)?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

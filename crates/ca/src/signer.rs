@@ -125,6 +125,37 @@ impl<S: Signer> SigningKey for Adaptor<'_, S> {
     }
 }
 
+/// The public half of a key, which signs nothing: what it is asked to sign is signed elsewhere.
+pub(crate) struct Unsigned {
+    algorithm: KeyAlgorithm,
+    public_key: Vec<u8>,
+}
+
+impl Unsigned {
+    pub(crate) fn of(key: &impl Signer) -> Self {
+        Self {
+            algorithm: key.algorithm(),
+            public_key: key.public_key().to_vec(),
+        }
+    }
+}
+
+impl PublicKeyData for Unsigned {
+    fn der_bytes(&self) -> &[u8] {
+        &self.public_key
+    }
+
+    fn algorithm(&self) -> &'static SignatureAlgorithm {
+        self.algorithm.written()
+    }
+}
+
+impl SigningKey for Unsigned {
+    fn sign(&self, _: &[u8]) -> Result<Vec<u8>, rcgen::Error> {
+        Ok(Vec::new())
+    }
+}
+
 /// A public key that someone else holds the private half of.
 pub(crate) struct SubjectKey<'k>(pub(crate) &'k Csr<'k>);
 

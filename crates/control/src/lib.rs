@@ -55,6 +55,7 @@ mod name;
 mod net;
 mod node_service;
 mod nodes;
+mod reflection;
 mod report;
 mod revocation;
 mod revoked;

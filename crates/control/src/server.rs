@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tidelock_proto::v1::admin_server::AdminServer;
+use tidelock_proto::v1::admin_server::{AdminServer, SERVICE_NAME as ADMIN};
 use tidelock_proto::v1::event::Kind as EventKind;
-use tidelock_proto::v1::node_server::NodeServer;
+use tidelock_proto::v1::node_server::{NodeServer, SERVICE_NAME as NODE};
 use tidelock_proto::{MAX_MESSAGE_BYTES, v1};
 use tidelock_spiffe_core::TrustDomainBuf;
 use tokio::net::TcpListener;
@@ -32,6 +32,7 @@ use crate::keeping;
 use crate::limit::IssuanceLimit;
 use crate::net::{self, AdminSocket, ServerCertificate, Tls};
 use crate::node_service::{NodeService, X509Pop};
+use crate::reflection;
 use crate::roles::Guarded;
 use crate::start_error::StartError;
 use crate::store::Store;
@@ -156,8 +157,8 @@ impl ControlPlane {
         core.metrics.server_certificates.count();
         let agents = net::accept(listeners, tls, options.trust_domain);
         let mut tasks = JoinSet::new();
-        tasks.spawn(serve_nodes(Arc::clone(&core), agents));
-        tasks.spawn(serve_admins(Arc::clone(&core), admin_socket));
+        tasks.spawn(serve_nodes(Arc::clone(&core), agents)?);
+        tasks.spawn(serve_admins(Arc::clone(&core), admin_socket)?);
         for listener in watchers {
             tasks.spawn(serve_http(Arc::clone(&core), listener));
         }
@@ -247,42 +248,51 @@ fn builder() -> Server {
         .concurrency_limit_per_connection(MAX_CALLS_PER_CONNECTION)
 }
 
-/// What administrators and operators call, through the guard that tells them apart.
-fn admin(core: &Arc<Core>) -> Traced<Coded<Guarded<AdminServer<AdminService>>>> {
+/// What administrators and operators call.
+fn admin(core: &Arc<Core>) -> Operators<AdminServer<AdminService>> {
     let service = AdminServer::new(AdminService(Arc::clone(core)))
         .max_decoding_message_size(MAX_MESSAGE_BYTES)
         .max_encoding_message_size(MAX_MESSAGE_BYTES);
+    guarded(core, service)
+}
+
+/// A service for administrators and operators, behind the guard that tells them apart.
+type Operators<S> = Traced<Coded<Guarded<S>>>;
+
+pub(crate) fn guarded<S>(core: &Arc<Core>, service: S) -> Operators<S> {
     Traced::new(core, Coded(Guarded::new(Arc::clone(core), service)))
 }
 
 fn serve_nodes(
     core: Arc<Core>,
     agents: mpsc::Receiver<std::io::Result<net::Connection>>,
-) -> impl Future<Output = Result<(), tonic::transport::Error>> + Send {
+) -> Result<impl Future<Output = Result<(), tonic::transport::Error>> + Send, StartError> {
     let service = NodeServer::new(NodeService(Arc::clone(&core)))
         .max_decoding_message_size(MAX_MESSAGE_BYTES)
         .max_encoding_message_size(MAX_MESSAGE_BYTES);
     let router = builder()
         .add_service(Traced::new(&core, Coded(Unbuffered(service))))
         .add_service(admin(&core));
-    async move {
+    let router = reflection::add(router, &core, &[ADMIN, NODE])?;
+    Ok(async move {
         router
             .serve_with_incoming_shutdown(ReceiverStream::new(agents), core.stopping())
             .await
-    }
+    })
 }
 
 fn serve_admins(
     core: Arc<Core>,
     socket: AdminSocket,
-) -> impl Future<Output = Result<(), tonic::transport::Error>> + Send {
+) -> Result<impl Future<Output = Result<(), tonic::transport::Error>> + Send, StartError> {
     let router = builder().add_service(admin(&core));
+    let router = reflection::add(router, &core, &[ADMIN])?;
     let admins = socket.accept();
-    async move {
+    Ok(async move {
         router
             .serve_with_incoming_shutdown(ReceiverStream::new(admins), core.stopping())
             .await
-    }
+    })
 }
 
 async fn serve_http(core: Arc<Core>, listener: TcpListener) -> Result<(), tonic::transport::Error> {

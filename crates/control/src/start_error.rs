@@ -60,6 +60,9 @@ pub enum StartError {
     /// TLS does not take what the authority made.
     #[error("TLS cannot be set up: {0}")]
     Tls(#[from] TlsError),
+    /// The protobuf files that were built in are not what server reflection takes. A fault of ours.
+    #[error("server reflection cannot be set up: {0}")]
+    Reflection(#[from] tonic_reflection::server::Error),
 }
 
 struct Lines<'a>(&'a [DocumentError]);

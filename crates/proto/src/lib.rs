@@ -31,6 +31,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+pub mod audit;
 mod codec;
 mod error_code;
 pub mod state;
@@ -71,6 +72,9 @@ pub const ADMIN_CALLS: &[&str] = &include!(concat!(env!("OUT_DIR"), "/admin_call
 
 /// Every call of the service `Node`, in the order of the protobuf file.
 pub const NODE_CALLS: &[&str] = &include!(concat!(env!("OUT_DIR"), "/node_calls.rs"));
+
+/// The protobuf files, comments and all, as an encoded `FileDescriptorSet`: what server reflection hands out.
+pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
 
 /// Prefix of the paths that Tidelock keeps for itself; no workload may have an ID below it.
 pub const RESERVED_PATH_PREFIX: &str = "/tidelock/";

@@ -1,4 +1,4 @@
-//! What stands before the service `Admin`: nobody is heard, and no message read, who may not make the call at all.
+//! What stands before the service `Admin` and before server reflection: nobody is heard, and no message read, who may not make the call at all.
 
 use std::convert::Infallible;
 use std::sync::Arc;

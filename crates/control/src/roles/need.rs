@@ -47,8 +47,17 @@ pub(super) const NEEDS: [(&str, Need); 28] = [
     ("IssueOperator", Need::Role(Role::Admin)),
 ];
 
+/// Paths of server reflection. It tells what the protobuf files say; but who is nobody here is told nothing at all.
+const REFLECTION: [&str; 2] = [
+    "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+    "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+];
+
 /// The call of this HTTP path, and what it needs.
 pub(super) fn of(path: &str) -> Option<(&'static str, Need)> {
+    if REFLECTION.contains(&path) {
+        return Some(("ServerReflectionInfo", Need::Read));
+    }
     let call = path.strip_prefix("/tidelock.v1.Admin/")?;
     NEEDS.into_iter().find(|(name, _)| *name == call)
 }
@@ -92,6 +101,9 @@ mod tests {
             "/tidelock.v1.Admin/",
             "/tidelock.v1.Admin/GetNodes/",
             "/tidelock.v1.Node/Sign",
+            "/tidelock.v1.Admin/ServerReflectionInfo",
+            "/grpc.reflection.v1.ServerReflection/Later",
+            "/grpc.reflection.v2.ServerReflection/ServerReflectionInfo",
             "GetNodes",
         ] {
             assert_eq!(of(path), None, "{path}");

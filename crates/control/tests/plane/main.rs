@@ -19,6 +19,7 @@ mod observe;
 mod operators;
 mod operators_life;
 mod plan;
+mod reflection;
 mod revoke;
 mod revoke_full;
 mod sign;
