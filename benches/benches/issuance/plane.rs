@@ -16,8 +16,8 @@ use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity
 
 use super::{ID, TRUST_DOMAIN, directory};
 
-/// How many nodes there are, each on a connection of its own.
-const NODES: usize = 16;
+/// How many nodes there are, each on a connection of its own: so many that none has more SVIDs by the end than one may.
+const NODES: usize = 64;
 
 /// The name of the control plane's threads, by which their time is told from the nodes'.
 const THREAD: &str = "plane";
@@ -78,7 +78,7 @@ async fn start(dir: &Path) -> ControlPlane {
     options.issuance = IssuanceLimit {
         burst: u32::MAX,
         per_second: u32::MAX,
-        unexpired: u32::MAX,
+        ..IssuanceLimit::default()
     };
     // What it starts runs on its own threads.
     let started = tokio::spawn(ControlPlane::start(options));
