@@ -7,7 +7,7 @@ use crate::names::{MAX_SERVER_NAMES, ServerName};
 /// Shortest life of an SVID, in seconds. Ours: a renewal at half-life still has five of them.
 pub const MIN_SVID_TTL_SECS: u32 = 10;
 
-/// Longest life of an SVID, in seconds: 30 days. Ours: there are no revocation lists to fall back on.
+/// Longest life of an SVID, in seconds: 30 days. Ours: whoever is not told of a revocation believes an SVID for so long.
 pub const MAX_SVID_TTL_SECS: u32 = 30 * 24 * 3600;
 
 /// Longest hint, in bytes. Ours: a word, not a text.
