@@ -440,11 +440,13 @@ fn revoking_counts_whatever_policy_says() {
 }
 
 #[test]
-fn a_cut_flow_tells_a_revoked_svid_from_a_change_of_policy() {
+fn a_cut_flow_tells_what_is_no_change_of_policy() {
     use DenyReason as R;
     for (refused, cut) in [
         (R::PeerRevoked, R::PeerRevoked),
         (R::SvidRevoked, R::SvidRevoked),
+        (R::NotGranted, R::NotGranted),
+        (R::FlowTooOld, R::FlowTooOld),
         (R::NoPermit, R::PolicyChanged),
         (R::Forbidden, R::PolicyChanged),
         (R::NotAServer, R::PolicyChanged),
